@@ -1,0 +1,272 @@
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// 2026-06-15 12:00:00 UTC.
+const NOON: Timestamp = Timestamp::from_secs(1_781_524_800);
+
+/// The text that is cut, or "" if nothing is.
+fn cut(line: &str) -> &str {
+    match Detector::new(Zone::utc()).search(line, NOON) {
+        Search::Nothing => "",
+        Search::Unusable { span } | Search::Found(Found { span, .. }) => line.get(span).unwrap(),
+    }
+}
+
+#[test]
+fn of_several_dates_the_lines_own_is_taken() {
+    let cases = [
+        // line, expected
+        (
+            "Jun 15 11:58:02 host app: at 2026-06-14 10:00:00 x",
+            "Jun 15 11:58:02",
+        ),
+        ("host app: at 2026-06-14 10:00:00 x", "2026-06-14 10:00:00"),
+        // The leftmost, although another format stands before it in the list.
+        (
+            "192.0.2.7 - - [15/Jun/2026:11:58:01 +0000] \"GET /?d=2026-06-14 10:00:00\"",
+            "15/Jun/2026:11:58:01 +0000",
+        ),
+        (
+            "192.0.2.7 - 2026-06-14 10:00:00 [15/Jun/2026:11:58:02 +0000] \"GET /\"",
+            "2026-06-14 10:00:00",
+        ),
+        // At the beginning is after two marks, not after three.
+        (
+            "[[2026-06-15 11:58:01] Jun 15 11:58:02",
+            "2026-06-15 11:58:01",
+        ),
+        ("[[[Jun 15 11:58:01] 2026-06-15 11:58:02", "Jun 15 11:58:01"),
+        // An impossible one at the beginning hides the others.
+        (
+            "Feb 30 11:58:01 host 2026-06-15 11:58:02",
+            "Feb 30 11:58:01",
+        ),
+        // The original believes a label of the end rather than what is inside.
+        (
+            "host a 2026-06-15 11:58:01 @400000006a2fe90d1234abcd",
+            "@400000006a2fe90d1234abcd",
+        ),
+        (
+            "2026-06-15 11:58:01 @400000006a2fe90d1234abcd",
+            "2026-06-15 11:58:01",
+        ),
+        (
+            "é+02:00 Jun 15 11:58:01 @400000006a2fe90d1234abcd",
+            "+02:00 Jun 15 11:58:01",
+        ),
+        (
+            "a @400000006a2fe90d1234abcd @400000006a2fe90e1234abcd",
+            "@400000006a2fe90d1234abcd",
+        ),
+        // The time of day alone is a date at the beginning only.
+        ("11:58:01 at 2026-06-15 11:58:02", "11:58:01"),
+        ("at 11:58:01 on 2026-06-15 11:58:02", "2026-06-15 11:58:02"),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(cut(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_date_is_not_glued_to_a_word() {
+    let cases = [
+        ("Jun 15 11:58:01é", ""),
+        ("éJun 15 11:58:01", ""),
+        ("_2026-06-15 11:58:01", ""),
+        ("\u{201c}2026-06-15 11:58:01\u{201d}", "2026-06-15 11:58:01"),
+        ("2026-06-15 11:58:01_", ""),
+        ("2026-06-15 11:58:01.5Zx", "2026-06-15 11:58:01"),
+        ("2026-06-15 11:58:01 Zx", "2026-06-15 11:58:01"),
+        (
+            "2026-06-15 11:58:01\t\u{a0}+02 x",
+            "2026-06-15 11:58:01\t\u{a0}+02",
+        ),
+        ("2026-06-15 11:58:01\x1c+02 x", "2026-06-15 11:58:01\x1c+02"),
+        ("2026-06-15 11:58:01 +020 x", "2026-06-15 11:58:01"),
+        ("Jun 15 11:58:01 2026x", "Jun 15 11:58:01"),
+        // A day with a blank for the zero brings its own space.
+        ("xx 5/06/2026 11:58:01 y", " 5/06/2026 11:58:01"),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(cut(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn seconds_since_the_epoch_close_the_bracket_that_they_open() {
+    let cases = [
+        ("[1781524681] x", "1781524681"),
+        ("[1781524681 x", ""),
+        ("<1781524681 x", "1781524681"),
+        ("[[1781524681] x", "1781524681"),
+        ("12345678901.123 x", "12345678901.123"),
+        ("123456789012 x", ""),
+        ("msg=audit(1781524681.372:1002): x", "1781524681.372"),
+        ("msg=xaudit(1781524681.372:1002): x", ""),
+        ("at [1781524681] x", ""),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(cut(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn only_the_seconds_since_the_epoch_keep_their_fraction() {
+    let detector = Detector::new(Zone::utc());
+    let cases = [
+        ("1781524681.5 x", 0),
+        ("1781524681.372 x", 372_000),
+        ("1781524681.3721 x", 372_100),
+        ("1781524681.000001 x", 1),
+        ("2026-06-15T11:58:01.372Z x", 0),
+    ];
+    for (line, micros) in cases {
+        let expected = Timestamp::from_micros(1_781_524_681_000_000 + micros);
+        assert_eq!(detector.find(line, NOON).unwrap().time, expected, "{line}");
+    }
+}
+
+#[test]
+fn an_impossible_date_is_cut_and_not_found() {
+    let detector = Detector::new(Zone::utc());
+    for line in [
+        "Feb 30 11:58:01 x",
+        "Jun 15 24:58:01 x",
+        "Jun 15 11:58:60 x",
+        "utc Jun 15 11:58:01 x",
+    ] {
+        let end = line.len() - 2;
+        assert_eq!(
+            detector.search(line, NOON),
+            Search::Unusable { span: 0..end },
+            "{line}"
+        );
+        assert_eq!(detector.find(line, NOON), None, "{line}");
+    }
+}
+
+#[test]
+fn what_a_line_says_does_not_depend_on_the_lines_before() {
+    let detector = Detector::new(Zone::utc());
+    let lines = [
+        "31/12/25 10:00:00 x",
+        "12/05/26 10:00:00 x",
+        "x 2026-06-14 10:00:00",
+        "Jun 15 11:58:02 x",
+    ];
+    let once: Vec<_> = lines
+        .iter()
+        .map(|line| detector.search(line, NOON))
+        .collect();
+    let again: Vec<_> = lines
+        .iter()
+        .rev()
+        .map(|line| detector.search(line, NOON))
+        .collect();
+    assert!(once.iter().eq(again.iter().rev()));
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether time is linear shows on a clock only"
+)]
+fn a_hostile_line_costs_linear_time() {
+    let units = [
+        "1",
+        " ",
+        "é",
+        "Jun ",
+        "utc ",
+        "utc Mon Jun 15 11:58:",
+        "+02:00 ",
+        "audit(",
+        "1781524681 ",
+        "@400000006a2fe90d1234abc",
+        "2026-06-15 11:58:0x",
+        "15/Jun/2026:11:58:x",
+        "\u{a0}",
+        " 5/06/",
+    ];
+    let detector = Detector::new(Zone::utc());
+    for unit in units {
+        for ends in [["", ""], ["x 1:1", ""], ["x 2026-06-15 11:58:01", "@"]] {
+            let line = [ends[0], &unit.repeat((1 << 18) / unit.len()), ends[1]].concat();
+            let start = Instant::now();
+            black_box(detector.search(&line, NOON));
+            // Time that grows with the square would be minutes here.
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "{unit:?} between {ends:?}"
+            );
+        }
+    }
+}
+
+/// Text of which dates are made, and what stands between them.
+fn line() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[0-9]{1,4}",
+        "[ \\t:./,@<>\\[\\]_+-]{1,2}",
+        proptest::sample::select(vec![
+            "Jun",
+            "feb",
+            "Mon ",
+            "29",
+            "T",
+            "Z",
+            "UTC",
+            "CEST ",
+            "2026-06-15",
+            "11:58:01",
+            "24:00:61",
+            "Jun 15 ",
+            "@400000006a2fe90d1234abcd",
+            "@4fffffffffffffffffffffff",
+            "1781524681",
+            "audit(",
+            "+02:00",
+            "é",
+            "\u{a0}",
+            "15/Jun/2026:",
+            "260615 ",
+            "20260615",
+            "AM",
+            "2026",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,3}",
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_line_at_any_time_is_cut_between_characters(line in line(), now: i64, berlin: bool) {
+        let zone = if berlin { Zone::named("Europe/Berlin").unwrap() } else { Zone::utc() };
+        let detector = Detector::new(zone);
+        let now = Timestamp::from_micros(now);
+        let answer = detector.search(&line, now);
+        let found = detector.find(&line, now);
+        match answer {
+            Search::Nothing => prop_assert_eq!(found, None),
+            Search::Unusable { span } => {
+                prop_assert_eq!(found, None);
+                prop_assert!(line.get(span).is_some_and(|text| !text.is_empty()));
+            }
+            Search::Found(answer) => {
+                prop_assert!(line.get(answer.span.clone()).is_some_and(|text| !text.is_empty()));
+                prop_assert_eq!(found, Some(answer));
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_at_all_is_cut_between_characters(line: String) {
+        prop_assert!(line.contains(cut(&line)));
+    }
+}
