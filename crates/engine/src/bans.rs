@@ -1,0 +1,228 @@
+//! Who is banned in one jail, and until when.
+//!
+//! A ban enters once and leaves once: when its time is up, or when somebody lifts
+//! it. [`Bans`] answers the two questions its jail asks, *is this id banned?* and
+//! *whose time is up?*, and reads no clock to do so: the caller passes `now`.
+//!
+//! Nothing here touches the firewall. The jail turns what leaves this module into
+//! [`Effect`](crate::Effect)s, and the daemon carries those out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ferroban_date::Timestamp;
+
+use crate::ban::{Ban, BanTime};
+use crate::id::FailId;
+
+/// The bans of one jail, in the order they were made.
+#[derive(Debug, Default)]
+pub struct Bans {
+    by_id: HashMap<FailId, u64>,
+    by_order: BTreeMap<u64, Held>,
+    by_end: BTreeMap<(Timestamp, u64), ()>,
+    next: u64,
+}
+
+/// A ban and whether the firewall is known to hold it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Held {
+    /// The ban.
+    pub ban: Ban,
+    /// Whether the action reported success.
+    pub applied: bool,
+    /// How many times in a row the action has failed.
+    pub failed: u32,
+}
+
+impl Bans {
+    /// Adds a ban. An id that is banned already keeps its place; see [`extend`](Self::extend).
+    pub fn add(&mut self, ban: Ban) {
+        if self.by_id.contains_key(&ban.id) {
+            return;
+        }
+        let order = self.next;
+        self.next += 1;
+        self.by_id.insert(ban.id.clone(), order);
+        self.by_end.insert((ban.end(), order), ());
+        self.by_order.insert(
+            order,
+            Held {
+                ban,
+                applied: false,
+                failed: 0,
+            },
+        );
+    }
+
+    /// The ban of this very id.
+    #[must_use]
+    pub fn get(&self, id: &FailId) -> Option<&Held> {
+        self.by_order.get(self.by_id.get(id)?)
+    }
+
+    /// The ban of this very id, to note how its action went.
+    pub fn get_mut(&mut self, id: &FailId) -> Option<&mut Held> {
+        self.by_order.get_mut(self.by_id.get(id)?)
+    }
+
+    /// Lets a ban last until `bantime` after `time` if that is later than now
+    /// planned; its start stays. Whether anything changed is the answer.
+    pub fn extend(&mut self, id: &FailId, time: Timestamp, bantime: BanTime) -> bool {
+        let Some(&order) = self.by_id.get(id) else {
+            return false;
+        };
+        let Some(held) = self.by_order.get_mut(&order) else {
+            return false;
+        };
+        let old = held.ban.end();
+        if bantime.end(time) <= old {
+            return false;
+        }
+        held.ban.bantime = match bantime {
+            BanTime::Forever => BanTime::Forever,
+            BanTime::For(secs) => {
+                BanTime::from_secs((i64::from(secs) + time.secs() - held.ban.time.secs()).max(0))
+            }
+        };
+        self.by_end.remove(&(old, order));
+        self.by_end.insert((held.ban.end(), order), ());
+        true
+    }
+
+    /// Takes a ban out.
+    pub fn remove(&mut self, id: &FailId) -> Option<Ban> {
+        let order = self.by_id.remove(id)?;
+        let held = self.by_order.remove(&order)?;
+        self.by_end.remove(&(held.ban.end(), order));
+        Some(held.ban)
+    }
+
+    /// Takes out every ban whose end lies before `now`, in the order they were made.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<Ban> {
+        let mut due: Vec<u64> = self
+            .by_end
+            .range(..(now, 0))
+            .map(|((_, order), ())| *order)
+            .collect();
+        due.sort_unstable();
+        due.iter()
+            .filter_map(|order| self.by_order.get(order).map(|held| held.ban.id.clone()))
+            .collect::<Vec<_>>()
+            .iter()
+            .filter_map(|id| self.remove(id))
+            .collect()
+    }
+
+    /// The first instant at which [`take_due`](Self::take_due) gives something: a
+    /// microsecond past the earliest end. A ban for ever is never waited for.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let ((end, _), ()) = self.by_end.first_key_value()?;
+        (*end < Timestamp::MAX).then(|| Timestamp::from_micros(end.micros() + 1))
+    }
+
+    /// All bans in the order they were made.
+    pub fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.by_order.values()
+    }
+
+    /// All bans, the one that ends first at the front.
+    pub fn by_end(&self) -> impl Iterator<Item = &Held> {
+        self.by_end
+            .keys()
+            .filter_map(|(_, order)| self.by_order.get(order))
+    }
+
+    /// The banned ids that `id` is or contains, in the order they were made.
+    #[must_use]
+    pub fn covered_by(&self, id: &FailId) -> Vec<FailId> {
+        if self.by_id.contains_key(id) {
+            return vec![id.clone()];
+        }
+        match id {
+            FailId::Network(_) => self
+                .iter()
+                .map(|held| &held.ban.id)
+                .filter(|own| id.covers(own))
+                .cloned()
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many ids are banned.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_order.len()
+    }
+
+    /// Whether nobody is banned.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_order.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ban::Ticket;
+
+    fn ban(text: &str, time: i64, bantime: BanTime) -> Ban {
+        Ban {
+            id: FailId::parse(text),
+            time: Timestamp::from_secs(time),
+            bantime,
+            count: 1,
+            ticket: Ticket::default(),
+            restored: false,
+        }
+    }
+
+    fn ids(bans: &[Ban]) -> Vec<String> {
+        bans.iter().map(|ban| ban.id.to_string()).collect()
+    }
+
+    #[test]
+    fn bans_leave_strictly_after_their_end_in_the_order_they_were_made() {
+        let mut bans = Bans::default();
+        bans.add(ban("192.0.2.1", 0, BanTime::For(100)));
+        bans.add(ban("192.0.2.2", 0, BanTime::For(50)));
+        bans.add(ban("192.0.2.3", 0, BanTime::Forever));
+        assert_eq!(bans.next_due(), Some(Timestamp::from_micros(50_000_001)));
+        assert!(bans.take_due(Timestamp::from_secs(50)).is_empty());
+        assert_eq!(
+            ids(&bans.take_due(Timestamp::from_secs(101))),
+            ["192.0.2.1", "192.0.2.2"]
+        );
+        assert_eq!(bans.next_due(), None);
+        assert_eq!(bans.len(), 1);
+    }
+
+    #[test]
+    fn extending_moves_the_end_and_keeps_the_start() {
+        let mut bans = Bans::default();
+        bans.add(ban("192.0.2.1", 0, BanTime::For(100)));
+        let id = FailId::parse("192.0.2.1");
+        assert!(!bans.extend(&id, Timestamp::from_secs(0), BanTime::For(90)));
+        assert!(bans.extend(&id, Timestamp::from_secs(30), BanTime::For(100)));
+        assert_eq!(bans.get(&id).unwrap().ban.bantime, BanTime::For(130));
+        assert!(bans.take_due(Timestamp::from_secs(101)).is_empty());
+        assert!(bans.extend(&id, Timestamp::from_secs(30), BanTime::Forever));
+        assert_eq!(bans.next_due(), None);
+    }
+
+    #[test]
+    fn a_network_names_the_bans_inside_it() {
+        let mut bans = Bans::default();
+        for text in ["192.0.2.9", "198.51.100.1", "192.0.2.1"] {
+            bans.add(ban(text, 0, BanTime::For(1)));
+        }
+        let inside = bans.covered_by(&FailId::parse("192.0.2.0/24"));
+        assert_eq!(
+            inside,
+            [FailId::parse("192.0.2.9"), FailId::parse("192.0.2.1")]
+        );
+        assert!(bans.covered_by(&FailId::parse("203.0.113.1")).is_empty());
+    }
+}

@@ -1,0 +1,272 @@
+//! All jails, and the doors through which the daemon talks to them.
+//!
+//! Every door takes `now` and leaves its consequences in `effects`, in the order
+//! in which they must be carried out.
+
+use std::collections::BTreeMap;
+
+use ferroban_date::Timestamp;
+
+use crate::ban::Ban;
+use crate::command::{Answer, Command, CommandError, Reply};
+use crate::effect::{Done, Effect, JobId};
+use crate::event::Event;
+use crate::filter::Failure;
+use crate::id::{FailId, JailName};
+use crate::ignore::Protected;
+use crate::jail::{Jail, JobIds, Turn};
+use crate::settings::JailSettings;
+
+/// Decides who is banned.
+#[derive(Debug, Default)]
+pub struct Engine {
+    jails: BTreeMap<JailName, Jail>,
+    /// Jail names in the order they were made, which `banned` and `stop` follow.
+    order: Vec<JailName>,
+    protected: Vec<Protected>,
+    jobs: JobIds,
+}
+
+impl Engine {
+    /// An engine without jails.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the addresses that are not banned without force.
+    pub fn protect(&mut self, protected: Vec<Protected>) {
+        self.protected = protected;
+    }
+
+    /// Adds a jail without history. A jail of that name must not exist.
+    pub fn add_jail(&mut self, now: Timestamp, settings: JailSettings, effects: &mut Vec<Effect>) {
+        self.restore_jail(now, settings, Vec::new(), effects);
+    }
+
+    /// Adds a jail that takes over the bans of an earlier life.
+    pub fn restore_jail(
+        &mut self,
+        now: Timestamp,
+        settings: JailSettings,
+        bans: Vec<Ban>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let name = settings.name.clone();
+        let jobs = &mut self.jobs;
+        let mut turn = Turn {
+            now,
+            protected: &self.protected,
+            jobs,
+            effects,
+        };
+        let jail = Jail::start(settings, bans, &mut turn);
+        if self.jails.insert(name.clone(), jail).is_none() {
+            self.order.push(name);
+        }
+    }
+
+    /// A filter found a failure. One for a jail that has ended is dropped.
+    pub fn failure(
+        &mut self,
+        now: Timestamp,
+        jail: &JailName,
+        failure: Failure,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(jail) = self.jails.get_mut(jail) {
+            let jobs = &mut self.jobs;
+            jail.failure(
+                failure,
+                &mut Turn {
+                    now,
+                    protected: &self.protected,
+                    jobs,
+                    effects,
+                },
+            );
+        }
+    }
+
+    /// When [`wake`](Self::wake) next has something to do.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        self.jails.values().filter_map(Jail::next_wakeup).min()
+    }
+
+    /// Lifts the bans whose time is up, and tries failed actions again.
+    pub fn wake(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        for name in &self.order {
+            if let Some(jail) = self.jails.get_mut(name) {
+                let jobs = &mut self.jobs;
+                jail.wake(&mut Turn {
+                    now,
+                    protected: &self.protected,
+                    jobs,
+                    effects,
+                });
+            }
+        }
+    }
+
+    /// Learns how a job went.
+    pub fn done(&mut self, now: Timestamp, done: &Done, effects: &mut Vec<Effect>) {
+        for jail in self.jails.values_mut() {
+            let jobs = &mut self.jobs;
+            let mut turn = Turn {
+                now,
+                protected: &self.protected,
+                jobs,
+                effects,
+            };
+            if jail.done(done.job, &done.outcome, &mut turn) {
+                return;
+            }
+        }
+    }
+
+    /// Answers a client.
+    pub fn command(
+        &mut self,
+        now: Timestamp,
+        command: Command,
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        match command {
+            Command::Ping => Reply::Pong.into(),
+            Command::Version => Reply::Version.into(),
+            Command::Status => Reply::Jails(self.jails.keys().cloned().collect()).into(),
+            Command::JailStatus { jail } => self.with(&jail, now, effects, |jail, turn| {
+                Reply::Jail(jail.status(turn.now)).into()
+            }),
+            Command::Banned => Reply::BannedByJail(self.banned_by_jail()).into(),
+            Command::BanIps { jail } => self.with(&jail, now, effects, |jail, _| {
+                Reply::Bans(jail.bans_by_end()).into()
+            }),
+            Command::BannedIds { jail } => self.with(&jail, now, effects, |jail, _| {
+                Reply::Ids(jail.banned()).into()
+            }),
+            Command::Ban { jail, ids, force } => self.with(&jail, now, effects, |jail, turn| {
+                ban(jail, ids, force, turn)
+            }),
+            Command::Unban {
+                jail,
+                ids,
+                report_absent,
+            } => self.with(&jail, now, effects, |jail, turn| {
+                unban(jail, &ids, report_absent, turn)
+            }),
+            Command::UnbanEverywhere { ids } => {
+                let jobs = self.each(now, effects, |jail, turn| {
+                    ids.iter()
+                        .flat_map(|id| jail.unban_by_order(id, turn))
+                        .collect()
+                });
+                Answer {
+                    reply: Reply::Count(jobs.len()),
+                    after: jobs,
+                }
+            }
+            Command::UnbanAll => {
+                let jobs = self.each(now, effects, Jail::unban_all);
+                Answer {
+                    reply: Reply::Count(jobs.len()),
+                    after: jobs,
+                }
+            }
+            Command::Stop => Answer {
+                reply: Reply::Nothing,
+                after: self.stop(now, effects),
+            },
+        }
+    }
+
+    /// Ends every jail, in the order they were made. Returns the jobs that clean
+    /// the firewall.
+    pub fn stop(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Vec<JobId> {
+        self.each(now, effects, |jail, turn| vec![jail.stop(turn)])
+    }
+
+    fn banned_by_jail(&self) -> Vec<(JailName, Vec<FailId>)> {
+        let jail = |name: &JailName| Some((name.clone(), self.jails.get(name)?.banned()));
+        self.order.iter().filter_map(jail).collect()
+    }
+
+    fn with(
+        &mut self,
+        name: &JailName,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+        ask: impl FnOnce(&mut Jail, &mut Turn<'_>) -> Answer,
+    ) -> Answer {
+        let jobs = &mut self.jobs;
+        match self.jails.get_mut(name) {
+            Some(jail) => ask(
+                jail,
+                &mut Turn {
+                    now,
+                    protected: &self.protected,
+                    jobs,
+                    effects,
+                },
+            ),
+            None => Reply::Error(CommandError::UnknownJail(name.to_string())).into(),
+        }
+    }
+
+    fn each(
+        &mut self,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+        mut order: impl FnMut(&mut Jail, &mut Turn<'_>) -> Vec<JobId>,
+    ) -> Vec<JobId> {
+        let mut jobs = Vec::new();
+        for name in &self.order {
+            if let Some(jail) = self.jails.get_mut(name) {
+                let protected = &self.protected;
+                jobs.extend(order(
+                    jail,
+                    &mut Turn {
+                        now,
+                        protected,
+                        jobs: &mut self.jobs,
+                        effects,
+                    },
+                ));
+            }
+        }
+        jobs
+    }
+}
+
+fn ban(jail: &mut Jail, ids: Vec<FailId>, force: bool, turn: &mut Turn<'_>) -> Answer {
+    let (count, after, refused) = jail.ban_by_order(ids, force, turn);
+    let reply = if refused.is_empty() {
+        Reply::Count(count)
+    } else {
+        Reply::Error(CommandError::Protected(refused))
+    };
+    Answer { reply, after }
+}
+
+fn unban(jail: &mut Jail, ids: &[FailId], report_absent: bool, turn: &mut Turn<'_>) -> Answer {
+    let (mut after, mut absent) = (Vec::new(), Vec::new());
+    for id in ids {
+        let jobs = jail.unban_by_order(id, turn);
+        if jobs.is_empty() {
+            turn.effects
+                .push(Effect::Report(Event::NotBanned { id: id.clone() }));
+            absent.push(id.clone());
+        }
+        after.extend(jobs);
+    }
+    let reply = if report_absent && !absent.is_empty() {
+        Reply::Error(CommandError::NotBanned(absent))
+    } else {
+        Reply::Count(after.len())
+    };
+    Answer { reply, after }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,487 @@
+use super::*;
+use crate::ban::{BanTime, Ticket};
+use crate::effect::{Job, Outcome, Save, Task};
+use crate::event::{IgnoreReason, Step};
+use crate::ignore::Protection;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_secs(second)
+}
+
+fn name(text: &str) -> JailName {
+    text.parse().unwrap()
+}
+
+fn id(text: &str) -> FailId {
+    FailId::parse(text)
+}
+
+fn settings(jail: &str) -> JailSettings {
+    JailSettings {
+        maxretry: 3,
+        findtime: 600,
+        bantime: BanTime::For(3600),
+        ..JailSettings::new(name(jail))
+    }
+}
+
+/// An engine with one jail, `sshd`, whose actions are up.
+fn sshd() -> Engine {
+    let mut engine = Engine::new();
+    let mut effects = Vec::new();
+    engine.add_jail(at(0), settings("sshd"), &mut effects);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    engine
+}
+
+/// Tells the engine that every job among `effects` went like `outcome`.
+fn finish(engine: &mut Engine, second: i64, effects: &[Effect], outcome: &Outcome) -> Vec<Effect> {
+    let mut after = Vec::new();
+    for job in jobs(effects) {
+        let done = Done {
+            job: job.id,
+            outcome: outcome.clone(),
+        };
+        engine.done(at(second), &done, &mut after);
+    }
+    after
+}
+
+fn jobs(effects: &[Effect]) -> Vec<Job> {
+    let job = |effect: &Effect| {
+        if let Effect::Act(job) = effect {
+            Some(job.clone())
+        } else {
+            None
+        }
+    };
+    effects.iter().filter_map(job).collect()
+}
+
+fn events(effects: &[Effect]) -> Vec<Event> {
+    let event = |e: &Effect| {
+        if let Effect::Report(event) = e {
+            Some(event.clone())
+        } else {
+            None
+        }
+    };
+    effects.iter().filter_map(event).collect()
+}
+
+fn fail(engine: &mut Engine, jail: &str, text: &str, second: i64) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let failure = Failure::new(id(text), at(second));
+    engine.failure(at(second), &name(jail), failure, &mut effects);
+    effects
+}
+
+fn ask(engine: &mut Engine, second: i64, command: Command) -> (Answer, Vec<Effect>) {
+    let mut effects = Vec::new();
+    let answer = engine.command(at(second), command, &mut effects);
+    (answer, effects)
+}
+
+fn ban(engine: &mut Engine, second: i64, ids: &[&str]) -> (Answer, Vec<Effect>) {
+    let ids = ids.iter().map(|text| id(text)).collect();
+    ask(
+        engine,
+        second,
+        Command::Ban {
+            jail: name("sshd"),
+            ids,
+            force: false,
+        },
+    )
+}
+
+#[test]
+fn the_third_failure_bans_and_the_ban_time_lifts() {
+    let mut engine = sshd();
+    for second in [0, 10] {
+        let found = fail(&mut engine, "sshd", "192.0.2.7", second);
+        assert_eq!(events(&found).len(), 1);
+        assert!(jobs(&found).is_empty());
+    }
+    let effects = fail(&mut engine, "sshd", "192.0.2.7", 20);
+    // The ban is saved before it is acted on, so that a crash in between loses nothing.
+    let kinds: Vec<&str> = effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::Save(Save::Ban { .. }) => "save",
+            Effect::Act(Job {
+                task: Task::Ban(_), ..
+            }) => "act",
+            Effect::Report(Event::Found { .. }) => "found",
+            Effect::Report(Event::Banned { .. }) => "banned",
+            _ => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["found", "save", "banned", "act"]);
+    assert_eq!(engine.next_wakeup().map(Timestamp::secs), Some(3620));
+
+    let mut lifted = Vec::new();
+    engine.wake(at(3620), &mut lifted);
+    assert_eq!(lifted, [], "a ban ends strictly after its end");
+    engine.wake(at(3621), &mut lifted);
+    assert_eq!(
+        events(&lifted),
+        [Event::Unbanned {
+            jail: name("sshd"),
+            id: id("192.0.2.7")
+        }]
+    );
+    assert!(matches!(
+        jobs(&lifted).first(),
+        Some(Job {
+            task: Task::Unban(_),
+            ..
+        })
+    ));
+    assert_eq!(engine.next_wakeup(), None);
+}
+
+#[test]
+fn failures_from_the_future_count_as_now() {
+    let mut engine = sshd();
+    let mut effects = Vec::new();
+    engine.failure(
+        at(5),
+        &name("sshd"),
+        Failure::new(id("192.0.2.7"), at(900)),
+        &mut effects,
+    );
+    let time = Event::Found {
+        jail: name("sshd"),
+        id: id("192.0.2.7"),
+        time: at(5),
+    };
+    assert_eq!(events(&effects), [time]);
+}
+
+#[test]
+fn ignored_and_protected_addresses_are_never_counted() {
+    let mut engine = Engine::new();
+    let own = Protected {
+        address: "192.0.2.1".parse().unwrap(),
+        why: Protection::OwnAddress,
+    };
+    let session = Protected {
+        address: "198.51.100.9".parse().unwrap(),
+        why: Protection::Session,
+    };
+    engine.protect(vec![own, session]);
+    let jail = JailSettings {
+        ignoreip: vec![id("127.0.0.0/8")],
+        maxretry: 1,
+        ..settings("sshd")
+    };
+    engine.add_jail(at(0), jail, &mut Vec::new());
+    let cases = [
+        ("127.0.0.1", Some(IgnoreReason::Ip)),
+        ("192.0.2.1", Some(IgnoreReason::OwnAddress)),
+        (
+            "198.51.100.9",
+            Some(IgnoreReason::Protected(Protection::Session)),
+        ),
+        ("203.0.113.9", None),
+    ];
+    for (text, why) in cases {
+        let effects = fail(&mut engine, "sshd", text, 1);
+        match why {
+            Some(why) => {
+                assert_eq!(
+                    events(&effects),
+                    [Event::Ignored {
+                        jail: name("sshd"),
+                        id: id(text),
+                        why
+                    }]
+                );
+            }
+            None => assert_eq!(jobs(&effects).len(), 1, "{text}"),
+        }
+    }
+}
+
+#[test]
+fn an_order_to_ban_a_protected_address_needs_force() {
+    let mut engine = sshd();
+    let gateway = Protected {
+        address: "192.0.2.1".parse().unwrap(),
+        why: Protection::Gateway,
+    };
+    engine.protect(vec![gateway]);
+    let (answer, effects) = ban(&mut engine, 1, &["192.0.2.0/24", "198.51.100.1"]);
+    assert_eq!(
+        answer.reply,
+        Reply::Error(CommandError::Protected(vec![gateway]))
+    );
+    assert_eq!(
+        answer.after.len(),
+        1,
+        "the other one is banned all the same"
+    );
+    assert_eq!(jobs(&effects).len(), 1);
+
+    let ids = vec![id("192.0.2.0/24")];
+    let (answer, _) = ask(
+        &mut engine,
+        1,
+        Command::Ban {
+            jail: name("sshd"),
+            ids,
+            force: true,
+        },
+    );
+    assert_eq!(answer.reply, Reply::Count(1));
+}
+
+#[test]
+fn banning_twice_counts_once_and_prolongs() {
+    let mut engine = sshd();
+    assert_eq!(
+        ban(&mut engine, 0, &["192.0.2.7", "192.0.2.7"]).0.reply,
+        Reply::Count(1)
+    );
+    let (answer, effects) = ban(&mut engine, 100, &["192.0.2.7"]);
+    assert_eq!(answer.reply, Reply::Count(0));
+    let again = Event::AlreadyBanned {
+        jail: name("sshd"),
+        id: id("192.0.2.7"),
+        after: 100,
+    };
+    assert_eq!(events(&effects), [again]);
+    assert_eq!(engine.next_wakeup().map(Timestamp::secs), Some(3700));
+}
+
+#[test]
+fn unbanning_a_network_lifts_what_is_inside_and_forgets_it() {
+    let mut engine = sshd();
+    ban(&mut engine, 0, &["192.0.2.7", "192.0.2.8", "198.51.100.1"]);
+    let ids = vec![id("192.0.2.0/24")];
+    let (answer, effects) = ask(&mut engine, 1, Command::UnbanEverywhere { ids });
+    assert_eq!(answer.reply, Reply::Count(2));
+    let forgotten = effects
+        .iter()
+        .filter(|e| matches!(e, Effect::Save(Save::Forget { .. })))
+        .count();
+    assert_eq!(forgotten, 3, "the two inside and the network itself");
+    let (left, _) = ask(&mut engine, 1, Command::BannedIds { jail: name("sshd") });
+    assert_eq!(left.reply, Reply::Ids(vec![id("198.51.100.1")]));
+}
+
+#[test]
+fn absent_ids_are_reported_after_the_present_ones_are_lifted() {
+    let mut engine = sshd();
+    ban(&mut engine, 0, &["192.0.2.7"]);
+    let ids = vec![id("192.0.2.99"), id("192.0.2.7")];
+    let order = Command::Unban {
+        jail: name("sshd"),
+        ids,
+        report_absent: true,
+    };
+    let (answer, effects) = ask(&mut engine, 1, order);
+    assert_eq!(
+        answer.reply,
+        Reply::Error(CommandError::NotBanned(vec![id("192.0.2.99")]))
+    );
+    assert_eq!(jobs(&effects).len(), 1);
+}
+
+#[test]
+fn a_restart_takes_bans_over_and_starts_the_firewall_with_them() {
+    let ban = |text: &str, time: i64| Ban {
+        id: id(text),
+        time: at(time),
+        bantime: BanTime::For(600),
+        count: 1,
+        ticket: Ticket::default(),
+        restored: false,
+    };
+    let mut engine = Engine::new();
+    let mut effects = Vec::new();
+    let jail = JailSettings {
+        ignoreip: vec![id("192.0.2.3")],
+        ..settings("sshd")
+    };
+    let old = vec![
+        ban("192.0.2.1", 900),
+        ban("192.0.2.2", 0),
+        ban("192.0.2.3", 900),
+    ];
+    engine.restore_jail(at(1000), jail, old, &mut effects);
+    let restored: Vec<Event> = events(&effects)
+        .into_iter()
+        .filter(|e| matches!(e, Event::Restored { .. }))
+        .collect();
+    assert_eq!(
+        restored,
+        [Event::Restored {
+            jail: name("sshd"),
+            id: id("192.0.2.1")
+        }]
+    );
+    let saved = effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Save(Save::Ban { .. })));
+    assert!(!saved, "restored bans are not written again");
+    let all = jobs(&effects);
+    let [
+        Job {
+            task: Task::Start(held),
+            ..
+        },
+    ] = all.as_slice()
+    else {
+        panic!("one start")
+    };
+    assert_eq!(
+        held.iter()
+            .map(|ban| (ban.id.clone(), ban.count))
+            .collect::<Vec<_>>(),
+        [(id("192.0.2.1"), 2)]
+    );
+}
+
+#[test]
+fn a_failed_ban_is_told_and_tried_again_until_it_holds() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7"]);
+    let failed = finish(&mut engine, 0, &effects, &Outcome::Failed("no".into()));
+    assert!(matches!(
+        events(&failed).as_slice(),
+        [Event::ActionFailed {
+            during: Step::Ban,
+            attempt: 1,
+            ..
+        }]
+    ));
+    assert_eq!(engine.next_wakeup(), Some(at(5)));
+    let status =
+        |engine: &mut Engine| match ask(engine, 5, Command::JailStatus { jail: name("sshd") })
+            .0
+            .reply
+        {
+            Reply::Jail(status) => (status.banned.len(), status.applied),
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(status(&mut engine), (1, 0), "decided, not applied");
+
+    let mut retried = Vec::new();
+    engine.wake(at(5), &mut retried);
+    assert_eq!(jobs(&retried).len(), 1);
+    finish(&mut engine, 5, &retried, &Outcome::Ok);
+    assert_eq!(status(&mut engine), (1, 1));
+    assert_eq!(engine.next_wakeup().map(Timestamp::secs), Some(3600));
+}
+
+#[test]
+fn actions_that_do_not_start_are_started_again_with_all_bans() {
+    let mut engine = Engine::new();
+    let mut effects = Vec::new();
+    engine.add_jail(at(0), settings("sshd"), &mut effects);
+    let down = finish(
+        &mut engine,
+        0,
+        &effects,
+        &Outcome::Failed("no right".into()),
+    );
+    assert!(matches!(
+        events(&down).as_slice(),
+        [Event::ActionFailed {
+            during: Step::Start,
+            attempt: 1,
+            ..
+        }]
+    ));
+    let (_, effects) = ban(&mut engine, 1, &["192.0.2.7"]);
+    finish(
+        &mut engine,
+        1,
+        &effects,
+        &Outcome::Failed("no right".into()),
+    );
+
+    let mut again = Vec::new();
+    engine.wake(at(5), &mut again);
+    let all = jobs(&again);
+    let [
+        Job {
+            task: Task::Start(held),
+            ..
+        },
+    ] = all.as_slice()
+    else {
+        panic!("one start")
+    };
+    assert_eq!(held.len(), 1);
+    let up = finish(&mut engine, 5, &again, &Outcome::Ok);
+    assert_eq!(
+        events(&up),
+        [Event::ActionRecovered {
+            jail: name("sshd"),
+            held: 1
+        }]
+    );
+}
+
+#[test]
+fn stopping_repeals_bans_but_keeps_them_stored() {
+    let mut engine = sshd();
+    ban(&mut engine, 0, &["192.0.2.7"]);
+    let (answer, effects) = ask(&mut engine, 1, Command::Stop);
+    assert_eq!(answer.after.len(), 1);
+    let jail = name("sshd");
+    let told = [
+        Event::Flushed { jail: jail.clone() },
+        Event::Repealed {
+            jail: jail.clone(),
+            id: id("192.0.2.7"),
+        },
+    ];
+    assert_eq!(events(&effects), told);
+    let after = finish(&mut engine, 1, &effects, &Outcome::Ok);
+    assert_eq!(events(&after), [Event::JailStopped { jail }]);
+    assert!(!effects.iter().any(|e| matches!(
+        e,
+        Effect::Save(Save::Forget { .. } | Save::ForgetAll { .. })
+    )));
+}
+
+#[test]
+fn jails_count_apart() {
+    let mut engine = sshd();
+    engine.add_jail(at(0), settings("web"), &mut Vec::new());
+    for _ in 0..2 {
+        assert!(jobs(&fail(&mut engine, "sshd", "192.0.2.7", 1)).is_empty());
+        assert!(jobs(&fail(&mut engine, "web", "192.0.2.7", 1)).is_empty());
+    }
+    assert_eq!(jobs(&fail(&mut engine, "web", "192.0.2.7", 1)).len(), 1);
+    let (answer, _) = ask(&mut engine, 1, Command::Status);
+    assert_eq!(answer.reply, Reply::Jails(vec![name("sshd"), name("web")]));
+}
+
+#[test]
+fn an_unknown_jail_is_named_in_the_error() {
+    let mut engine = sshd();
+    let (answer, _) = ask(
+        &mut engine,
+        0,
+        Command::JailStatus {
+            jail: name("nosuch"),
+        },
+    );
+    assert_eq!(
+        answer.reply,
+        Reply::Error(CommandError::UnknownJail("nosuch".into()))
+    );
+}
+
+#[test]
+fn effects_survive_being_written_down() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7", "198.51.100.0/24", "bob"]);
+    let json = serde_json::to_string(&effects).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Effect>>(&json).unwrap(), effects);
+}

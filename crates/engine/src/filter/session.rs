@@ -1,0 +1,273 @@
+//! What earlier lines of the same connection said.
+//!
+//! A daemon often names the address in one line and the failure in another. The
+//! lines of one connection share the text captured by `<F-MLFID>`, mostly the
+//! process id. The rules are fail2ban's, with one addition: a line matched by
+//! `<F-ONCE>` counts only if its session has not counted a failure before.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use ferroban_date::Timestamp;
+
+use super::failregex::Fields;
+use crate::ban::Match;
+
+/// How many sessions are remembered; the oldest leaves first.
+const MAX_SESSIONS: usize = 100;
+
+/// How long a session is remembered, in seconds from its first line.
+const LIFETIME: i64 = 300;
+
+/// How many lines one session keeps for a later failure.
+const MAX_LINES: usize = 20;
+
+/// What a matched line amounts to.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    /// A failure, with everything its session knows.
+    Failure { fields: Fields, matches: Vec<Match> },
+    /// Nothing to count.
+    Nothing,
+}
+
+/// The sessions of one filter.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_key: HashMap<String, Session>,
+    oldest_first: VecDeque<(String, Timestamp)>,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    began: Timestamp,
+    fields: Fields,
+    users: HashSet<String>,
+    /// Lines that were no failures, to be shown with the next one.
+    lines: Vec<Match>,
+    /// A failure was seen whose address is not known yet.
+    pending: bool,
+    /// A failure has been counted.
+    counted: bool,
+}
+
+impl Sessions {
+    /// Decides about a matched line, and remembers what it says.
+    pub(super) fn judge(&mut self, now: Timestamp, fields: Fields, line: Match) -> Verdict {
+        let Some(key) = fields.get("mlfid").map(str::to_owned) else {
+            return Verdict::Failure {
+                fields,
+                matches: vec![line],
+            };
+        };
+        self.expire(now);
+        let forget = fields.has("mlfforget");
+        let known = self.by_key.remove(&key);
+        let fresh = known.is_none();
+        let mut session = known.unwrap_or(Session {
+            began: now,
+            ..Session::default()
+        });
+        let verdict = session.take(fields, line);
+        if !forget {
+            if fresh {
+                self.make_room();
+                self.oldest_first.push_back((key.clone(), now));
+            }
+            self.by_key.insert(key, session);
+        }
+        verdict
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        while let Some((_, began)) = self.oldest_first.front()
+            && now.secs() - began.secs() >= LIFETIME
+        {
+            self.drop_oldest();
+        }
+    }
+
+    fn make_room(&mut self) {
+        while self.oldest_first.len() >= MAX_SESSIONS {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((key, began)) = self.oldest_first.pop_front()
+            && self
+                .by_key
+                .get(&key)
+                .is_some_and(|session| session.began == began)
+        {
+            self.by_key.remove(&key);
+        }
+    }
+}
+
+impl Session {
+    fn take(&mut self, fields: Fields, line: Match) -> Verdict {
+        let mut harmless = fields.has("nofail") || fields.has("mlfgained");
+        let once = fields.has("once");
+        if let Some(user) = fields.get("user") {
+            self.users.insert(user.to_owned());
+        }
+        for flag in ["nofail", "mlfgained", "once", "repeat"] {
+            self.fields.take(flag);
+        }
+        if fields.has("mlfgained") && std::mem::take(&mut self.pending) {
+            self.lines.clear();
+        }
+        self.fields.merge(fields);
+        if self.pending || self.users.len() > 1 {
+            harmless = false;
+        }
+        if once && self.counted {
+            harmless = true;
+        }
+        self.remember(line);
+        if harmless {
+            return Verdict::Nothing;
+        }
+        if self.fields.identity().is_none() {
+            self.pending = true;
+            return Verdict::Nothing;
+        }
+        self.pending = false;
+        self.counted = true;
+        Verdict::Failure {
+            fields: self.fields.clone(),
+            matches: std::mem::take(&mut self.lines),
+        }
+    }
+
+    fn remember(&mut self, line: Match) {
+        if self.lines.len() >= MAX_LINES {
+            self.lines.remove(0);
+        }
+        self.lines.push(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::failregex::FailRegex;
+
+    /// `c1 <words>`: the words name flags, `u=` a user and an address the host.
+    fn fields(text: &str) -> Fields {
+        let pattern = r"^<F-MLFID>\S+</F-MLFID>(?: <F-NOFAIL>nofail</F-NOFAIL>)?(?: <F-ONCE>once</F-ONCE>)?(?: <F-MLFGAINED>gained</F-MLFGAINED>)?(?: <F-MLFFORGET>forget</F-MLFFORGET>)?(?: u=<F-USER>\S+</F-USER>)?(?: <ADDR>)?$";
+        FailRegex::new(pattern)
+            .unwrap()
+            .search(text)
+            .unwrap()
+            .unwrap()
+    }
+
+    /// For each line, the address counted and how many lines were shown with it.
+    fn run(lines: &[&str]) -> Vec<Option<(String, usize)>> {
+        let mut sessions = Sessions::default();
+        let now = Timestamp::from_secs(0);
+        lines
+            .iter()
+            .map(
+                |text| match sessions.judge(now, fields(text), Match::default()) {
+                    Verdict::Failure { fields, matches } => {
+                        Some((fields.identity().unwrap().to_string(), matches.len()))
+                    }
+                    Verdict::Nothing => None,
+                },
+            )
+            .collect()
+    }
+
+    fn f(address: &str, lines: usize) -> Option<(String, usize)> {
+        Some((address.into(), lines))
+    }
+
+    #[test]
+    fn sessions_follow_the_originals_scenarios() {
+        let a = "1.2.3.4";
+        let cases: [(&[&str], Vec<Option<(String, usize)>>); 9] = [
+            (
+                &["c1 nofail 1.2.3.4", "c1 u=joe", "c1", "c1 forget", "c1"],
+                vec![None, f(a, 2), f(a, 1), f(a, 1), None],
+            ),
+            (&["c1 u=joe", "c1", "c1 1.2.3.4"], vec![None, None, f(a, 3)]),
+            (
+                &["c1 u=joe", "c1 nofail 1.2.3.4", "c1"],
+                vec![None, f(a, 2), f(a, 1)],
+            ),
+            (
+                &["c1 nofail 1.1.1.1", "c2 nofail 2.2.2.2", "c2", "c1"],
+                vec![None, None, f("2.2.2.2", 2), f("1.1.1.1", 2)],
+            ),
+            (
+                &["c1 nofail 1.2.3.4", "c1 u=joe", "c1 gained u=joe"],
+                vec![None, f(a, 2), None],
+            ),
+            (
+                &["c1 nofail 1.2.3.4", "c1 u=joe", "c1 gained u=ann"],
+                vec![None, f(a, 2), f(a, 1)],
+            ),
+            (&["c1 u=joe", "c1 gained u=joe 1.2.3.4"], vec![None, None]),
+            (
+                &["c1 u=ann", "c1 gained u=joe 1.2.3.4"],
+                vec![None, f(a, 1)],
+            ),
+            (&["c1 nofail forget", "c1"], vec![None, None]),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(run(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn once_counts_only_where_nothing_was_counted() {
+        let a = "1.2.3.4";
+        let cases: [(&[&str], Vec<Option<(String, usize)>>); 3] = [
+            (
+                &["c1 u=joe 1.2.3.4", "c1 once forget 1.2.3.4"],
+                vec![f(a, 1), None],
+            ),
+            (
+                &["c1 nofail 1.2.3.4", "c1 once forget 1.2.3.4"],
+                vec![None, f(a, 2)],
+            ),
+            (
+                &["c1 once 1.2.3.4", "c1 once 1.2.3.4", "c1 1.2.3.4"],
+                vec![f(a, 1), None, f(a, 2)],
+            ),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(run(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_session_leaves_first_and_all_leave_in_time() {
+        let mut sessions = Sessions::default();
+        let start = Timestamp::from_secs(0);
+        sessions.judge(start, fields("c1 nofail 1.2.3.4"), Match::default());
+        for other in 0..100 {
+            sessions.judge(
+                start,
+                fields(&format!("x{other} nofail 1.2.3.4")),
+                Match::default(),
+            );
+        }
+        assert_eq!(
+            sessions.judge(start, fields("c1"), Match::default()),
+            Verdict::Nothing
+        );
+        assert!(
+            sessions.by_key.len() <= MAX_SESSIONS && sessions.oldest_first.len() <= MAX_SESSIONS
+        );
+
+        let later = Timestamp::from_secs(LIFETIME);
+        assert_eq!(
+            sessions.judge(later, fields("x99"), Match::default()),
+            Verdict::Nothing
+        );
+        assert_eq!(sessions.by_key.len(), 1);
+    }
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod ban;
+pub mod bans;
+pub mod command;
+pub mod effect;
+pub mod engine;
+pub mod event;
+pub mod failures;
+pub mod filter;
+pub mod id;
+pub mod ignore;
+pub mod jail;
+pub mod options;
+pub mod settings;
+
+pub use ban::{Ban, BanTime, BanTimeError, Match, Ticket};
+pub use command::{Answer, Command, CommandError, JailStatus, Reply};
+pub use effect::{Done, Effect, Job, JobId, LogPosition, Outcome, Save, Task};
+pub use engine::Engine;
+pub use event::{Event, IgnoreReason};
+pub use ferroban_date::Timestamp;
+pub use filter::{Failure, Filter, FilterError, FilterNote, LogLine};
+pub use id::{FailId, JailName, JailNameError, Network};
+pub use ignore::{Protected, Protection};
+pub use settings::{FilterSettings, JailSettings};
