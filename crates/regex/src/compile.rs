@@ -1,0 +1,455 @@
+//! From the tree to instructions.
+//!
+//! Counted repetitions are written out, except those of a single character, which one instruction
+//! does. Loops follow Python's rule for turns that match nothing: such a turn counts, and its
+//! captures stay, but no further turn follows it.
+
+mod analysis;
+
+use crate::ast::{Case, Greed, Item, Node, Width};
+use crate::error::{Error, ErrorKind};
+use crate::parse::Parsed;
+use crate::program::{Body, Inst, Pc, Program, Run, Split};
+use crate::set::Set;
+use crate::unicode;
+
+/// The most instructions of one program.
+const MAX_INSTS: usize = 1 << 16;
+
+/// The most tree nodes visited for them: repetitions of nothing emit nothing.
+const MAX_WORK: usize = 1 << 18;
+
+/// The most rows of a memo.
+const MAX_ROWS: usize = 1 << 16;
+
+/// The most conditions the memo can tell apart; it has a row for each combination.
+const MAX_CONDITIONS: usize = 4;
+
+/// Compiles a pattern.
+pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
+    let conditions = analysis::conditions(&parsed.node);
+    let mut compiler = Compiler {
+        widths: &parsed.widths,
+        insts: Vec::new(),
+        places: Vec::new(),
+        sets: Vec::new(),
+        work: 0,
+        place: Place {
+            base: 0,
+            depth: 0,
+            body: Body::Main,
+        },
+        regs: 0,
+        conditions: &conditions,
+        capturing: false,
+    };
+    compiler.node(&parsed.node)?;
+    compiler.emit(Inst::Accept)?;
+    let exact_conditions =
+        conditions.len() <= MAX_CONDITIONS && !analysis::asks_itself(&parsed.node);
+    let memoizable = exact_conditions && !analysis::has_backref(&parsed.node);
+    let linear = memoizable && !compiler.capturing;
+    let Compiler {
+        insts,
+        places,
+        sets,
+        regs,
+        ..
+    } = compiler;
+    let mut program = Program {
+        points: Vec::new(),
+        sets,
+        firsts: Vec::new(),
+        first: 0,
+        rows: 0,
+        slots: 2 * (parsed.widths.len() - 1),
+        regs,
+        memoizable,
+        linear,
+        anchored: analysis::is_anchored(&parsed.node),
+        required: analysis::required(&parsed.node),
+        insts,
+        conditions,
+    };
+    analysis::find_firsts(&mut program);
+    analysis::number_points(&mut program, &places);
+    Ok(program)
+}
+
+/// Where an instruction stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The loop registers of enclosing loops that the enclosing look-around cannot see.
+    base: usize,
+    /// All loop registers of enclosing loops.
+    depth: usize,
+    body: Body,
+}
+
+struct Compiler<'a> {
+    widths: &'a [Option<Width>],
+    insts: Vec<Inst>,
+    /// By instruction.
+    places: Vec<Place>,
+    sets: Vec<Set>,
+    work: usize,
+    place: Place,
+    regs: usize,
+    conditions: &'a [usize],
+    /// Whether any body is `Body::Capturing`.
+    capturing: bool,
+}
+
+impl Compiler<'_> {
+    fn emit(&mut self, inst: Inst) -> Result<Pc, Error> {
+        if self.insts.len() >= MAX_INSTS {
+            return Err(Error::of_whole(ErrorKind::TooLarge));
+        }
+        self.insts.push(inst);
+        self.places.push(self.place);
+        Ok(self.insts.len() - 1)
+    }
+
+    fn here(&self) -> Pc {
+        self.insts.len()
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(), Error> {
+        self.work += 1;
+        if self.work > MAX_WORK {
+            return Err(Error::of_whole(ErrorKind::TooLarge));
+        }
+        match node {
+            Node::Empty => {}
+            Node::Char(..) | Node::Class { .. } => self.character(node)?,
+            Node::Assert(assertion) => {
+                self.emit(Inst::Assert(*assertion))?;
+            }
+            Node::Concat(nodes) => self.concat(nodes)?,
+            Node::Alternate(nodes) => self.alternate(nodes)?,
+            Node::Repeat {
+                node,
+                min,
+                max,
+                greed,
+            } => self.repeat(node, *min, *max, *greed)?,
+            Node::Capture(group, node) => {
+                self.emit(Inst::Save(2 * group - 2))?;
+                self.node(node)?;
+                self.emit(Inst::Save(2 * group - 1))?;
+            }
+            Node::Look {
+                behind,
+                negated,
+                node,
+            } => self.look(*behind, *negated, node)?,
+            Node::Atomic(node) => self.atomic(node, |compiler| compiler.node(node))?,
+            Node::BackRef(group, case) => {
+                self.emit(Inst::BackRef {
+                    group: *group,
+                    case: *case,
+                })?;
+            }
+            Node::IfGroup { group, yes, no } => {
+                let test = self.emit(Inst::IfGroup {
+                    group: *group,
+                    otherwise: 0,
+                })?;
+                self.node(yes)?;
+                let done = self.emit(Inst::Jump(0))?;
+                self.set_target(test);
+                self.node(no)?;
+                self.set_target(done);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an earlier instruction lead to the place of the next one.
+    fn set_target(&mut self, pc: Pc) {
+        let here = self.here();
+        match self.insts.get_mut(pc) {
+            Some(Inst::Jump(to) | Inst::IfGroup { otherwise: to, .. }) => *to = here,
+            Some(Inst::Look { next, .. } | Inst::Atomic { next }) => *next = here,
+            Some(Inst::Progress { exit, .. }) => *exit = here,
+            _ => {}
+        }
+    }
+
+    fn character(&mut self, node: &Node) -> Result<(), Error> {
+        if let Some(c) = plain(node) {
+            let mut buffer = [0; 4];
+            return self.bytes(c.encode_utf8(&mut buffer).as_bytes());
+        }
+        let set = self.set(node);
+        self.emit(Inst::One(set))?;
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.emit(match bytes {
+            [byte] => Inst::Byte(*byte),
+            bytes => Inst::Bytes(bytes.into()),
+        })?;
+        Ok(())
+    }
+
+    /// The number of the set for a node of one character.
+    fn set(&mut self, node: &Node) -> usize {
+        let set = match node {
+            Node::Class {
+                items,
+                negated,
+                case,
+            } => Set::new(items, *negated, *case),
+            Node::Char(code, case) => Set::new(&[Item::Range(*code, *code)], false, *case),
+            _ => Set::new(&[], false, Case::Exact),
+        };
+        index_of(&mut self.sets, set)
+    }
+
+    fn concat(&mut self, nodes: &[Node]) -> Result<(), Error> {
+        let mut rest = nodes;
+        while let Some((node, after)) = rest.split_first() {
+            let text: String = rest.iter().map_while(plain).collect();
+            if text.is_empty() {
+                self.node(node)?;
+                rest = after;
+            } else {
+                self.bytes(text.as_bytes())?;
+                rest = rest.get(text.chars().count()..).unwrap_or(&[]);
+            }
+        }
+        Ok(())
+    }
+
+    fn alternate(&mut self, nodes: &[Node]) -> Result<(), Error> {
+        let mut jumps = Vec::new();
+        for (i, node) in nodes.iter().enumerate() {
+            if i + 1 == nodes.len() {
+                self.node(node)?;
+            } else {
+                let split = self.split()?;
+                let prefer = self.here();
+                self.node(node)?;
+                jumps.push(self.emit(Inst::Jump(0))?);
+                self.set_split(split, prefer, self.here());
+            }
+        }
+        for jump in jumps {
+            self.set_target(jump);
+        }
+        Ok(())
+    }
+
+    fn split(&mut self) -> Result<Pc, Error> {
+        self.emit(Inst::Split(Split {
+            prefer: 0,
+            other: 0,
+            prefer_first: 0,
+            other_first: 0,
+        }))
+    }
+
+    fn set_split(&mut self, pc: Pc, first: Pc, second: Pc) {
+        if let Some(Inst::Split(split)) = self.insts.get_mut(pc) {
+            (split.prefer, split.other) = (first, second);
+        }
+    }
+
+    /// A choice between a body and an exit, by greed.
+    fn set_loop(&mut self, pc: Pc, body: Pc, exit: Pc, greed: Greed) {
+        match greed {
+            Greed::Lazy => self.set_split(pc, exit, body),
+            Greed::Greedy | Greed::Possessive => self.set_split(pc, body, exit),
+        }
+    }
+
+    fn repeat(
+        &mut self,
+        node: &Node,
+        min: u32,
+        max: Option<u32>,
+        greed: Greed,
+    ) -> Result<(), Error> {
+        if matches!(node, Node::Char(..) | Node::Class { .. }) {
+            let set = self.set(node);
+            self.emit(Inst::Run(Run {
+                set,
+                min,
+                max,
+                greed,
+                next: 0,
+            }))?;
+            return Ok(());
+        }
+        if greed == Greed::Possessive {
+            return self.atomic(node, |compiler| compiler.turns(node, min, max, greed));
+        }
+        self.turns(node, min, max, greed)
+    }
+
+    fn turns(
+        &mut self,
+        node: &Node,
+        min: u32,
+        max: Option<u32>,
+        greed: Greed,
+    ) -> Result<(), Error> {
+        let nullable = node.width(self.widths).min == 0;
+        if max.is_none() && min == 1 && !nullable && greed != Greed::Possessive {
+            return self.plus(node, greed);
+        }
+        for _ in 0..min {
+            self.turn(node, greed)?;
+        }
+        match max {
+            None => self.star(node, nullable, greed),
+            Some(max) => self.options(node, max.saturating_sub(min), nullable, greed),
+        }
+    }
+
+    /// One turn of a repetition. CPython never goes back into a turn of a possessive one.
+    fn turn(&mut self, node: &Node, greed: Greed) -> Result<(), Error> {
+        match greed {
+            Greed::Possessive => self.atomic(node, |compiler| compiler.node(node)),
+            Greed::Greedy | Greed::Lazy => self.node(node),
+        }
+    }
+
+    /// `node+`, where node matches something.
+    fn plus(&mut self, node: &Node, greed: Greed) -> Result<(), Error> {
+        let body = self.here();
+        self.node(node)?;
+        let split = self.split()?;
+        self.set_loop(split, body, self.here(), greed);
+        Ok(())
+    }
+
+    /// `node*`.
+    fn star(&mut self, node: &Node, nullable: bool, greed: Greed) -> Result<(), Error> {
+        let head = self.split()?;
+        let body = self.here();
+        let progress = self.guarded_turn(node, nullable, greed)?;
+        self.emit(Inst::Jump(head))?;
+        self.set_loop(head, body, self.here(), greed);
+        progress.into_iter().for_each(|pc| self.set_target(pc));
+        Ok(())
+    }
+
+    /// `node{0,count}`.
+    fn options(
+        &mut self,
+        node: &Node,
+        count: u32,
+        nullable: bool,
+        greed: Greed,
+    ) -> Result<(), Error> {
+        let mut splits = Vec::new();
+        let mut exits = Vec::new();
+        for turn in 1..=count {
+            splits.push(self.split()?);
+            exits.extend(self.guarded_turn(node, nullable && turn < count, greed)?);
+        }
+        let exit = self.here();
+        for split in splits {
+            self.set_loop(split, split + 1, exit, greed);
+        }
+        exits.into_iter().for_each(|pc| self.set_target(pc));
+        Ok(())
+    }
+
+    /// A turn, and for a body that may match nothing the check that it did.
+    fn guarded_turn(
+        &mut self,
+        node: &Node,
+        nullable: bool,
+        greed: Greed,
+    ) -> Result<Option<Pc>, Error> {
+        if !nullable {
+            self.turn(node, greed)?;
+            return Ok(None);
+        }
+        let reg = self.place.depth;
+        self.emit(Inst::Enter(reg))?;
+        self.place.depth += 1;
+        self.regs = self.regs.max(self.place.depth);
+        self.turn(node, greed)?;
+        self.place.depth -= 1;
+        self.emit(Inst::Progress { reg, exit: 0 }).map(Some)
+    }
+
+    fn atomic(
+        &mut self,
+        node: &Node,
+        body: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let outer = self.place;
+        let start = self.emit(Inst::Atomic { next: 0 })?;
+        // A later conditional must find the groups as they are, so they must be matched anew.
+        let wanted = self.conditions;
+        let asked = captures(node, &|group| wanted.contains(&group));
+        self.set_body(asked || outer.body == Body::Capturing);
+        body(self)?;
+        self.emit(Inst::Accept)?;
+        self.place = outer;
+        self.set_target(start);
+        Ok(())
+    }
+
+    fn look(&mut self, behind: bool, negated: bool, node: &Node) -> Result<(), Error> {
+        let outer = self.place;
+        let width = usize::try_from(node.width(self.widths).min).unwrap_or(usize::MAX);
+        let behind = behind.then_some(width);
+        let start = self.emit(Inst::Look {
+            negated,
+            behind,
+            next: 0,
+        })?;
+        self.place.base = self.place.depth;
+        self.set_body(captures(node, &|_| true));
+        self.node(node)?;
+        self.emit(Inst::Accept)?;
+        self.place = outer;
+        self.set_target(start);
+        Ok(())
+    }
+
+    fn set_body(&mut self, capturing: bool) {
+        self.capturing |= capturing;
+        self.place.body = if capturing {
+            Body::Capturing
+        } else {
+            Body::Sub
+        };
+    }
+}
+
+/// Whether a group that passes the test stands in the node.
+fn captures(node: &Node, test: &dyn Fn(usize) -> bool) -> bool {
+    node.any(&mut |node| matches!(node, Node::Capture(group, _) if test(*group)))
+}
+
+/// The index of a value in a list, added if it is new.
+fn index_of<T: PartialEq>(list: &mut Vec<T>, value: T) -> usize {
+    list.iter()
+        .position(|known| *known == value)
+        .unwrap_or_else(|| {
+            list.push(value);
+            list.len() - 1
+        })
+}
+
+/// The character a node stands for, if it is only that one.
+fn plain(node: &Node) -> Option<char> {
+    match node {
+        Node::Char(code, Case::Exact) => char::from_u32(*code),
+        Node::Char(code, Case::Folded) if unicode::variants(*code).len() == 1 => {
+            char::from_u32(*code)
+        }
+        Node::Char(code, Case::FoldedAscii) if unicode::variants_ascii(*code).len() == 1 => {
+            char::from_u32(*code)
+        }
+        _ => None,
+    }
+}

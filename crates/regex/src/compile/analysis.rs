@@ -1,0 +1,150 @@
+//! What is true of a whole pattern: what can come next, what must come, where it can begin.
+
+use super::{MAX_CONDITIONS, MAX_ROWS, Place, index_of, plain};
+use crate::ast::{Assertion, Greed, Node};
+use crate::first::First;
+use crate::program::{Inst, Pc, Point, Program};
+
+/// Works out what can come next at every choice, and which runs need never give back.
+pub(super) fn find_firsts(program: &mut Program) {
+    let mut firsts = vec![First::of(0, &program.insts, &program.sets)];
+    let mut note = |first| index_of(&mut firsts, first);
+    let of = |pc: Pc, program: &Program| First::of(pc, &program.insts, &program.sets);
+    for pc in 0..program.insts.len() {
+        let known = match program.insts.get(pc) {
+            Some(Inst::Split(split)) => [
+                Some(of(split.prefer, program)),
+                Some(of(split.other, program)),
+            ],
+            Some(Inst::Run(_)) => [Some(of(pc + 1, program)), None],
+            _ => continue,
+        };
+        match (program.insts.get_mut(pc), known) {
+            (Some(Inst::Split(split)), [Some(prefer), Some(other)]) => {
+                split.prefer_first = note(prefer);
+                split.other_first = note(other);
+            }
+            (Some(Inst::Run(run)), [Some(next), None]) => {
+                if program
+                    .sets
+                    .get(run.set)
+                    .is_some_and(|set| next.excludes(set))
+                {
+                    run.greed = Greed::Possessive;
+                }
+                run.next = note(next);
+            }
+            _ => {}
+        }
+    }
+    program.firsts = firsts;
+}
+
+/// Gives each choice its rows in the memo: one for each state of the loops and conditions.
+pub(super) fn number_points(program: &mut Program, places: &[Place]) {
+    let combinations = 1 << program.conditions.len().min(MAX_CONDITIONS);
+    let mut row = 0;
+    for (inst, place) in program.insts.iter().zip(places) {
+        let rows = match inst {
+            Inst::Split(_) => 1,
+            // One for beginning it, one for ending it.
+            Inst::Run(run) if run.max.is_some() => 2,
+            Inst::Run(_) => 1,
+            _ => {
+                program.points.push(None);
+                continue;
+            }
+        };
+        let Place { base, depth, body } = *place;
+        program.points.push(Some(Point {
+            row,
+            base,
+            depth,
+            body,
+        }));
+        row += rows * (depth - base + 1) * combinations;
+    }
+    program.rows = row;
+    program.memoizable &= row <= MAX_ROWS;
+    program.linear &= program.memoizable;
+}
+
+/// The groups that conditionals ask for.
+pub(super) fn conditions(node: &Node) -> Vec<usize> {
+    let mut groups = Vec::new();
+    node.any(&mut |node| {
+        if let Node::IfGroup { group, .. } = node {
+            index_of(&mut groups, *group);
+        }
+        false
+    });
+    groups
+}
+
+/// Whether a conditional stands inside the group it asks for.
+pub(super) fn asks_itself(node: &Node) -> bool {
+    node.any(&mut |outer| match outer {
+        Node::Capture(number, body) => {
+            body.any(&mut |inner| matches!(inner, Node::IfGroup { group, .. } if group == number))
+        }
+        _ => false,
+    })
+}
+
+pub(super) fn has_backref(node: &Node) -> bool {
+    node.any(&mut |node| matches!(node, Node::BackRef(..)))
+}
+
+/// Whether every match begins at the start of the text.
+pub(super) fn is_anchored(node: &Node) -> bool {
+    match node {
+        Node::Assert(Assertion::Start) => true,
+        Node::Concat(nodes) => nodes
+            .iter()
+            .find(|node| !matches!(node, Node::Empty | Node::Look { .. }))
+            .is_some_and(is_anchored),
+        Node::Alternate(nodes) => nodes.iter().all(is_anchored),
+        Node::Capture(_, node) | Node::Atomic(node) => is_anchored(node),
+        _ => false,
+    }
+}
+
+/// The longest text that every match contains.
+pub(super) fn required(node: &Node) -> String {
+    let mut search = Required::default();
+    search.visit(node);
+    search.end_run();
+    search.best
+}
+
+#[derive(Default)]
+struct Required {
+    run: String,
+    best: String,
+}
+
+impl Required {
+    fn visit(&mut self, node: &Node) {
+        match node {
+            Node::Empty | Node::Assert(_) => {}
+            Node::Concat(nodes) => nodes.iter().for_each(|node| self.visit(node)),
+            Node::Capture(_, node) | Node::Atomic(node) => self.visit(node),
+            Node::Repeat { node, min: 1.., .. } => {
+                self.end_run();
+                self.visit(node);
+                self.end_run();
+            }
+            node => match plain(node) {
+                Some(c) => self.run.push(c),
+                None => self.end_run(),
+            },
+        }
+    }
+
+    fn end_run(&mut self) {
+        if self.run.len() > self.best.len() {
+            std::mem::swap(&mut self.run, &mut self.best);
+        }
+        self.run.clear();
+    }
+}

@@ -1,0 +1,203 @@
+//! What a search has tried already, so that it tries nothing twice.
+//!
+//! Without back-references, what follows from an instruction at a position is always the same. The
+//! matcher tries alternatives in order and stops at the first that works, so in the pattern
+//! itself whatever was tried before has failed: one bit says so. Inside a look-around or an
+//! atomic group it may also have matched, and the search failed later; there a cell says up to
+//! where. Which of the choices made so far led to the match is known from the *trail*: those that
+//! the matcher has not come back from.
+
+use crate::program::Body;
+
+/// The most memory for one search.
+const MAX_BYTES: usize = 64 << 20;
+
+const UNSEEN: u32 = 0;
+const FAILED: u32 = 1;
+/// A cell with at least this much has matched up to the position it exceeds this by.
+const MATCHED: u32 = 2;
+
+/// What is known about a choice.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Seen {
+    /// Nothing: try it. It counts as failed from now on.
+    New,
+    /// It fails.
+    Failed,
+    /// The look-around or atomic group matches from here, up to this position.
+    Matched(usize),
+    /// There is no memory left to remember it.
+    Full,
+}
+
+/// The memo of one search.
+#[derive(Debug)]
+pub(crate) struct Memo {
+    rows: Vec<Row>,
+    /// Positions in a row.
+    width: usize,
+    bytes: usize,
+    trail: Vec<Choice>,
+}
+
+/// What is known about one kind of choice at each position.
+#[derive(Clone, Debug)]
+enum Row {
+    Unused,
+    Bits(Vec<u64>),
+    Cells(Vec<u32>),
+}
+
+/// A choice in a body, still open.
+#[derive(Clone, Copy, Debug)]
+struct Choice {
+    /// How high the matcher's stack was; once it is lower, the choice has failed.
+    height: usize,
+    row: usize,
+    pos: usize,
+    body: Body,
+}
+
+impl Memo {
+    /// A memo for a text of this many bytes.
+    pub(crate) fn new(rows: usize, length: usize) -> Self {
+        Self {
+            rows: vec![Row::Unused; rows],
+            width: length + 1,
+            bytes: 0,
+            trail: Vec::new(),
+        }
+    }
+
+    /// What is known about a choice. A new one is noted as made with the stack this high.
+    pub(crate) fn visit(&mut self, body: Body, row: usize, pos: usize, height: usize) -> Seen {
+        if matches!(self.rows.get(row), Some(Row::Unused)) && !self.open_row(body, row) {
+            return Seen::Full;
+        }
+        match self.rows.get_mut(row) {
+            Some(Row::Bits(bits)) => {
+                let Some(word) = bits.get_mut(pos / 64) else {
+                    return Seen::Failed;
+                };
+                let bit = 1 << (pos % 64);
+                if *word & bit != 0 {
+                    return Seen::Failed;
+                }
+                *word |= bit;
+                Seen::New
+            }
+            Some(Row::Cells(cells)) => {
+                let Some(cell) = cells.get_mut(pos) else {
+                    return Seen::Failed;
+                };
+                match *cell {
+                    UNSEEN => {
+                        *cell = FAILED;
+                        self.trail.push(Choice {
+                            height,
+                            row,
+                            pos,
+                            body,
+                        });
+                        Seen::New
+                    }
+                    FAILED => Seen::Failed,
+                    matched => Seen::Matched((matched - MATCHED) as usize),
+                }
+            }
+            _ => Seen::Failed,
+        }
+    }
+
+    fn open_row(&mut self, body: Body, row: usize) -> bool {
+        let (fresh, bytes) = match body {
+            Body::Main => {
+                let words = self.width.div_ceil(64);
+                (Row::Bits(vec![0; words]), 8 * words)
+            }
+            Body::Sub | Body::Capturing => (Row::Cells(vec![UNSEEN; self.width]), 4 * self.width),
+        };
+        self.bytes += bytes;
+        if let Some(slot) = self.rows.get_mut(row) {
+            *slot = fresh;
+        }
+        self.bytes <= MAX_BYTES
+    }
+
+    /// The matcher's stack has shrunk to this height: choices above have failed.
+    #[inline]
+    pub(crate) fn shrink(&mut self, height: usize) {
+        while self
+            .trail
+            .last()
+            .is_some_and(|choice| choice.height > height)
+        {
+            self.trail.pop();
+        }
+    }
+
+    /// The body that began above this height has matched up to `end`, by the choices still open.
+    pub(crate) fn settle(&mut self, height: usize, end: usize) {
+        let matched = u32::try_from(end)
+            .unwrap_or(u32::MAX)
+            .saturating_add(MATCHED);
+        while let Some(choice) = self.trail.last().copied()
+            && choice.height > height
+        {
+            self.trail.pop();
+            if let Some(Row::Cells(cells)) = self.rows.get_mut(choice.row)
+                && let Some(cell) = cells.get_mut(choice.pos)
+            {
+                *cell = if choice.body == Body::Capturing {
+                    UNSEEN
+                } else {
+                    matched
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_in_the_pattern_is_new_once() {
+        let mut memo = Memo::new(2, 100);
+        assert_eq!(memo.visit(Body::Main, 1, 100, 0), Seen::New);
+        assert_eq!(memo.visit(Body::Main, 1, 100, 0), Seen::Failed);
+        assert_eq!(memo.visit(Body::Main, 1, 99, 0), Seen::New);
+        assert_eq!(memo.visit(Body::Main, 0, 100, 0), Seen::New);
+    }
+
+    #[test]
+    fn choices_come_back_from_have_failed_and_open_ones_have_matched() {
+        let mut memo = Memo::new(1, 10);
+        for (pos, height) in [(3, 5), (4, 6), (5, 7)] {
+            assert_eq!(memo.visit(Body::Sub, 0, pos, height), Seen::New);
+        }
+        memo.shrink(6);
+        memo.settle(4, 9);
+        assert_eq!(memo.visit(Body::Sub, 0, 3, 5), Seen::Matched(9));
+        assert_eq!(memo.visit(Body::Sub, 0, 4, 5), Seen::Matched(9));
+        assert_eq!(memo.visit(Body::Sub, 0, 5, 5), Seen::Failed);
+    }
+
+    #[test]
+    fn a_body_whose_captures_are_wanted_is_matched_again() {
+        let mut memo = Memo::new(1, 10);
+        assert_eq!(memo.visit(Body::Capturing, 0, 3, 1), Seen::New);
+        memo.settle(0, 9);
+        assert_eq!(memo.visit(Body::Capturing, 0, 3, 1), Seen::New);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut memo = Memo::new(100, 1 << 20);
+        let full = (0..100)
+            .filter(|row| memo.visit(Body::Sub, *row, 0, 0) == Seen::Full)
+            .count();
+        assert!(full >= 84, "{full} of 100 rows were refused");
+    }
+}

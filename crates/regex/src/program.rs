@@ -1,0 +1,121 @@
+//! A compiled pattern: instructions for the matcher, and what is known about them.
+
+use crate::ast::{Assertion, Case, Greed};
+use crate::first::First;
+use crate::set::Set;
+
+/// The index of an instruction.
+pub(crate) type Pc = usize;
+
+/// One instruction. Those that match go on with the next one.
+#[derive(Clone, Debug)]
+pub(crate) enum Inst {
+    /// This byte.
+    Byte(u8),
+    /// These bytes.
+    Bytes(Box<[u8]>),
+    /// One character of a set.
+    One(usize),
+    /// Many characters of a set.
+    Run(Run),
+    /// Go on at one place; if that fails, at the other.
+    Split(Split),
+    /// Go on there.
+    Jump(Pc),
+    /// Note the position: the start (even) or end (odd) of a group.
+    Save(usize),
+    /// A turn of a loop whose body may match nothing begins: note where.
+    Enter(usize),
+    /// A turn ends. If it matched nothing, no further turn: go to `exit`.
+    Progress { reg: usize, exit: Pc },
+    /// A condition on the position.
+    Assert(Assertion),
+    /// The body follows and ends in `Accept`; then go on at `next`, where the body began.
+    /// `behind` is how many characters before it that is.
+    Look {
+        negated: bool,
+        behind: Option<usize>,
+        next: Pc,
+    },
+    /// The body follows and ends in `Accept`; then go on at `next`, and never back into it.
+    Atomic { next: Pc },
+    /// The end of the pattern or of a body.
+    Accept,
+    /// The text of a group once more.
+    BackRef { group: usize, case: Case },
+    /// Go on here if the group has matched, else there.
+    IfGroup { group: usize, otherwise: Pc },
+}
+
+/// `[a-z]{min,max}` and its like.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) set: usize,
+    pub(crate) min: u32,
+    pub(crate) max: Option<u32>,
+    pub(crate) greed: Greed,
+    /// What may come after it.
+    pub(crate) next: usize,
+}
+
+/// A choice, with what may come on either way.
+#[derive(Clone, Debug)]
+pub(crate) struct Split {
+    pub(crate) prefer: Pc,
+    pub(crate) other: Pc,
+    pub(crate) prefer_first: usize,
+    pub(crate) other_first: usize,
+}
+
+/// What the memo keeps about an instruction at which a choice is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Point {
+    /// Its first row in the memo.
+    pub(crate) row: usize,
+    /// The loop registers its future depends on: from here
+    pub(crate) base: usize,
+    /// to here.
+    pub(crate) depth: usize,
+    /// What it is a part of.
+    pub(crate) body: Body,
+}
+
+/// What an instruction is a part of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Body {
+    /// The pattern itself: whatever was tried before has failed.
+    Main,
+    /// An atomic group or look-around: what was tried may have matched, up to some position.
+    Sub,
+    /// One whose groups are wanted: what matched before must be matched again for their sake.
+    Capturing,
+}
+
+/// A compiled pattern.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) insts: Vec<Inst>,
+    /// By instruction.
+    pub(crate) points: Vec<Option<Point>>,
+    pub(crate) sets: Vec<Set>,
+    pub(crate) firsts: Vec<First>,
+    /// What a match can begin with.
+    pub(crate) first: usize,
+    /// The groups conditionals ask for.
+    pub(crate) conditions: Vec<usize>,
+    /// How many rows the memo needs at most.
+    pub(crate) rows: usize,
+    /// How many position slots: two for each group.
+    pub(crate) slots: usize,
+    /// How many loop registers.
+    pub(crate) regs: usize,
+    /// Whether the memo may be used: the future of a choice depends on the instruction, the position,
+    /// and the loops and conditions the memo knows of.
+    pub(crate) memoizable: bool,
+    /// Whether the time is bounded without a limit of steps.
+    pub(crate) linear: bool,
+    /// Whether a match can only begin where the text does.
+    pub(crate) anchored: bool,
+    /// A text every match contains, empty if none is known.
+    pub(crate) required: String,
+}

@@ -1,0 +1,276 @@
+//! The whole crate, pattern to groups, without Python at hand.
+
+#[path = "../tests/grammar/mod.rs"]
+mod grammar;
+
+use crate::backtrack::{Found, search_with};
+use crate::error::ErrorKind;
+use crate::{Exhausted, Flags, Regex};
+use grammar::Grammar;
+use proptest::prelude::{ProptestConfig, any, prop, proptest};
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern, Flags::default()).unwrap_or_else(|error| panic!("{pattern}: {error}"))
+}
+
+/// The whole match and all groups, `-` for one that took no part.
+fn found(pattern: &str, text: &str) -> Option<Vec<String>> {
+    let regex = regex(pattern);
+    let captures = regex.search(text).unwrap()?;
+    let groups = (0..=regex.groups()).map(|group| captures.get(group).unwrap_or("-").to_owned());
+    Some(groups.collect())
+}
+
+/// Pattern, text, and the whole match and its groups.
+const MATCHES: &[(&str, &str, Option<&[&str]>)] = &[
+    ("a|ab", "ab", Some(&["a"])),
+    ("(a|ab)(c|bcd)", "abcd", Some(&["abcd", "a", "bcd"])),
+    ("b", "aab", Some(&["b"])),
+    ("", "x", Some(&[""])),
+    ("x*", "aaa", Some(&[""])),
+    ("a$", "a\n", Some(&["a"])),
+    ("a$", "a\n\n", None),
+    (r"a\Z", "a\n", None),
+    ("(?m)^b$", "a\nb\nc", Some(&["b"])),
+    ("^b", "a\nb", None),
+    (r"\s*$", " \n", Some(&[" \n"])),
+    ("a{,2}b", "aaab", Some(&["aab"])),
+    ("a{,}b", "aaab", Some(&["aaab"])),
+    ("a{b", "a{b", Some(&["a{b"])),
+    ("a{}", "a{}", Some(&["a{}"])),
+    ("a{1,b", "a{1,b", Some(&["a{1,b"])),
+    ("(?:(a)|b)*", "ab", Some(&["ab", "a"])),
+    ("(a|)*b", "aab", Some(&["aab", ""])),
+    ("(a*)*", "aa", Some(&["aa", ""])),
+    ("(a*)+?b", "aab", Some(&["aab", "aa"])),
+    ("(?:(x)??){2,}y", "xy", Some(&["xy", "x"])),
+    ("a.*?b", "aXbXb", Some(&["aXb"])),
+    ("a.*b", "aXbXb", Some(&["aXbXb"])),
+    ("a++a", "aaa", None),
+    ("(?>a|ab)c", "abc", None),
+    ("(?:a|ab){2}+", "aba", None),
+    ("(?=(a+))a*b", "aab", Some(&["aab", "aa"])),
+    ("(?!.*c)ab", "ab", Some(&["ab"])),
+    ("(?<=é.)b", "éab", Some(&["b"])),
+    ("(?<!a)b", "abb", Some(&["b"])),
+    (
+        r"(?P<q>['\x22])(.*?)(?P=q)",
+        "'a\"b' c",
+        Some(&["'a\"b'", "'", "a\"b"]),
+    ),
+    (r"(?i)(k)\1", "K\u{212a}", Some(&["K\u{212a}", "K"])),
+    (r"(<)?a(?(1)>|$)", "<a>", Some(&["<a>", "<"])),
+    (r"(<)?a(?(1)>|$)", "a>", None),
+    (r"^(<)?a(?(1)>)", "a>", Some(&["a", "-"])),
+    (r"\b\w+\b", "-é²_-", Some(&["é²_"])),
+    (r"\B", "", None),
+    (r"[\w.:-]+", "(a-b.c:1)", Some(&["a-b.c:1"])),
+    ("[]a]+", "x]a]", Some(&["]a]"])),
+    ("(?i)STRASSE|ſ", "s", Some(&["s"])),
+    ("(?i:A)b", "ab", Some(&["ab"])),
+    ("(?x) a b # c\n d", "abd", Some(&["abd"])),
+];
+
+#[test]
+fn matches_are_those_of_python() {
+    for &(pattern, text, expected) in MATCHES {
+        let expected = expected.map(|groups| groups.iter().map(ToString::to_string).collect());
+        assert_eq!(found(pattern, text), expected, "{pattern} on {text:?}");
+    }
+}
+
+#[test]
+fn groups_are_known_by_number_name_and_place() {
+    let regex = regex("(?P<user>é+) (x)?(?P<host>y)");
+    assert_eq!(regex.groups(), 3);
+    assert_eq!(
+        regex.group_names().collect::<Vec<_>>(),
+        [("user", 1), ("host", 3)]
+    );
+    assert_eq!((regex.group("host"), regex.group("port")), (Some(3), None));
+    let found = regex.search("-éé y").unwrap().unwrap();
+    assert_eq!(
+        (found.span(0), found.span(1), found.span(2)),
+        (Some(1..7), Some(1..5), None)
+    );
+    assert_eq!(
+        (found.name("host"), found.name("port"), found.get(9)),
+        (Some("y"), None, None)
+    );
+}
+
+#[test]
+fn a_search_from_further_on_still_sees_what_is_before() {
+    let cases = [
+        // pattern, text, start, begin of the match
+        ("a", "aba", 1, Some(2)),
+        ("^a", "aba", 2, None),
+        ("(?m)^a", "b\na", 2, Some(2)),
+        ("(?<=b)a", "aba", 2, Some(2)),
+        (r"\ba", "aba", 2, None),
+        ("a", "éa", 1, Some(2)),
+        ("", "ab", 2, Some(2)),
+        ("", "ab", 3, None),
+    ];
+    for (pattern, text, start, expected) in cases {
+        let found = regex(pattern).search_from(text, start).unwrap();
+        let begin = found.and_then(|found| found.span(0)).map(|span| span.start);
+        assert_eq!(begin, expected, "{pattern} on {text:?} from {start}");
+    }
+}
+
+/// A search with so many steps for each byte before the memo takes over.
+fn steps(pattern: &str, text: &str, plain: u64) -> Found {
+    search_with(&regex(pattern).inner.program, text, 0, plain)
+}
+
+#[test]
+fn with_the_memo_everything_matches_as_without() {
+    let mut grammar = Grammar::new(0x1234_5678_9abc_def1);
+    let mut compared = 0;
+    for _ in 0..6000 {
+        let pattern = grammar.pattern();
+        let Ok(regex) = Regex::new(&pattern, Flags::default()) else {
+            continue;
+        };
+        for _ in 0..4 {
+            let mut text = grammar.text();
+            text.push_str(&grammar.text());
+            let plain = search_with(&regex.inner.program, &text, 0, 10_000);
+            let memo = search_with(&regex.inner.program, &text, 0, 0);
+            assert_eq!(plain.slots, memo.slots, "{pattern:?} on {text:?}");
+            compared += usize::from(!plain.exhausted && plain.slots.is_some());
+        }
+    }
+    assert!(compared > 5000, "only {compared} matches were compared");
+}
+
+/// Patterns that take other matchers for ever, and what to repeat for that.
+const HOSTILE: [(&str, &str, &str); 22] = [
+    ("^(a+)+$", "a", "b"),
+    ("(a+)+b", "a", ""),
+    ("(a*)*b", "a", ""),
+    ("((a*)*)*b", "a", ""),
+    ("(?:a|a)*b", "a", "c"),
+    ("(?:a|ab|b)*c", "ab", "d"),
+    ("(?:a?){30}a{30}b", "a", ""),
+    (".*.*.*.*=x", "= ", ""),
+    (r#"(?:[^\]"]*|"[^"]*")*\]"#, "\"", "x"),
+    (r"\s+\s+\s+$", " ", "x"),
+    (r"(?:\S+ )*\S+:$", "a ", "-"),
+    ("(?=(?:a+)+b)c|x", "a", ""),
+    ("(?!(?:a|a)*b)c", "a", "d"),
+    ("(?!.*foo)bar", "a", "foo"),
+    ("(?=.*foo)bar", "a", "foo"),
+    ("(?:(?=.*x).)*y", "a", "x"),
+    ("(?<!a)(?:(?>a|b)*)*c", "ab", "d"),
+    ("(?>(?:a|b)*)c", "ab", ""),
+    ("a*+b", "a", "c"),
+    ("(?:a++b?)*+c", "a", "b"),
+    ("(x)?(?:a|a)*(?(1)y|z)", "a", ""),
+    (".{0,50}?.{1,50}é{2}x", "é", "a"),
+];
+
+#[test]
+fn hostile_lines_take_steps_in_proportion_to_their_length() {
+    for (pattern, unit, tail) in HOSTILE {
+        let mut counts = Vec::new();
+        for length in [8 << 10, 32 << 10] {
+            let text = unit.repeat(length / unit.len()) + tail;
+            let found = steps(pattern, &text, super::backtrack::PLAIN_STEPS);
+            assert!(!found.exhausted, "{pattern} was given up");
+            counts.push(found.steps);
+        }
+        let [short, long] = counts[..] else {
+            unreachable!()
+        };
+        assert!(long <= 5 * short, "{pattern}: {short} steps, then {long}");
+        assert!(long <= 400 * (32 << 10), "{pattern}: {long} steps");
+    }
+}
+
+#[test]
+fn a_line_of_a_mebibyte_is_searched() {
+    let cases = [
+        ("^(a+)+$", "a", "b"),
+        ("((a*)*)*b", "a", ""),
+        ("(?!.*foo)bar", "a", "foo"),
+    ];
+    for (pattern, unit, tail) in cases {
+        let text = unit.repeat(1 << 20) + tail;
+        assert!(
+            regex(pattern).search(&text).is_ok(),
+            "{pattern} was given up"
+        );
+    }
+    let text = "ab".repeat(1 << 19);
+    let found = regex("^((a)|(b))*$").search(&text).unwrap().unwrap();
+    assert_eq!(found.span(0), Some(0..1 << 20));
+    assert_eq!(found.span(2), Some((1 << 20) - 2..(1 << 20) - 1));
+}
+
+#[test]
+fn what_no_memo_bounds_is_given_up_and_said_so() {
+    let text = "a".repeat(4 << 10) + "xb";
+    let Exhausted { steps } = regex(r"(?:(a+)+\1)+b").search(&text).unwrap_err();
+    assert!((5_000_000..5_100_000).contains(&steps), "{steps} steps");
+}
+
+#[test]
+fn what_would_grow_too_large_or_deep_is_refused() {
+    let deep = |depth: usize| "(?:".repeat(depth) + "a" + &")".repeat(depth);
+    let cases = [
+        (deep(100), None),
+        ("(a|b".repeat(128) + &")*".repeat(128), None),
+        ("(?=(?>a|b".repeat(64) + &")+)".repeat(64), None),
+        (deep(200), Some(ErrorKind::TooDeep)),
+        (deep(100_000), Some(ErrorKind::TooDeep)),
+        ("(?(1)".repeat(1000) + "()", Some(ErrorKind::TooDeep)),
+        ("(?:ab|c){1,1000}".to_owned(), None),
+        (
+            "(?:(?:(?:ab|c){1,1000}){1,1000}){1,1000}".to_owned(),
+            Some(ErrorKind::TooLarge),
+        ),
+        (
+            "(?:(?:){60000}){60000}".to_owned(),
+            Some(ErrorKind::TooLarge),
+        ),
+        ("a{1,100000}".to_owned(), None),
+        ("a{4294967295}".to_owned(), Some(ErrorKind::CountTooLarge)),
+    ];
+    for (pattern, expected) in cases {
+        let error = Regex::new(&pattern, Flags::default())
+            .err()
+            .map(|e| e.kind().clone());
+        let short: String = pattern.chars().take(40).collect();
+        assert_eq!(error, expected, "{short}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_pattern_and_no_text_makes_it_panic(
+        pattern in prop::string::string_regex(r"([a-c(){}\[\]|*+?^$.\\,:=!<>#0-9PimsxwdsbAZ\-]|\(\?|é|\n| ){0,24}").unwrap(),
+        text in any::<String>(),
+        start in 0_usize..20,
+    ) {
+        if let Ok(regex) = Regex::new(&pattern, Flags::default()) {
+            let found = regex.search_from(&text, start);
+            if let Ok(Some(found)) = found {
+                for group in 0..=regex.groups() {
+                    assert_eq!(found.get(group).is_some(), found.span(group).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_at_all_makes_the_parser_panic(pattern in any::<String>()) {
+        if let Err(error) = Regex::new(&pattern, Flags::default()) {
+            let position = error.position().unwrap_or(0);
+            assert!(position <= pattern.chars().count(), "{error}");
+        }
+    }
+}
