@@ -1,0 +1,76 @@
+//! Standard output and standard error: the only place that writes to them.
+//!
+//! A reader may go away at any time (`fail2ban-client status | head -1`). What it no
+//! longer wants is dropped without a word. Any other failure, such as a full disk, is told
+//! once and remembered for the exit code; nothing here panics.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Writes one line to standard output.
+pub fn line(text: &str) {
+    if let Err(cause) = put(&mut io::stdout().lock(), text)
+        && !FAILED.swap(true, Ordering::Relaxed)
+    {
+        error(&format!(
+            "standard output: {cause}; the output is not complete"
+        ));
+    }
+}
+
+/// Writes one line to standard error.
+pub fn error(text: &str) {
+    if put(&mut io::stderr().lock(), text).is_err() {
+        FAILED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether something could not be written that somebody was there to read.
+#[must_use]
+pub fn failed() -> bool {
+    FAILED.load(Ordering::Relaxed)
+}
+
+/// One call for the line and its end, so that lines of several programs do not mix.
+fn put(target: &mut impl Write, text: &str) -> io::Result<()> {
+    let written = target
+        .write_all(format!("{text}\n").as_bytes())
+        .and_then(|()| target.flush());
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Broken(ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn a_line_ends_with_a_newline() {
+        let mut target = Vec::new();
+        put(&mut target, "one\ntwo").unwrap();
+        assert_eq!(target, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is() {
+        let written = |kind| put(&mut Broken(kind), "text").map_err(|error| error.kind());
+        assert_eq!(written(ErrorKind::BrokenPipe), Ok(()));
+        let full = ErrorKind::StorageFull;
+        assert_eq!(written(full), Err(full));
+    }
+}

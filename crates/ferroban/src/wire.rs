@@ -1,0 +1,18 @@
+//! What crosses the control socket, as bytes.
+//!
+//! Clients and the daemon exchange Python pickles, each followed by an end marker.
+//! [`frame`] cuts a stream at the markers, [`pickle`] turns a message into a [`Value`]
+//! and back, and [`text`] writes a value as Python would print it.
+//!
+//! [`Ask`] and [`answer`] say what a request and a reply look like as values.
+
+mod command;
+pub mod frame;
+pub mod pickle;
+pub mod text;
+
+#[cfg(test)]
+mod oracle;
+
+pub use command::{Ask, answer};
+pub use pickle::{PickleError, Str, Value, dumps, loads};
