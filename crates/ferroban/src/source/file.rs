@@ -1,0 +1,387 @@
+//! Follows a log file by its path, through every rotation.
+//!
+//! The original opens its log for each read and forgets it. We keep it open:
+//! lines written to the old file between the rename and the moment its writer
+//! turns to the new one are read too, and an inode in use cannot be given to
+//! another file. Three things can happen, and all are found by comparing what
+//! is open with what the path leads to now:
+//!
+//! - another file is there: what is left of the old one comes first, then the
+//!   new one from its start; the old one stays open for late writers,
+//! - the file no longer holds what we read of it: it is read from its start,
+//! - nothing is there: we wait until something is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::inotify::ReadFlags;
+
+use super::batch::{Batch, Change, Note, Position};
+use super::logfile::{Buffer, Id, LogFile, Step};
+use super::rotation::Moves;
+use super::waker::Waker;
+use super::watch::{Watch, tells};
+use super::{Error, LogSource, Turn, Wait};
+
+/// How often a file is looked at where the kernel does not tell of changes.
+const LOOK: Duration = Duration::from_secs(2);
+/// Files kept open at once: the one at the path and some before it.
+const OPEN: usize = 4;
+/// Looks in a row at a path that comes and goes.
+const LOOKS: usize = 4;
+/// Reads in one call that complete no line, before the caller gets a say.
+const READS: usize = 64;
+
+/// Where in a file to begin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// At the first line.
+    Beginning,
+    /// Where this says, if it is still the same file, else at the first line.
+    After(Position),
+    /// Behind the last line there is: the option `tail`.
+    End,
+}
+
+/// Follows a log file.
+#[derive(Debug)]
+pub struct FileTail {
+    path: PathBuf,
+    start: Start,
+    waker: Waker,
+    watch: Watch,
+    moves: Moves,
+    /// In the order they were written; the last is at the path if `present`.
+    files: Vec<LogFile>,
+    present: bool,
+    /// Why the path could not be opened last time.
+    trouble: Option<io::ErrorKind>,
+    /// Reading failed, and has not succeeded since.
+    broken: bool,
+    /// The kernel does not tell us; we have to look.
+    looking: bool,
+    live: bool,
+    buffer: Buffer,
+    /// To be handed out with the next batch.
+    notes: Vec<Note>,
+}
+
+impl FileTail {
+    /// Follows the file at `path`, which need not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// If `path` cannot be that of a file.
+    pub fn open(path: &Path, start: Start, waker: Waker) -> Result<Self, Error> {
+        let path = std::path::absolute(path).map_err(|_| Error::Path(path.to_owned()))?;
+        if path.file_name().is_none() {
+            return Err(Error::Path(path));
+        }
+        let (watch, error) = Watch::new();
+        let mut tail = Self {
+            looking: error.is_some() || !tells(&path),
+            live: start == Start::End,
+            path,
+            start,
+            waker,
+            watch,
+            moves: Moves::default(),
+            files: Vec::new(),
+            present: false,
+            trouble: None,
+            broken: false,
+            buffer: Buffer::new(),
+            notes: error.map(Note::Unwatched).into_iter().collect(),
+        };
+        tail.look();
+        Ok(tail)
+    }
+
+    /// The path as it is watched.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Before the first [`next`](LogSource::next): passes over most of the lines
+    /// that `is_old` calls old, in a few dozen reads.
+    ///
+    /// Asked for a line, `is_old` says whether it is old, or nothing if it has no
+    /// date. What it is never asked about may still turn out to be old.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read; it is then read from where it would have been.
+    pub fn skip_old(&mut self, is_old: &mut dyn FnMut(&str) -> Option<bool>) -> io::Result<()> {
+        match self.files.last_mut() {
+            Some(file) if !self.live => file.skip_old(is_old),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks every other second, even if the kernel would tell: `backend = polling`.
+    pub fn poll(&mut self) {
+        self.looking = true;
+    }
+
+    /// Reads on; false if there may be more.
+    fn read(&mut self, batch: &mut Batch) -> bool {
+        batch.notes.append(&mut self.notes);
+        let mut index = 0;
+        for _ in 0..READS {
+            let Some(file) = self.files.get_mut(index) else {
+                self.settle(batch);
+                return true;
+            };
+            match file.read(&mut self.buffer, batch) {
+                Ok(Step::Read) if !batch.text().is_empty() => {
+                    self.broken = false;
+                    batch.position = self.position(index);
+                    return false;
+                }
+                Ok(Step::Read) => {}
+                Ok(Step::End) => {
+                    self.hand_over(index);
+                    index += 1;
+                }
+                Ok(Step::Rewritten) => {
+                    let (change, offset) = (Change::Truncated, file.kept());
+                    batch.notes.push(Note::Rotated { change, offset });
+                    file.restart();
+                }
+                Err(error) => self.lose(index, error, batch),
+            }
+        }
+        false
+    }
+
+    /// A file was read to its end. If it is gone and the next one is a copy of it,
+    /// as an editor leaves it, then that goes on where we are.
+    fn hand_over(&mut self, index: usize) {
+        if let Ok([old, new]) = self.files.get_disjoint_mut([index, index + 1])
+            && new.kept() == 0
+            && old.unlinked()
+        {
+            // Where that cannot be told, reading will fail too, and say so.
+            new.carries_on(old).ok();
+        }
+    }
+
+    /// All there is has been read: lets go of files that nobody writes any more.
+    fn settle(&mut self, batch: &mut Batch) {
+        self.buffer.rest();
+        if !self.live && self.present {
+            self.live = true;
+            batch.notes.push(Note::CaughtUp);
+        }
+        let taken_over = self.files.last().is_some_and(|last| last.kept() > 0);
+        let last = self.files.len().saturating_sub(usize::from(self.present));
+        let mut excess = self.files.len().saturating_sub(OPEN);
+        let mut index = 0;
+        let (watch, present) = (&self.watch, self.present);
+        self.files.retain(|file| {
+            index += 1;
+            let written = !file.closed && (!present || !taken_over);
+            let keep = index > last || (excess == 0 && (written || !file.unlinked()));
+            if !keep {
+                excess = excess.saturating_sub(1);
+                watch.remove_file(file.watch);
+            }
+            keep
+        });
+    }
+
+    /// Where to go on: known only for the file that is at the path.
+    fn position(&mut self, index: usize) -> Option<Position> {
+        let last = index + 1 == self.files.len() && self.present;
+        let file = self.files.get_mut(index).filter(|_| last)?;
+        let hash = file.hash().ok()??;
+        Some(Position::of_file(&self.path, &hash, file.kept()))
+    }
+
+    /// Gives up a file that cannot be read, to try it again where we were.
+    fn lose(&mut self, index: usize, error: io::Error, batch: &mut Batch) {
+        if let Some(position) = self.position(index) {
+            self.start = Start::After(position);
+        }
+        self.present &= index + 1 != self.files.len();
+        let file = self.files.remove(index);
+        self.watch.remove_file(file.watch);
+        if !std::mem::replace(&mut self.broken, true) {
+            batch.notes.push(Note::Unreadable(error));
+        }
+    }
+
+    /// Compares what is open with what the path leads to.
+    fn look(&mut self) {
+        for _ in 0..LOOKS {
+            let was = self.present;
+            if let Err(error) = self.watch.follow(&self.path, !was) {
+                self.unwatched(error);
+            }
+            match LogFile::open(&self.path) {
+                Ok(file) => self.found(file),
+                Err(error) => self.missed(error),
+            }
+            // Other places matter now; and before they were watched, it may
+            // have changed again.
+            if self.present == was {
+                break;
+            }
+        }
+    }
+
+    fn unwatched(&mut self, error: io::Error) {
+        if !self.looking {
+            self.looking = true;
+            self.notes.push(Note::Unwatched(error));
+        }
+    }
+
+    /// The path leads to a file that can be opened.
+    fn found(&mut self, file: LogFile) {
+        let missed = self.trouble == Some(io::ErrorKind::NotFound);
+        if missed && !self.present {
+            self.notes.push(Note::Appeared);
+        }
+        let first = self.files.is_empty() && !missed;
+        self.find_between(first, Some(file.id));
+        if let Some(index) = self.files.iter().position(|known| known.id == file.id) {
+            let known = self.files.remove(index);
+            self.files.push(known);
+        } else if let Some(last) = self.files.last() {
+            let (change, offset) = (Change::Replaced, last.kept());
+            self.notes.push(Note::Rotated { change, offset });
+            self.push(file);
+        } else {
+            self.begin(file);
+        }
+        (self.present, self.trouble, self.start) = (true, None, Start::Beginning);
+    }
+
+    /// The first file we see.
+    fn begin(&mut self, mut file: LogFile) {
+        let start = self.start.clone();
+        let hash = file.hash().ok().flatten();
+        // Where that fails, reading will fail too, and say so.
+        let placed = match &start {
+            Start::Beginning => Ok(()),
+            Start::End => file.seek_end(),
+            Start::After(position) if hash.as_deref() == Some(&position.hash) => file
+                .seek(u64::try_from(position.offset).unwrap_or(0))
+                .map(drop),
+            Start::After(_) => Ok(()),
+        };
+        if placed.is_ok() || start != Start::End {
+            self.notes.push(Note::Opened {
+                offset: file.kept(),
+                hash,
+            });
+        }
+        self.push(file);
+    }
+
+    /// Opens the files that were at the path and left it before we looked; at the
+    /// `first` look they are none of our business. `here` is what is there now.
+    fn find_between(&mut self, first: bool, here: Option<Id>) {
+        let (paths, mut missed) = self.moves.take();
+        if first {
+            return;
+        }
+        for path in paths {
+            let Ok(file) = LogFile::open(&path) else {
+                missed += 1;
+                continue;
+            };
+            if here != Some(file.id) && self.files.iter().all(|known| known.id != file.id) {
+                self.push(file);
+            }
+        }
+        if missed > 0 {
+            self.notes.push(Note::Missed { files: missed });
+        }
+    }
+
+    fn push(&mut self, mut file: LogFile) {
+        match self.watch.add_file(file.file()) {
+            Ok(watch) => file.watch = Some(watch),
+            Err(error) => self.unwatched(error),
+        }
+        self.files.push(file);
+    }
+
+    /// The path leads to nothing that can be opened.
+    fn missed(&mut self, error: io::Error) {
+        let gone = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind());
+        let kind = if gone {
+            io::ErrorKind::NotFound
+        } else {
+            error.kind()
+        };
+        let first = self.files.is_empty() && self.trouble.is_none();
+        self.find_between(first, None);
+        let known = self.trouble.replace(kind) == Some(kind);
+        let was = std::mem::replace(&mut self.present, false);
+        if gone && self.start == Start::End {
+            // All that will be there is new.
+            self.start = Start::Beginning;
+        }
+        match (known, gone, was) {
+            (true, ..) => {}
+            (false, true, true) => self.notes.push(Note::Vanished),
+            (false, true, false) => self.notes.push(Note::Missing),
+            (false, false, _) => self.notes.push(Note::Unreadable(error)),
+        }
+    }
+
+    /// Waits, and takes in what the kernel has to tell.
+    fn wait(&mut self, wait: Wait) -> Result<(), Error> {
+        let limit = match wait {
+            Wait::Forever if !self.looking => None,
+            _ if self.looking => Some(wait.capped(LOOK)),
+            _ => Some(wait.capped(Duration::MAX)),
+        };
+        self.waker.wait(self.watch.fd(), limit)?;
+        let mut seen = self.watch.seen(&mut self.moves);
+        for (watch, flags) in seen.files {
+            let Some(file) = self.files.iter_mut().find(|file| file.watch == Some(watch)) else {
+                continue;
+            };
+            if flags.contains(ReadFlags::MODIFY) {
+                file.closed = false;
+            } else if flags.contains(ReadFlags::CLOSE_WRITE) {
+                file.closed = true;
+            } else {
+                seen.path = true;
+            }
+        }
+        if seen.path || self.looking {
+            self.look();
+        }
+        Ok(())
+    }
+}
+
+impl LogSource for FileTail {
+    fn next(&mut self, batch: &mut Batch, wait: Wait) -> Result<Turn, Error> {
+        batch.reset(self.live);
+        if self.waker.pulled() {
+            return Ok(Turn::Woken);
+        }
+        let drained = self.read(batch);
+        if drained && batch.is_empty() {
+            self.wait(wait)?;
+            if self.waker.pulled() {
+                return Ok(Turn::Woken);
+            }
+            batch.live = self.live;
+            self.read(batch);
+        }
+        Ok(if batch.is_empty() {
+            Turn::Idle
+        } else {
+            Turn::Ready
+        })
+    }
+}
