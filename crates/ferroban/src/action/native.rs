@@ -1,0 +1,403 @@
+//! `banaction = ferroban`: a jail's bans as nf_tables sets.
+//!
+//! Reads the options of the action, and translates between bans, which have a
+//! time and an end, and set elements, which have a timeout.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use ferroban_engine::{Ban, FailId, Outcome, Timestamp, effect::time_left};
+
+use super::nftables::{Block, Element, Guard, Network, Nftables, Protocol};
+use super::{Action, Failed, Options};
+use crate::report;
+
+/// Why an option of the action cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum SettingsError {
+    /// Neither a number, nor a range, nor the name of a service.
+    Port(String),
+    /// No protocol we know.
+    Protocol(String),
+    /// Neither `reject`, `tcp-reset` nor `drop`.
+    Block(String),
+    /// No such option.
+    Unknown(String),
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(text) => {
+                write!(
+                    f,
+                    "port '{text}' is unknown; give a number, a range such as 6000:6010, or a name of /etc/services"
+                )
+            }
+            Self::Protocol(text) => {
+                write!(
+                    f,
+                    "protocol '{text}' is unknown; give tcp, udp, udplite, sctp, dccp, icmp, all or a number"
+                )
+            }
+            Self::Block(text) => {
+                write!(
+                    f,
+                    "blocktype '{text}' is unknown; give reject, tcp-reset or drop"
+                )
+            }
+            Self::Unknown(text) => {
+                write!(
+                    f,
+                    "option '{text}' is unknown; this action has port, protocol and blocktype"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// The action of one jail.
+#[derive(Debug)]
+pub(crate) struct Native {
+    guard: Guard,
+    firewall: Option<Nftables>,
+}
+
+impl Native {
+    /// Reads the options. `services` is the text of `/etc/services`.
+    pub(crate) fn new(
+        jail: &str,
+        options: &Options,
+        services: &str,
+    ) -> Result<Self, SettingsError> {
+        let mut guard = Guard {
+            name: jail.to_owned(),
+            protocols: vec![Protocol::Tcp],
+            ports: Vec::new(),
+            block: Block::Reject,
+        };
+        for (name, value) in options {
+            match name.as_str() {
+                "port" => guard.ports = ports(value, services)?,
+                "protocol" => guard.protocols = protocols(value)?,
+                "blocktype" => guard.block = block(value)?,
+                _ => return Err(SettingsError::Unknown(name.clone())),
+            }
+        }
+        Ok(Self {
+            guard,
+            firewall: None,
+        })
+    }
+
+    /// What it guards, for people: `tcp ports 22, 2222`.
+    pub(crate) fn describe(&self) -> String {
+        let protocols: Vec<String> = self
+            .guard
+            .protocols
+            .iter()
+            .map(|p| format!("{p:?}").to_lowercase())
+            .collect();
+        let protocols = if protocols.is_empty() {
+            "all protocols".into()
+        } else {
+            protocols.join(", ")
+        };
+        let port = |range: &RangeInclusive<u16>| {
+            if range.start() == range.end() {
+                range.start().to_string()
+            } else {
+                format!("{}-{}", range.start(), range.end())
+            }
+        };
+        let ports: Vec<String> = self.guard.ports.iter().map(port).collect();
+        if ports.is_empty() {
+            format!("{protocols}, all ports")
+        } else {
+            format!("{protocols} port {}", ports.join(", "))
+        }
+    }
+
+    fn firewall(&mut self) -> Result<&mut Nftables, Failed> {
+        match &mut self.firewall {
+            Some(firewall) => Ok(firewall),
+            none => Ok(none.insert(Nftables::open().map_err(chain)?)),
+        }
+    }
+
+    fn try_start(&mut self, held: &[Ban], now: Timestamp) -> Result<Outcome, Failed> {
+        let guard = self.guard.clone();
+        let firewall = self.firewall()?;
+        firewall.start(&guard).map_err(chain)?;
+        let (wanted, mut failed) = elements(held, now);
+        let adoption = firewall.adopt(&guard.name, &wanted).map_err(chain)?;
+        let id =
+            |network: Network| ferroban_engine::Network::new(network.addr, network.prefix).into();
+        failed.extend(
+            adoption
+                .failed
+                .into_iter()
+                .map(|(network, error)| (id(network), chain(error))),
+        );
+        Ok(Outcome::Started {
+            kept: adoption.kept,
+            added: adoption.added,
+            corrected: adoption.corrected,
+            foreign: adoption.foreign.len(),
+            failed,
+        })
+    }
+
+    /// Asks the firewall about those of `ids` that it can hold; the others get the
+    /// answer that they cannot be held.
+    fn ask(
+        &mut self,
+        networks: &[Option<Network>],
+        ask: impl FnOnce(&mut Nftables, &str) -> Vec<Result<(), super::nftables::Error>>,
+    ) -> Vec<Result<(), Failed>> {
+        let name = self.guard.name.clone();
+        let mut answers = match self.firewall() {
+            Ok(firewall) => ask(firewall, &name)
+                .into_iter()
+                .map(|answer| answer.map_err(chain))
+                .collect(),
+            Err(error) => vec![Err(error); networks.iter().flatten().count()],
+        }
+        .into_iter();
+        let lost = || Err("the firewall gave no answer".to_owned());
+        networks
+            .iter()
+            .map(|network| match network {
+                Some(_) => answers.next().unwrap_or_else(lost),
+                None => Err(NOT_AN_ADDRESS.to_owned()),
+            })
+            .collect()
+    }
+}
+
+const NOT_AN_ADDRESS: &str =
+    "not an address; the action 'ferroban' bans addresses and networks only";
+
+impl Action for Native {
+    fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome {
+        self.try_start(held, now).unwrap_or_else(|error| {
+            self.firewall = None;
+            Outcome::Failed(error)
+        })
+    }
+
+    fn ban(&mut self, bans: &[Ban], now: Timestamp) -> Vec<Result<(), Failed>> {
+        let networks: Vec<_> = bans.iter().map(|ban| network(&ban.id)).collect();
+        let (elements, _) = elements(bans, now);
+        self.ask(&networks, |firewall, name| firewall.add(name, &elements))
+    }
+
+    fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
+        let networks: Vec<_> = ids.iter().map(network).collect();
+        let known: Vec<Network> = networks.iter().flatten().copied().collect();
+        let mut answers = self.ask(&networks, |firewall, name| firewall.remove(name, &known));
+        // What could never be banned need not be unbanned.
+        for (answer, network) in answers.iter_mut().zip(&networks) {
+            if network.is_none() {
+                *answer = Ok(());
+            }
+        }
+        answers
+    }
+
+    fn stop(&mut self) -> Result<(), Failed> {
+        let name = self.guard.name.clone();
+        self.firewall()?.stop(&name).map_err(chain)
+    }
+}
+
+/// The elements that hold `bans`, and the bans that no element can hold.
+fn elements(bans: &[Ban], now: Timestamp) -> (Vec<Element>, Vec<(FailId, Failed)>) {
+    let (mut elements, mut failed) = (Vec::new(), Vec::new());
+    for ban in bans {
+        match network(&ban.id) {
+            Some(network) => elements.push(Element {
+                network,
+                timeout: time_left(ban, now),
+            }),
+            None => failed.push((ban.id.clone(), NOT_AN_ADDRESS.to_owned())),
+        }
+    }
+    (elements, failed)
+}
+
+fn network(id: &FailId) -> Option<Network> {
+    let network = id.network()?;
+    Some(Network {
+        addr: network.address(),
+        prefix: network.prefix(),
+    })
+}
+
+fn chain(error: impl std::error::Error) -> String {
+    report::chain(&error)
+}
+
+/// `22`, `6000:6010`, `http`, separated by commas; `0:65535` and `all` are every port.
+fn ports(text: &str, services: &str) -> Result<Vec<RangeInclusive<u16>>, SettingsError> {
+    let mut ranges = Vec::new();
+    for part in text
+        .split([',', ' '])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let unknown = || SettingsError::Port(part.to_owned());
+        let one = |name: &str| service(name, services).ok_or_else(unknown);
+        let range = match part
+            .split_once([':', '-'])
+            .filter(|(from, to)| number(from) && number(to))
+        {
+            Some((from, to)) => one(from)?..=one(to)?,
+            None if part == "all" => 0..=u16::MAX,
+            None => one(part)?..=one(part)?,
+        };
+        if range.is_empty() {
+            return Err(unknown());
+        }
+        ranges.push(range);
+    }
+    let all = ranges
+        .iter()
+        .any(|range| *range.start() <= 1 && *range.end() == u16::MAX);
+    Ok(if all { Vec::new() } else { ranges })
+}
+
+fn number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty()
+}
+
+/// The port of a number or of a name in `/etc/services`; `ssh` is known even
+/// where that file is missing.
+fn service(name: &str, services: &str) -> Option<u16> {
+    if number(name) {
+        return name.parse().ok();
+    }
+    let listed = services.lines().find_map(|line| {
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let (first, port) = (words.next()?, words.next()?);
+        let named = first == name || words.any(|alias| alias == name);
+        named
+            .then(|| port.split('/').next()?.parse().ok())
+            .flatten()
+    });
+    listed.or((name == "ssh").then_some(22))
+}
+
+fn protocols(text: &str) -> Result<Vec<Protocol>, SettingsError> {
+    let mut found = Vec::new();
+    for part in text
+        .split([',', ' '])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        found.push(match part.to_ascii_lowercase().as_str() {
+            "all" => return Ok(Vec::new()),
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            "udplite" => Protocol::Udplite,
+            "sctp" => Protocol::Sctp,
+            "dccp" => Protocol::Dccp,
+            "icmp" => Protocol::Icmp,
+            other => Protocol::Other(
+                other
+                    .parse()
+                    .map_err(|_| SettingsError::Protocol(part.into()))?,
+            ),
+        });
+    }
+    Ok(found)
+}
+
+fn block(text: &str) -> Result<Block, SettingsError> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "reject" => Ok(Block::Reject),
+        "tcp-reset" => Ok(Block::Reset),
+        "drop" => Ok(Block::Drop),
+        _ => Err(SettingsError::Block(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICES: &str = "ftp\t21/tcp # old\nssh 22/tcp\nhttp 80/tcp www # WorldWideWeb\n";
+
+    fn options(pairs: &[(&str, &str)]) -> Options {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn ports_are_numbers_ranges_and_names() {
+        let cases = [
+            ("22", Some(vec![22..=22])),
+            ("ssh,2222", Some(vec![22..=22, 2222..=2222])),
+            ("www, 6000:6010", Some(vec![80..=80, 6000..=6010])),
+            ("0:65535", Some(vec![])),
+            ("all", Some(vec![])),
+            ("6010:6000", None),
+            ("nosuch", None),
+            ("70000", None),
+            ("", Some(vec![])),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(ports(text, SERVICES).ok(), expected, "{text}");
+        }
+        assert_eq!(
+            ports("ssh", "").ok(),
+            Some(vec![22..=22]),
+            "known without /etc/services"
+        );
+    }
+
+    #[test]
+    fn options_that_cannot_be_used_are_named() {
+        let cases = [
+            (("port", "x"), SettingsError::Port("x".into())),
+            (("protocol", "quic"), SettingsError::Protocol("quic".into())),
+            (
+                ("blocktype", "tarpit"),
+                SettingsError::Block("tarpit".into()),
+            ),
+            (("ports", "22"), SettingsError::Unknown("ports".into())),
+        ];
+        for (pair, expected) in cases {
+            assert_eq!(
+                Native::new("sshd", &options(&[pair]), SERVICES).unwrap_err(),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_guarded_reads_well() {
+        let native = Native::new("sshd", &options(&[("port", "ssh,6000:6010")]), SERVICES).unwrap();
+        assert_eq!(native.describe(), "tcp port 22, 6000-6010");
+        let native = Native::new("sshd", &options(&[("protocol", "all")]), SERVICES).unwrap();
+        assert_eq!(native.describe(), "all protocols, all ports");
+    }
+
+    #[test]
+    fn text_is_no_address_to_ban_but_nothing_to_unban() {
+        let mut native = Native::new("sshd", &Options::new(), SERVICES).unwrap();
+        native.firewall = None;
+        let network = network(&FailId::parse("bob"));
+        assert_eq!(network, None);
+        let answers = native.ask(&[None], |_, _| Vec::new());
+        assert!(answers.first().is_some_and(Result::is_err));
+    }
+}

@@ -1,0 +1,313 @@
+//! The native action: bans in nf_tables, spoken to directly over netlink.
+//!
+//! No program is started. Each jail has two chains and four sets in the table
+//! `inet ferroban`: a set of addresses and one of networks for each IP version.
+//! The kernel counts the time of each ban, so bans end even if nobody is left to
+//! lift them. Names like `f2b-*` belong to the actions from files and
+//! are never touched.
+//!
+//! [`Nftables`] does what it is told and remembers nothing: the truth is in the
+//! kernel and is read from there. Which bans there should be, when to ask and
+//! what to tell is up to the caller. One value serves one thread; several at a
+//! time, in this or other processes, do not disturb each other.
+
+mod apply;
+mod error;
+mod message;
+mod name;
+mod network;
+mod rule;
+mod set;
+mod socket;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use apply::{Job, Wish};
+pub use error::{Attempt, Error};
+use network::{Cover, Family};
+pub use network::{Element, Network};
+use rule::Scope;
+use set::{Held, Kind, SETS};
+use socket::Socket;
+
+/// Timeouts that differ by less are the same: reading and writing takes time.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
+/// A protocol a jail guards.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// UDP-Lite.
+    Udplite,
+    /// SCTP.
+    Sctp,
+    /// DCCP.
+    Dccp,
+    /// ICMP, for IPv6 ICMPv6.
+    Icmp,
+    /// Any other, by its number. If it has ports, we do not know where.
+    Other(u8),
+}
+
+/// What banned packets get.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Block {
+    /// An ICMP answer: port unreachable.
+    #[default]
+    Reject,
+    /// A reset for TCP, port unreachable for the rest.
+    Reset,
+    /// No answer.
+    Drop,
+}
+
+/// What a jail guards, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Guard {
+    /// The jail.
+    pub name: String,
+    /// Empty is all; if ports are given, all that have ports.
+    pub protocols: Vec<Protocol>,
+    /// Destination ports; empty is all. A forwarded packet is judged by the port
+    /// it arrives at, behind a redirection. They do not narrow protocols without ports.
+    pub ports: Vec<RangeInclusive<u16>>,
+    /// What banned packets get.
+    pub block: Block,
+}
+
+/// What [`Nftables::adopt`] found and did.
+#[derive(Debug, Default)]
+pub struct Adoption {
+    /// Held as wanted.
+    pub kept: usize,
+    /// Were missing and are there now.
+    pub added: usize,
+    /// Had another timeout.
+    pub corrected: usize,
+    /// In the kernel but not wanted; they are left alone.
+    pub foreign: Vec<Element>,
+    /// Wanted, but not to be had.
+    pub failed: Vec<(Network, Error)>,
+}
+
+/// Our side of the firewall.
+#[derive(Debug)]
+pub struct Nftables {
+    socket: Socket,
+}
+
+impl Nftables {
+    /// Opens the conversation and asks a first question, so that a lack of
+    /// rights or of nf_tables shows now.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`], [`Error::Unsupported`] or [`Error::Socket`].
+    pub fn open() -> Result<Self, Error> {
+        let mut socket = Socket::open().map_err(Error::opening)?;
+        socket.generation().map_err(Error::opening)?;
+        Ok(Self { socket })
+    }
+
+    /// Makes table, chains, rules and sets what the guard says, in one step:
+    /// there is no moment in which a banned address gets through. (The rules of
+    /// a former guard go in a second step, when no packet is left that may need
+    /// them.) Elements survive; rules that are right already are not touched.
+    ///
+    /// # Errors
+    /// If the ports are empty ranges or the kernel refuses.
+    pub fn start(&mut self, guard: &Guard) -> Result<(), Error> {
+        let scope = Scope::new(guard).ok_or_else(|| Error::NoPort {
+            jail: guard.name.clone(),
+        })?;
+        table::start(&mut self.socket, &name::identifier(&guard.name), &scope)
+            .map_err(|errno| Error::new(&guard.name, Attempt::Start, errno))
+    }
+
+    /// Bans all elements, in one transaction; an answer for each, in order. An
+    /// element that is there gets the new timeout.
+    ///
+    /// A network inside a banned one counts as banned, whatever their times; a
+    /// wider network takes the place of those inside it. Of one network given
+    /// twice, the last time counts.
+    pub fn add(&mut self, name: &str, elements: &[Element]) -> Vec<Result<(), Error>> {
+        self.carry_out(name, elements.iter().map(|element| (*element, Wish::Add)))
+    }
+
+    /// Lifts the bans of all networks, in one transaction; an answer for each,
+    /// in order. One that is not banned (any more) is fine; one inside a wider
+    /// banned network stays banned with it.
+    pub fn remove(&mut self, name: &str, networks: &[Network]) -> Vec<Result<(), Error>> {
+        let element = |network: &Network| Element {
+            network: *network,
+            timeout: None,
+        };
+        self.carry_out(
+            name,
+            networks
+                .iter()
+                .map(|network| (element(network), Wish::Remove)),
+        )
+    }
+
+    /// Everybody banned, with the time that is left. Ranges made by others are
+    /// told as the networks they consist of. While others change the firewall,
+    /// an element that comes or goes just then may be missing or told twice.
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`] if the sets are not there, or if the kernel refuses.
+    pub fn list(&mut self, name: &str) -> Result<Vec<Element>, Error> {
+        let mut found = Vec::new();
+        for (family, held) in self
+            .held(name)?
+            .into_iter()
+            .flat_map(|(set, held)| held.into_iter().map(move |held| (set.family, held)))
+        {
+            let networks = held.span.networks(family).into_iter();
+            found.extend(networks.map(|network| Element {
+                network,
+                timeout: held.timeout,
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Makes the kernel hold what is wanted by changing only what differs.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list); what happens to single elements is in [`Adoption::failed`].
+    pub fn adopt(&mut self, name: &str, wanted: &[Element]) -> Result<Adoption, Error> {
+        let (mut present, mut covers) = (HashMap::new(), Vec::new());
+        for (set, held) in self.held(name)? {
+            if set.kind == Kind::Network {
+                covers.push((set.family, Cover::new(held.iter().map(|held| held.span))));
+            }
+            for held in held {
+                let networks = held.span.networks(set.family).into_iter();
+                present.extend(networks.map(|network| (network, held.timeout)));
+            }
+        }
+        let covered = |network: Network| !network.is_single() && holds(&covers, network);
+        let (mut adoption, mut jobs) = (Adoption::default(), Vec::new());
+        for element in wanted {
+            let canonical = element.network.canonical();
+            match canonical.map(|network| (present.get(&network), covered(network))) {
+                Some((Some(timeout), _)) if same(*timeout, element.timeout) => adoption.kept += 1,
+                Some((None, true)) => adoption.kept += 1,
+                Some((Some(_), _)) => jobs.push((*element, Wish::Replace)),
+                Some((None, false)) | None => jobs.push((*element, Wish::Add)),
+            }
+        }
+        let results = self.carry_out(name, jobs.iter().copied());
+        for ((element, wish), result) in jobs.iter().zip(results) {
+            match (result, wish) {
+                (Err(error), _) => adoption.failed.push((element.network, error)),
+                (Ok(()), Wish::Add) => adoption.added += 1,
+                (Ok(()), _) => adoption.corrected += 1,
+            }
+        }
+        adoption.foreign = foreign(present, wanted);
+        Ok(adoption)
+    }
+
+    /// Removes the jail's rules and sets, and the table with the last jail. It
+    /// is fine if they are gone. What others put into our table stays.
+    ///
+    /// # Errors
+    /// If the kernel refuses, for instance because a rule of somebody else uses a set.
+    pub fn stop(&mut self, name: &str) -> Result<(), Error> {
+        table::stop(&mut self.socket, &name::identifier(name))
+            .map_err(|errno| Error::new(name, Attempt::Stop, errno))
+    }
+
+    fn held(&mut self, name: &str) -> Result<Vec<(set::Set, Vec<Held>)>, Error> {
+        let jail = name::identifier(name);
+        let mut found = Vec::new();
+        for set in SETS {
+            let held = set.read(&mut self.socket, &jail);
+            found.push((
+                set,
+                held.map_err(|errno| Error::new(name, Attempt::List, errno))?,
+            ));
+        }
+        Ok(found)
+    }
+
+    /// One job for each network, and one answer for each wish.
+    fn carry_out(
+        &mut self,
+        name: &str,
+        wishes: impl Iterator<Item = (Element, Wish)>,
+    ) -> Vec<Result<(), Error>> {
+        let (mut jobs, mut places, mut known) = (Vec::new(), Vec::new(), HashMap::new());
+        for (element, wish) in wishes {
+            let Some(network) = element.network.canonical() else {
+                places.push(Err(element.network));
+                continue;
+            };
+            let job = Job::new(network, element.timeout, wish);
+            let place = *known.entry(network).or_insert(jobs.len());
+            match jobs.get_mut(place) {
+                Some(former) => *former = job,
+                None => jobs.push(job),
+            }
+            places.push(Ok(place));
+        }
+        apply::apply(&mut self.socket, &name::identifier(name), &mut jobs);
+        let result = |place: Result<usize, Network>| match place {
+            Ok(place) => jobs[place].result(name),
+            Err(network) => Err(Error::Prefix {
+                jail: name.to_owned(),
+                network,
+            }),
+        };
+        places.into_iter().map(result).collect()
+    }
+}
+
+/// What nobody wants: neither it nor a network around it.
+fn foreign(present: HashMap<Network, Option<Duration>>, wanted: &[Element]) -> Vec<Element> {
+    let wanted: HashSet<_> = wanted
+        .iter()
+        .filter_map(|element| element.network.canonical())
+        .collect();
+    let covers = [Family::V4, Family::V6].map(|family| {
+        let networks = wanted.iter().filter(|network| network.family() == family);
+        let mut cover = Cover::default();
+        networks
+            .filter(|network| !network.is_single())
+            .for_each(|network| {
+                cover.place(network.span(), 0);
+            });
+        (family, cover)
+    });
+    let mut foreign: Vec<_> = present
+        .into_iter()
+        .filter(|(network, _)| !wanted.contains(network))
+        .filter(|(network, _)| network.is_single() || !holds(&covers, *network))
+        .map(|(network, timeout)| Element { network, timeout })
+        .collect();
+    foreign.sort_by_key(|element| element.network);
+    foreign
+}
+
+fn holds(covers: &[(Family, Cover)], network: Network) -> bool {
+    covers
+        .iter()
+        .any(|(family, cover)| *family == network.family() && cover.holds(network.span()))
+}
+
+fn same(present: Option<Duration>, wanted: Option<Duration>) -> bool {
+    match (set::bounded(present), set::bounded(wanted)) {
+        (None, None) => true,
+        (Some(present), Some(wanted)) => present.abs_diff(wanted) <= TOLERANCE,
+        _ => false,
+    }
+}

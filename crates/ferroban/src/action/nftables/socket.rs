@@ -1,0 +1,334 @@
+//! The conversation with the kernel: one netlink socket, transactions and dumps.
+//!
+//! The kernel works a batch off inside the call that sends it, so afterwards all
+//! answers lie ready and are read without waiting. The last message of a batch
+//! asks for an acknowledgement: silence is never taken for success.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt,
+};
+
+use super::message::{self, Attributes, Batch, DONE, DUMP, ERROR, INTERRUPTED, Message};
+
+/// Room for a large batch and for the answers to it; the kernel takes it only
+/// while it is in use.
+const ROOM: usize = 32 << 20;
+/// An answer quotes the refused message, which may be 64 KiB long.
+const BUFFER: usize = 128 << 10;
+/// The kernel answers at once; this only keeps a fault from hanging a jail.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a dump is repeated because the ruleset changed meanwhile.
+const DUMP_ATTEMPTS: u32 = 6;
+
+const GET_GENERATION: u16 = 16;
+const GENERATION_ID: u16 = 1;
+
+/// Why a batch was rolled back.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum BatchError {
+    /// The batch as a whole.
+    Whole(Errno),
+    /// Some of its messages: index and reason, all that were found.
+    Messages(Vec<(u32, Errno)>),
+}
+
+impl BatchError {
+    /// One reason, for those who sent few messages.
+    pub(super) fn errno(&self) -> Errno {
+        match self {
+            Self::Whole(errno) => *errno,
+            Self::Messages(refused) => refused.first().map_or(Errno::IO, |(_, errno)| *errno),
+        }
+    }
+}
+
+/// A socket that speaks with netfilter and with nobody else.
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+    seq: u32,
+    buffer: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens and binds it. Needs no right yet: the first question does.
+    pub(super) fn open() -> Result<Self, Errno> {
+        let fd = net::socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            Some(netlink::NETFILTER),
+        )?;
+        net::bind(&fd, &netlink::SocketAddrNetlink::new(0, 0))?;
+        // Connected to the kernel, it takes no message from other processes.
+        net::connect(&fd, &netlink::SocketAddrNetlink::new(0, 0))?;
+        if sockopt::set_socket_send_buffer_size_force(&fd, ROOM).is_err() {
+            sockopt::set_socket_send_buffer_size(&fd, ROOM)?;
+        }
+        if sockopt::set_socket_recv_buffer_size_force(&fd, ROOM).is_err() {
+            sockopt::set_socket_recv_buffer_size(&fd, ROOM)?;
+        }
+        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(PATIENCE))?;
+        Ok(Self {
+            fd,
+            seq: 0,
+            buffer: vec![0; BUFFER],
+        })
+    }
+
+    /// How many bytes one batch may have. Half of what the kernel says, which
+    /// counts its own bookkeeping too.
+    pub(super) fn capacity(&self) -> usize {
+        sockopt::socket_send_buffer_size(&self.fd).unwrap_or(0) / 2
+    }
+
+    /// The descriptor, for tests that make it small.
+    #[cfg(test)]
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// An empty batch, to be sent before the next question is asked. With a
+    /// `generation` it is refused with [`Errno::RESTART`] once the ruleset is no
+    /// longer that one.
+    pub(super) fn batch(&mut self, generation: Option<u32>) -> Batch {
+        self.seq = self.seq.wrapping_add(1);
+        Batch::new(self.seq, generation)
+    }
+
+    /// Carries out a batch: all of it or nothing.
+    pub(super) fn transaction(&mut self, mut batch: Batch) -> Result<(), BatchError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.seq = batch.last_seq().wrapping_add(1);
+        let bytes = batch.finish().map_err(BatchError::Whole)?;
+        self.send(bytes).map_err(BatchError::Whole)?;
+        let mut answers = Answers::default();
+        while let Some(count) = self
+            .receive(RecvFlags::DONTWAIT)
+            .map_err(BatchError::Whole)?
+        {
+            answers.take(&batch, &self.buffer[..count]);
+        }
+        answers.verdict()
+    }
+
+    /// Asks for everything of a kind and hands each message to `each`, once the
+    /// whole answer is there. The ruleset may change meanwhile; then the dump is
+    /// repeated, and after a few attempts the last one counts, which can lack or
+    /// repeat what was changing.
+    pub(super) fn dump(
+        &mut self,
+        kind: u16,
+        mut fill: impl FnMut(&mut Attributes),
+        mut each: impl FnMut(Message<'_>),
+    ) -> Result<(), Errno> {
+        let mut parts = Vec::new();
+        for _ in 0..DUMP_ATTEMPTS {
+            parts.clear();
+            if self.dump_once(kind, &mut fill, &mut parts)? {
+                break;
+            }
+        }
+        for part in &parts {
+            message::messages(part)
+                .filter(|message| !message.is_control())
+                .for_each(&mut each);
+        }
+        Ok(())
+    }
+
+    /// Asks several questions, each of which has one answer, in one go. Nobody
+    /// is asked to wait for a dump, and a *no* costs nothing.
+    pub(super) fn ask<T>(
+        &mut self,
+        kind: u16,
+        questions: &[T],
+        fill: impl Fn(&T, &mut Attributes),
+    ) -> Result<Vec<Result<(), Errno>>, Errno> {
+        let first = self.seq.wrapping_add(1);
+        let mut bytes = Vec::new();
+        for question in questions {
+            self.seq = self.seq.wrapping_add(1);
+            bytes.extend(message::request(kind, 0, self.seq, |out| {
+                fill(question, out);
+            }));
+        }
+        self.send(&bytes)?;
+        let mut answers = vec![Err(Errno::NOMSG); questions.len()];
+        while let Some(count) = self.receive(RecvFlags::DONTWAIT)? {
+            for answer in message::messages(&self.buffer[..count]) {
+                let place = usize::try_from(answer.seq.wrapping_sub(first)).ok();
+                if let Some(place) = place.and_then(|place| answers.get_mut(place)) {
+                    *place = if answer.is_control() {
+                        answer.outcome()
+                    } else {
+                        Ok(())
+                    };
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The number of the ruleset's present state. The first question of all, it
+    /// also tells whether we may ask and whether anybody answers.
+    pub(super) fn generation(&mut self) -> Result<u32, Errno> {
+        self.seq = self.seq.wrapping_add(1);
+        let question = message::request(GET_GENERATION, 0, self.seq, |_| ());
+        self.send(&question)?;
+        loop {
+            let count = self.receive(RecvFlags::empty())?.ok_or(Errno::TIMEDOUT)?;
+            for answer in message::messages(&self.buffer[..count]) {
+                if answer.seq != self.seq {
+                    continue;
+                }
+                if answer.is_control() {
+                    answer.outcome()?;
+                } else {
+                    return answer
+                        .attributes()
+                        .number(GENERATION_ID)
+                        .ok_or(Errno::PROTO);
+                }
+            }
+        }
+    }
+
+    /// One dump; whether nothing changed while it ran.
+    fn dump_once(
+        &mut self,
+        kind: u16,
+        fill: &mut impl FnMut(&mut Attributes),
+        parts: &mut Vec<Vec<u8>>,
+    ) -> Result<bool, Errno> {
+        self.seq = self.seq.wrapping_add(1);
+        let question = message::request(kind, DUMP, self.seq, fill);
+        self.send(&question)?;
+        let mut steady = true;
+        loop {
+            let count = self.receive(RecvFlags::empty())?.ok_or(Errno::TIMEDOUT)?;
+            let part = &self.buffer[..count];
+            let mut done = false;
+            for answer in message::messages(part).filter(|answer| answer.seq == self.seq) {
+                steady &= answer.flags & INTERRUPTED == 0;
+                if answer.is_control() && matches!(answer.kind(), DONE | ERROR) {
+                    match answer.outcome() {
+                        Err(Errno::INTR | Errno::AGAIN) => steady = false,
+                        other => other?,
+                    }
+                    done = true;
+                }
+            }
+            if message::messages(part)
+                .next()
+                .is_some_and(|answer| answer.seq == self.seq)
+            {
+                parts.push(part.to_vec());
+            }
+            if done {
+                return Ok(steady);
+            }
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
+        let sent = retry_on_intr(|| net::send(&self.fd, bytes, SendFlags::empty()))?;
+        if sent == bytes.len() {
+            Ok(())
+        } else {
+            Err(Errno::MSGSIZE)
+        }
+    }
+
+    /// How many bytes came; `None` if there is nothing (more) to read.
+    fn receive(&mut self, flags: RecvFlags) -> Result<Option<usize>, Errno> {
+        match retry_on_intr(|| net::recv(&self.fd, &mut self.buffer[..], flags)) {
+            Ok((count, _)) => Ok(Some(count)),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+/// What the kernel had to say about a batch.
+#[derive(Debug, Default)]
+struct Answers {
+    refused: Vec<(u32, Errno)>,
+    whole: Option<Errno>,
+    proven: bool,
+}
+
+impl Answers {
+    fn take(&mut self, batch: &Batch, bytes: &[u8]) {
+        for answer in message::messages(bytes) {
+            if !answer.is_control() || answer.kind() != ERROR || !batch.owns(answer.seq) {
+                continue;
+            }
+            match (batch.index(answer.seq), answer.outcome()) {
+                (_, Ok(())) => self.proven |= answer.seq == batch.last_seq(),
+                (Some(index), Err(errno)) => self.refused.push((index, errno)),
+                (None, Err(errno)) => self.whole = Some(errno),
+            }
+        }
+    }
+
+    fn verdict(self) -> Result<(), BatchError> {
+        match self.whole {
+            Some(errno) => Err(BatchError::Whole(errno)),
+            None if !self.refused.is_empty() => Err(BatchError::Messages(self.refused)),
+            None if self.proven => Ok(()),
+            None => Err(BatchError::Whole(Errno::NOMSG)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(kind: u16, seq: u32, code: i32) -> Vec<u8> {
+        let mut bytes = 20_u32.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend(seq.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(code.to_ne_bytes());
+        bytes
+    }
+
+    #[test]
+    fn only_the_acknowledgement_of_the_last_message_is_success() {
+        let mut batch = Batch::new(10, None);
+        batch.push(12, 0, |_| ());
+        batch.push(12, 0, |_| ());
+        let (exist, perm) = (-Errno::EXIST.raw_os_error(), -Errno::PERM.raw_os_error());
+        let refused = |index| Err(BatchError::Messages(vec![(index, Errno::EXIST)]));
+        let silence = || Err(BatchError::Whole(Errno::NOMSG));
+        let cases = [
+            // kind, number and code of each answer; the verdict
+            (vec![], silence()),
+            (vec![(ERROR, 12, 0)], Ok(())),
+            (vec![(ERROR, 11, 0)], silence()),
+            (vec![(ERROR, 9, 0), (ERROR, 14, 0)], silence()),
+            (vec![(DONE, 12, 0)], silence()),
+            (vec![(ERROR, 11, exist), (ERROR, 12, 0)], refused(0)),
+            (vec![(ERROR, 12, 0), (ERROR, 12, exist)], refused(1)),
+            (vec![(ERROR, 12, 0), (ERROR, 9, exist)], Ok(())),
+            (vec![(ERROR, 10, perm)], Err(BatchError::Whole(Errno::PERM))),
+        ];
+        for (index, (said, expected)) in cases.into_iter().enumerate() {
+            let mut answers = Answers::default();
+            let said = said
+                .into_iter()
+                .flat_map(|(kind, seq, code)| answer(kind, seq, code));
+            answers.take(&batch, &said.collect::<Vec<_>>());
+            assert_eq!(answers.verdict(), expected, "case {index}");
+        }
+    }
+}

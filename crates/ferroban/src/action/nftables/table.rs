@@ -1,0 +1,321 @@
+//! Table, chains and rules of all jails, as one ruleset that several jails
+//! (and several threads, each with a socket of its own) build together.
+//!
+//! ```text
+//! table inet ferroban {
+//!     chain input      { type filter hook input priority filter - 1; jump jail-sshd … }
+//!     chain forward    { type filter hook forward priority filter - 1; jump jail-sshd … }
+//!     chain jail-sshd  { which packets are its concern; jump block-sshd }
+//!     chain block-sshd { who is banned: set addr4-sshd, addr6-sshd, net4-sshd, net6-sshd }
+//! }
+//! ```
+//! Each change first reads what is there and is then bound to that state: if
+//! anything changed in between, the kernel refuses it and it starts afresh. Where
+//! others never rest (each of their bans is a change), it is at last made without
+//! that bond, in a way that cannot hurt them.
+
+use rustix::io::Errno;
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use super::message::{Attributes, Batch, CREATE};
+use super::rule::{self, RULE_CHAIN, RULE_HANDLE, RULE_TABLE, RULE_USERDATA, Rules, Scope};
+use super::set::SETS;
+use super::socket::{BatchError, Socket};
+
+/// The name of our table.
+pub(super) const TABLE: &str = "ferroban";
+
+const NEW_TABLE: u16 = 0;
+const DELETE_TABLE: u16 = 2;
+const NEW_CHAIN: u16 = 3;
+const GET_CHAINS: u16 = 4;
+const DELETE_CHAIN: u16 = 5;
+const GET_RULES: u16 = 7;
+const DELETE_RULES: u16 = 8;
+const GET_SETS: u16 = 10;
+const DELETE_SET: u16 = 11;
+
+/// The table is the first attribute and the name the second or third.
+const NAME_OF_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_ANONYMOUS: u32 = 1;
+
+/// Base chains and the numbers of their hooks. Host and containers are both guarded.
+const BASES: [(&str, u32); 2] = [("input", 1), ("forward", 2)];
+/// Before the usual filter chains (0), whose `accept` would not stop ours anyway.
+const PRIORITY: i32 = -1;
+const ACCEPT: u32 = 1;
+
+/// How often a change is tried again because others changed the ruleset.
+const ATTEMPTS: u32 = 256;
+
+/// The chain of a jail. The prefix keeps it apart from base chains and keywords.
+pub(super) fn chain(jail: &str) -> String {
+    format!("jail-{jail}")
+}
+
+/// The chain its chain sends packets to that are its concern.
+pub(super) fn block_chain(jail: &str) -> String {
+    format!("block-{jail}")
+}
+
+/// Creates what a jail lacks and replaces its rules if they are for another
+/// scope. Sets keep their elements, unchanged rules their counters.
+///
+/// A packet under way stays with the rules it began with, but looks into their
+/// anonymous sets as they are *now*: those of rules just deleted are empty by
+/// then, and those of rules just added are, on some kernels, not filled yet. So
+/// new rules are added behind the old ones, and the old ones go when every
+/// packet that is under way knows both.
+pub(super) fn start(socket: &mut Socket, jail: &str, scope: &Scope) -> Result<(), Errno> {
+    let (picking, blocking) = (scope.picking(jail), scope.blocking(jail));
+    let mut outdated = false;
+    change(socket, |socket, generation| {
+        let present = Present::read(socket)?;
+        let mut batch = socket.batch(generation);
+        batch.push(NEW_TABLE, CREATE, |table| table.text(NAME_OF_TABLE, TABLE));
+        for (name, hook) in BASES {
+            batch.push(NEW_CHAIN, CREATE, |chain| base_chain(chain, name, hook));
+        }
+        for name in [&picking.chain, &blocking.chain] {
+            batch.push(NEW_CHAIN, CREATE, |chain| in_table(chain, CHAIN_NAME, name));
+        }
+        for (id, set) in (1..).zip(SETS) {
+            set.declare(&mut batch, jail, id);
+        }
+        if !present.has(&blocking) {
+            // They use no anonymous sets and can be exchanged at once.
+            delete_rules(&mut batch, &blocking.chain, None);
+            scope.write_blocking(&mut batch, jail);
+        }
+        if !present.has(&picking) {
+            outdated = present.rules(&picking.chain).next().is_some();
+            scope.write_picking(&mut batch, jail);
+        }
+        link(&mut batch, &present, jail);
+        Ok(batch)
+    })?;
+    if outdated {
+        sweep(socket, &picking)
+    } else {
+        Ok(())
+    }
+}
+
+/// Removes what stands before (or behind) the rules that were added last.
+fn sweep(socket: &mut Socket, rules: &Rules) -> Result<(), Errno> {
+    // Waits in the kernel until whatever ran when it was called has ended. Where
+    // that is not to be had, the chance of meeting such a packet is small enough.
+    let _unavailable = membarrier(MembarrierCommand::Global);
+    change(socket, |socket, generation| {
+        let present = Present::read(socket)?;
+        let ours = present
+            .rules(&rules.chain)
+            .filter(|rule| rule.userdata == rules.userdata);
+        let ours: Vec<_> = ours.map(|rule| rule.handle).collect();
+        let (_, keep) = ours.split_at(ours.len().saturating_sub(rules.count));
+        let mut batch = socket.batch(generation);
+        for old in present
+            .rules(&rules.chain)
+            .filter(|rule| !keep.contains(&rule.handle))
+        {
+            delete_rules(&mut batch, &rules.chain, Some(old.handle));
+        }
+        Ok(batch)
+    })
+}
+
+/// Sees to it that each base chain has one jump to the jail's chain.
+fn link(batch: &mut Batch, present: &Present, jail: &str) {
+    let userdata = rule::comment(&comment(jail));
+    for (base, _) in BASES {
+        let mut jumps = present.jumps(base, &userdata);
+        if jumps.next().is_none() {
+            rule::jump(batch, base, jail, &userdata);
+        }
+        for surplus in jumps {
+            delete_rules(batch, base, Some(surplus.handle));
+        }
+    }
+}
+
+/// Removes everything of a jail, and the table with the last one.
+pub(super) fn stop(socket: &mut Socket, jail: &str) -> Result<(), Errno> {
+    change(socket, |socket, generation| {
+        let present = Present::read(socket)?;
+        let mut batch = socket.batch(generation);
+        // Unbound, the table might be the home of a new jail by then.
+        if generation.is_some() && present.only(jail) {
+            batch.push(DELETE_TABLE, 0, |table| table.text(NAME_OF_TABLE, TABLE));
+            return Ok(batch);
+        }
+        let userdata = rule::comment(&comment(jail));
+        for (base, _) in BASES {
+            for jump in present.jumps(base, &userdata) {
+                delete_rules(&mut batch, base, Some(jump.handle));
+            }
+        }
+        for chain in [chain(jail), block_chain(jail)] {
+            if present.chains.contains(&chain) {
+                delete_rules(&mut batch, &chain, None);
+                batch.push(DELETE_CHAIN, 0, |attributes| {
+                    in_table(attributes, CHAIN_NAME, &chain);
+                });
+            }
+        }
+        for name in SETS.map(|set| set.name(jail)) {
+            if present.sets.contains(&name) {
+                batch.push(DELETE_SET, 0, |attributes| {
+                    in_table(attributes, SET_NAME, &name);
+                });
+            }
+        }
+        Ok(batch)
+    })
+}
+
+/// Builds a batch from what is there and carries it out, as often as it takes
+/// for nobody to interfere; in the end with the generation `None`, unbound.
+fn change(
+    socket: &mut Socket,
+    mut build: impl FnMut(&mut Socket, Option<u32>) -> Result<Batch, Errno>,
+) -> Result<(), Errno> {
+    for _ in 0..ATTEMPTS {
+        let generation = socket.generation()?;
+        let batch = build(socket, Some(generation))?;
+        match socket.transaction(batch) {
+            Err(BatchError::Whole(Errno::RESTART)) => {}
+            outcome => return outcome.map_err(|error| error.errno()),
+        }
+    }
+    let batch = build(socket, None)?;
+    socket.transaction(batch).map_err(|error| error.errno())
+}
+
+/// The comment by which a jump is recognised.
+fn comment(jail: &str) -> String {
+    format!("ferroban: {jail}")
+}
+
+fn base_chain(chain: &mut Attributes, name: &str, hook: u32) {
+    in_table(chain, CHAIN_NAME, name);
+    chain.nested(4, |place| {
+        place.number(1, hook);
+        place.bytes(2, &PRIORITY.to_be_bytes());
+    });
+    chain.number(5, ACCEPT);
+    chain.text(7, "filter");
+}
+
+fn in_table(attributes: &mut Attributes, kind: u16, name: &str) {
+    attributes.text(NAME_OF_TABLE, TABLE);
+    attributes.text(kind, name);
+}
+
+/// One rule of a chain, or without a handle all of them.
+fn delete_rules(batch: &mut Batch, chain: &str, handle: Option<u64>) {
+    batch.push(DELETE_RULES, 0, |rule| {
+        in_table(rule, RULE_CHAIN, chain);
+        if let Some(handle) = handle {
+            rule.long(RULE_HANDLE, handle);
+        }
+    });
+}
+
+/// What the table holds.
+#[derive(Debug, Default)]
+struct Present {
+    rules: Vec<Rule>,
+    chains: Vec<String>,
+    sets: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    chain: String,
+    handle: u64,
+    userdata: Vec<u8>,
+}
+
+impl Present {
+    fn read(socket: &mut Socket) -> Result<Self, Errno> {
+        let mut present = Self::default();
+        let ours = |question: &mut Attributes| question.text(NAME_OF_TABLE, TABLE);
+        // Older kernels ignore the wish for one table and give all.
+        absent(socket.dump(GET_RULES, ours, |message| {
+            let rule = message.attributes();
+            if rule.text(RULE_TABLE) == Some(TABLE) {
+                present.rules.push(Rule {
+                    chain: rule.text(RULE_CHAIN).unwrap_or_default().to_owned(),
+                    handle: rule.long(RULE_HANDLE).unwrap_or_default(),
+                    userdata: rule.find(RULE_USERDATA).unwrap_or_default().to_vec(),
+                });
+            }
+        }))?;
+        absent(socket.dump(GET_CHAINS, ours, |message| {
+            let chain = message.attributes();
+            if chain.text(NAME_OF_TABLE) == Some(TABLE) {
+                present
+                    .chains
+                    .extend(chain.text(CHAIN_NAME).map(str::to_owned));
+            }
+        }))?;
+        absent(socket.dump(GET_SETS, ours, |message| {
+            let set = message.attributes();
+            let anonymous = set.number(SET_FLAGS).unwrap_or(0) & SET_ANONYMOUS != 0;
+            if set.text(NAME_OF_TABLE) == Some(TABLE) && !anonymous {
+                present.sets.extend(set.text(SET_NAME).map(str::to_owned));
+            }
+        }))?;
+        Ok(present)
+    }
+
+    /// The rules of a chain, in order.
+    fn rules(&self, chain: &str) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.chain == chain)
+    }
+
+    /// Whether a chain holds these rules and no others.
+    fn has(&self, rules: &Rules) -> bool {
+        self.rules(&rules.chain).count() == rules.count
+            && self
+                .rules(&rules.chain)
+                .all(|rule| rule.userdata == rules.userdata)
+    }
+
+    fn jumps(&self, base: &str, userdata: &[u8]) -> impl Iterator<Item = &Rule> {
+        self.rules(base)
+            .filter(move |rule| rule.userdata == userdata)
+    }
+
+    /// Whether the table is there and nothing in it belongs to anybody else.
+    fn only(&self, jail: &str) -> bool {
+        let chains = [chain(jail), block_chain(jail)];
+        let comment = rule::comment(&comment(jail));
+        let is_base = |name: &str| BASES.iter().any(|(base, _)| *base == name);
+        let sets = SETS.map(|set| set.name(jail));
+        self.chains.iter().any(|name| is_base(name))
+            && self
+                .chains
+                .iter()
+                .all(|name| is_base(name) || chains.contains(name))
+            && self.sets.iter().all(|name| sets.contains(name))
+            && self
+                .rules
+                .iter()
+                .all(|rule| chains.contains(&rule.chain) || rule.userdata == comment)
+    }
+}
+
+/// Nothing to read where there is no table is an answer, not an error.
+fn absent(outcome: Result<(), Errno>) -> Result<(), Errno> {
+    outcome.or_else(|errno| {
+        if errno == Errno::NOENT {
+            Ok(())
+        } else {
+            Err(errno)
+        }
+    })
+}
