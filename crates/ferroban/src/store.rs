@@ -1,0 +1,350 @@
+//! The SQLite file: fail2ban's own, at its place, with its schema.
+//!
+//! Other programs read the file while we run, and one may switch back to
+//! fail2ban, so nothing of theirs is changed; facts of our own would go into
+//! tables called `ferroban_*`. While we run, memory is the truth and this is its
+//! mirror: it is written, and read only at the start.
+
+mod data;
+mod schema;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ferroban_engine::{Ban, BanTime, FailId, JailName, LogPosition, Save, Timestamp};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+
+/// How long a write waits for another program that holds the file.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How many matched lines of a ban are stored (`dbmaxmatches`).
+const MAX_MATCHES: usize = 10;
+
+/// Why the file could not be used.
+#[derive(Debug)]
+pub(crate) enum StoreError {
+    /// Its folder cannot be made.
+    Folder {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// SQLite's own complaint.
+    Sqlite {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
+    /// It was written by a later fail2ban.
+    FromTheFuture { path: PathBuf, version: i64 },
+    /// It is damaged and could not be moved out of the way.
+    SetAside {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder { path, .. } => {
+                write!(
+                    f,
+                    "{}: the folder cannot be made; give another place with --database",
+                    path.display()
+                )
+            }
+            Self::Sqlite { path, .. } => {
+                write!(f, "{}: the database cannot be used", path.display())
+            }
+            Self::FromTheFuture { path, version } => {
+                write!(
+                    f,
+                    "{}: the database has version {version}, which a later fail2ban wrote; move it away or give another with --database",
+                    path.display()
+                )
+            }
+            Self::SetAside { path, .. } => {
+                write!(
+                    f,
+                    "{}: the database is damaged and cannot be moved away; remove it by hand",
+                    path.display()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Folder { source, .. } | Self::SetAside { source, .. } => Some(source),
+            Self::Sqlite { source, .. } => Some(source),
+            Self::FromTheFuture { .. } => None,
+        }
+    }
+}
+
+/// How opening went, for the log.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Opened {
+    Existing,
+    Created,
+    /// The old file was no database; it now lies under this name.
+    Replaced(PathBuf),
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the file, or makes it. One that is no database is moved aside, so
+    /// that a damaged file cannot keep the daemon from starting.
+    pub(crate) fn open(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| StoreError::Folder {
+                path: folder.into(),
+                source,
+            })?;
+        }
+        match Self::try_open(path) {
+            Err(StoreError::Sqlite { source, .. }) if is_damage(&source) => {
+                let aside = aside_name(path, now);
+                fs::rename(path, &aside).map_err(|source| StoreError::SetAside {
+                    path: path.into(),
+                    source,
+                })?;
+                let (store, _) = Self::try_open(path)?;
+                Ok((store, Opened::Replaced(aside)))
+            }
+            other => other,
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<(Self, Opened), StoreError> {
+        let wrap = |source| StoreError::Sqlite {
+            path: path.into(),
+            source,
+        };
+        let connection = Connection::open(path).map_err(wrap)?;
+        let mut store = Self {
+            connection,
+            path: path.into(),
+        };
+        let version = store.prepare().map_err(wrap)?;
+        match version {
+            None => Ok((store, Opened::Created)),
+            Some(version) if version > schema::VERSION => Err(StoreError::FromTheFuture {
+                path: path.into(),
+                version,
+            }),
+            Some(_) => Ok((store, Opened::Existing)),
+        }
+    }
+
+    /// Sets the connection up and makes missing tables. Returns the version of a
+    /// file that was there before.
+    fn prepare(&mut self) -> rusqlite::Result<Option<i64>> {
+        self.connection.busy_timeout(BUSY)?;
+        // A rollback journal, as fail2ban uses, so that either program can open
+        // what the other left; unlike it we wait for the disk.
+        self.connection
+            .pragma_update(None, "journal_mode", "TRUNCATE")?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        self.connection.pragma_update(None, "foreign_keys", "ON")?;
+        let version = schema::version(&self.connection)?;
+        if version.is_none_or(|version| version <= schema::VERSION) {
+            let transaction = self.connection.transaction()?;
+            schema::create(&transaction)?;
+            transaction.commit()?;
+        }
+        Ok(version)
+    }
+
+    /// The file's path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Marks every jail as not at work; the running ones are marked again.
+    pub(crate) fn disable_all_jails(&self) -> rusqlite::Result<()> {
+        self.connection
+            .execute("UPDATE jails SET enabled = 0", [])
+            .map(drop)
+    }
+
+    /// The bans of a jail that still run at `now`, by id. One that would last
+    /// longer than `bantime` is shortened to it, as fail2ban does.
+    pub(crate) fn bans(
+        &self,
+        jail: &JailName,
+        bantime: BanTime,
+        now: Timestamp,
+    ) -> rusqlite::Result<Vec<Ban>> {
+        let mut statement = self.connection.prepare(
+            "SELECT ip, timeofban, bantime, bancount, data FROM bips \
+             WHERE jail = ?1 AND (timeofban + bantime > ?2 OR bantime <= -1) \
+             AND (?3 < 0 OR timeofban > ?2 - ?3) ORDER BY ip",
+        )?;
+        let rows =
+            statement.query_map(params![jail.as_str(), now.secs(), bantime.secs()], |row| {
+                let time = Timestamp::from_secs(seconds(row, 1)?);
+                Ok(Ban {
+                    id: FailId::parse(&row.get::<_, String>(0)?),
+                    time,
+                    bantime: limited(seconds(row, 2)?, bantime),
+                    count: row
+                        .get::<_, i64>(3)
+                        .map(|count| u32::try_from(count).unwrap_or(u32::MAX))?,
+                    ticket: data::read(row.get_ref(4)?.as_bytes_or_null()?.unwrap_or_default()),
+                    restored: true,
+                })
+            })?;
+        let running = |ban: &Ban| ban.end() > now;
+        rows.filter(|row| row.as_ref().map_or(true, running))
+            .collect()
+    }
+
+    /// How far a jail has read a log.
+    pub(crate) fn position(
+        &self,
+        jail: &JailName,
+        log: &str,
+    ) -> rusqlite::Result<Option<LogPosition>> {
+        let sql = "SELECT firstlinemd5, lastfilepos FROM logs WHERE jail = ?1 AND path = ?2";
+        let read = |row: &rusqlite::Row<'_>| {
+            let mark = row.get::<_, Option<String>>(0)?.unwrap_or_default();
+            Ok(LogPosition {
+                log: log.to_owned(),
+                mark,
+                offset: seconds(row, 1)?,
+            })
+        };
+        self.connection
+            .query_row(sql, params![jail.as_str(), log], read)
+            .optional()
+    }
+
+    /// Writes all of it, or nothing.
+    pub(crate) fn commit<'a>(
+        &mut self,
+        saves: impl IntoIterator<Item = &'a Save>,
+    ) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        for save in saves {
+            write(&transaction, save)?;
+        }
+        transaction.commit()
+    }
+}
+
+/// Leaves only the file itself behind, as fail2ban does.
+impl Drop for Store {
+    fn drop(&mut self) {
+        // If another program is just writing, it removes the journal file itself.
+        drop(
+            self.connection
+                .pragma_update(None, "journal_mode", "DELETE"),
+        );
+    }
+}
+
+fn write(db: &Transaction<'_>, save: &Save) -> rusqlite::Result<()> {
+    match save {
+        Save::Jail { jail, enabled } => {
+            let sql = "INSERT INTO jails(name, enabled) VALUES(?1, ?2) \
+                       ON CONFLICT(name) DO UPDATE SET enabled = excluded.enabled";
+            db.prepare_cached(sql)?
+                .execute(params![jail.as_str(), enabled])?;
+        }
+        Save::Ban { jail, ban } => write_ban(db, jail, ban)?,
+        Save::Forget { jail, id } => {
+            for table in ["bips", "bans"] {
+                let sql = format!("DELETE FROM {table} WHERE jail = ?1 AND ip = ?2");
+                db.prepare_cached(&sql)?
+                    .execute(params![jail.as_str(), id.to_string()])?;
+            }
+        }
+        Save::ForgetAll { jail } => {
+            for table in ["bips", "bans"] {
+                let sql = format!("DELETE FROM {table} WHERE jail = ?1");
+                db.prepare_cached(&sql)?.execute(params![jail.as_str()])?;
+            }
+        }
+        Save::Position { jail, position } => {
+            let sql = "INSERT INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES(?1, ?2, ?3, ?4) \
+                       ON CONFLICT(jail, path) DO UPDATE SET \
+                       firstlinemd5 = excluded.firstlinemd5, lastfilepos = excluded.lastfilepos";
+            db.prepare_cached(sql)?.execute(params![
+                jail.as_str(),
+                position.log,
+                position.mark,
+                position.offset
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_ban(db: &Transaction<'_>, jail: &JailName, ban: &Ban) -> rusqlite::Result<()> {
+    let (id, time, bantime) = (
+        ban.id.to_string(),
+        ban.time.secs_rounded(),
+        ban.bantime.secs(),
+    );
+    let data = data::text(&ban.ticket, MAX_MATCHES).into_bytes();
+    let row = params![id, jail.as_str(), time, bantime, ban.count, data];
+    db.prepare_cached("INSERT INTO bans(ip, jail, timeofban, bantime, bancount, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(row)?;
+    db.prepare_cached("INSERT OR REPLACE INTO bips(ip, jail, timeofban, bantime, bancount, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(row)?;
+    Ok(())
+}
+
+/// A whole number from a column that may hold a fraction: random ban times do.
+fn seconds(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    use rusqlite::types::ValueRef;
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(number) => number,
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float cast saturates, which is right for a time"
+        )]
+        ValueRef::Real(number) => number as i64,
+        _ => 0,
+    })
+}
+
+/// A stored ban time under the jail's present one: `-2` is unknown, and nothing
+/// lasts longer than the jail would ban today.
+fn limited(stored: i64, jail: BanTime) -> BanTime {
+    match jail {
+        BanTime::Forever if stored == -2 => BanTime::Forever,
+        BanTime::Forever => BanTime::from_secs(stored),
+        BanTime::For(secs) if stored < 0 || stored > i64::from(secs) => jail,
+        BanTime::For(_) => BanTime::from_secs(stored),
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+    )
+}
+
+/// `fail2ban.sqlite3.20261123-022122`, as fail2ban names its backups, in UTC.
+fn aside_name(path: &Path, now: Timestamp) -> PathBuf {
+    let stamp = ferroban_date::local_text(now, &ferroban_date::Zone::utc());
+    let stamp: String = stamp.replace(['-', ':'], "").replace(' ', "-");
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{stamp}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests;

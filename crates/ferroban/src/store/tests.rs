@@ -1,0 +1,239 @@
+use super::*;
+use ferroban_engine::Ticket;
+
+fn jail() -> JailName {
+    "sshd".parse().unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_secs(second)
+}
+
+fn ban(text: &str, time: i64, bantime: BanTime) -> Ban {
+    Ban {
+        id: FailId::parse(text),
+        time: at(time),
+        bantime,
+        count: 1,
+        ticket: Ticket::default(),
+        restored: false,
+    }
+}
+
+fn open() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, opened) = Store::open(&folder.path().join("made/f2b.sqlite3"), at(0)).unwrap();
+    assert_eq!(opened, Opened::Created);
+    store
+        .commit(&[Save::Jail {
+            jail: jail(),
+            enabled: true,
+        }])
+        .unwrap();
+    (folder, store)
+}
+
+fn save(text: &str, time: i64, bantime: BanTime) -> Save {
+    Save::Ban {
+        jail: jail(),
+        ban: ban(text, time, bantime),
+    }
+}
+
+fn running(store: &Store, bantime: BanTime, now: i64) -> Vec<(String, i64)> {
+    let bans = store.bans(&jail(), bantime, at(now)).unwrap();
+    bans.iter()
+        .map(|ban| (ban.id.to_string(), ban.bantime.secs()))
+        .collect()
+}
+
+#[test]
+fn bans_come_back_after_reopening() {
+    let (_folder, mut store) = open();
+    store
+        .commit(&[
+            save("192.0.2.1", 100, BanTime::For(600)),
+            save("2001:db8::1", 100, BanTime::For(600)),
+        ])
+        .unwrap();
+    let path = store.path().to_owned();
+    drop(store);
+    let (store, opened) = Store::open(&path, at(0)).unwrap();
+    assert_eq!(opened, Opened::Existing);
+    let all = [
+        ("192.0.2.1".to_owned(), 600),
+        ("2001:db8::1".to_owned(), 600),
+    ];
+    assert_eq!(running(&store, BanTime::For(600), 699), all);
+    assert_eq!(running(&store, BanTime::For(600), 700), []);
+}
+
+#[test]
+fn stored_ban_times_meet_the_jails_present_one_as_in_the_original() {
+    // stored ban time, age in seconds, jail's ban time, restored with
+    let cases = [
+        (3600, 600, 3600, Some(3600)),
+        (86_400, 600, 3600, Some(3600)),
+        (86_400, 4000, 3600, None),
+        (-1, 600, 3600, Some(3600)),
+        (-2, 600, 3600, Some(3600)),
+        (300, 600, 3600, None),
+        (600, -600, 3600, Some(600)),
+        (-1, 100_000, 3600, None),
+        (86_400, 4000, -1, Some(86_400)),
+        (-1, 100_000, -1, Some(-1)),
+        (-2, 600, -1, Some(-1)),
+    ];
+    for (stored, age, jail_bantime, expected) in cases {
+        let (_folder, store) = open();
+        store
+            .connection
+            .execute(
+                "INSERT INTO bips(ip, jail, timeofban, bantime, data) VALUES('192.0.2.1', 'sshd', ?1, ?2, '{}')",
+                params![1_000_000 - age, stored],
+            )
+            .unwrap();
+        let found = running(&store, BanTime::from_secs(jail_bantime), 1_000_000);
+        assert_eq!(
+            found.first().map(|(_, secs)| *secs),
+            expected,
+            "{stored} {age} {jail_bantime}"
+        );
+    }
+}
+
+#[test]
+fn forgetting_removes_history_too() {
+    let (_folder, mut store) = open();
+    store
+        .commit(&[
+            save("192.0.2.1", 0, BanTime::Forever),
+            save("192.0.2.2", 0, BanTime::Forever),
+        ])
+        .unwrap();
+    store
+        .commit(&[Save::Forget {
+            jail: jail(),
+            id: FailId::parse("192.0.2.1"),
+        }])
+        .unwrap();
+    let count = |store: &Store| -> i64 {
+        store
+            .connection
+            .query_row(
+                "SELECT (SELECT count(*) FROM bans) * 10 + (SELECT count(*) FROM bips)",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap()
+    };
+    assert_eq!(count(&store), 11);
+    store.commit(&[Save::ForgetAll { jail: jail() }]).unwrap();
+    assert_eq!(count(&store), 0);
+}
+
+#[test]
+fn the_history_grows_and_the_current_state_is_replaced() {
+    let (_folder, mut store) = open();
+    for time in [0, 1000] {
+        store
+            .commit(&[save("192.0.2.1", time, BanTime::For(600))])
+            .unwrap();
+    }
+    let times: Vec<i64> = {
+        let mut statement = store
+            .connection
+            .prepare("SELECT timeofban FROM bans UNION ALL SELECT timeofban FROM bips")
+            .unwrap();
+        statement
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    assert_eq!(times, [0, 1000, 1000]);
+}
+
+#[test]
+fn positions_are_kept_per_jail_and_log() {
+    let (_folder, mut store) = open();
+    let position = LogPosition {
+        log: "/var/log/auth.log".into(),
+        mark: "ab".into(),
+        offset: 7,
+    };
+    for offset in [7, 9] {
+        let position = LogPosition {
+            offset,
+            ..position.clone()
+        };
+        store
+            .commit(&[Save::Position {
+                jail: jail(),
+                position,
+            }])
+            .unwrap();
+    }
+    let found = store.position(&jail(), "/var/log/auth.log").unwrap();
+    assert_eq!(
+        found,
+        Some(LogPosition {
+            offset: 9,
+            ..position
+        })
+    );
+    assert_eq!(store.position(&jail(), "/other").unwrap(), None);
+}
+
+#[test]
+fn a_failed_commit_writes_nothing() {
+    let (_folder, mut store) = open();
+    let nobody: JailName = "nosuch".parse().unwrap();
+    let broken = Save::Ban {
+        jail: nobody,
+        ban: ban("192.0.2.2", 0, BanTime::Forever),
+    };
+    assert!(
+        store
+            .commit(&[save("192.0.2.1", 0, BanTime::Forever), broken])
+            .is_err()
+    );
+    assert_eq!(running(&store, BanTime::Forever, 1), []);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f2b.sqlite3");
+    fs::write(&path, "no database at all, by no means, as long as a header at least ............................").unwrap();
+    let (store, opened) = Store::open(&path, at(0)).unwrap();
+    let Opened::Replaced(aside) = opened else {
+        panic!("{opened:?}")
+    };
+    assert!(
+        aside
+            .to_string_lossy()
+            .ends_with("f2b.sqlite3.19700101-000000")
+    );
+    assert!(
+        fs::read_to_string(aside)
+            .unwrap()
+            .starts_with("no database")
+    );
+    assert_eq!(running(&store, BanTime::Forever, 0), []);
+}
+
+#[test]
+fn a_file_of_a_later_version_is_left_alone() {
+    let (_folder, store) = open();
+    store
+        .connection
+        .execute("UPDATE fail2banDb SET version = 5", [])
+        .unwrap();
+    let path = store.path().to_owned();
+    drop(store);
+    assert!(matches!(
+        Store::open(&path, at(0)),
+        Err(StoreError::FromTheFuture { version: 5, .. })
+    ));
+}
