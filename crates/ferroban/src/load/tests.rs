@@ -1,0 +1,150 @@
+use super::*;
+use ferroban_engine::{Filter, LogLine, Timestamp};
+use serde_json::Value;
+
+/// 2026-11-25 12:30:00 UTC, when the sample lines are young.
+const NOW: i64 = 1_795_609_800;
+
+fn field<'a>(sample: &'a Value, name: &str) -> &'a str {
+    sample.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A fresh filter as a sample wants it, out of the embedded configuration.
+fn filter(sample: &Value) -> Filter {
+    let attempts = match field(sample, "attempts") {
+        "" => String::new(),
+        attempts => format!(", attempts={attempts}"),
+    };
+    let option = format!("sshd.filter=sshd[mode={}{attempts}]", field(sample, "mode"));
+    let settings = embedded(&[option, "sshd.findtime=1h".to_owned()]).unwrap();
+    let plan = settings
+        .jails
+        .into_iter()
+        .next()
+        .expect("the sshd jail is on");
+    Filter::new(&plan.filter, ferroban_date::Zone::utc()).unwrap()
+}
+
+/// What is reported for a line: who, how many, which user, when.
+fn reported(
+    filter: &mut Filter,
+    line: &str,
+    journal: bool,
+) -> Option<(String, u32, Option<String>, i64)> {
+    let (mut failures, mut notes) = (Vec::new(), Vec::new());
+    let now = Timestamp::from_secs(NOW);
+    let line = LogLine {
+        text: line,
+        time: journal.then_some(now),
+        live: false,
+    };
+    filter.feed(now, line, &mut failures, &mut notes);
+    assert!(failures.len() <= 1, "one line, one report");
+    let failure = failures.pop()?;
+    let user = failure
+        .ticket
+        .captures
+        .into_iter()
+        .find(|(name, _)| name == "user")
+        .map(|(_, user)| user);
+    Some((
+        failure.id.to_string(),
+        failure.ticket.failures,
+        user,
+        failure.time.secs(),
+    ))
+}
+
+#[test]
+fn every_sample_line_of_sshd_is_judged_as_labelled() {
+    let samples = include_str!("../../tests/samples/sshd.jsonl");
+    let (mut wrong, mut judged) = (Vec::new(), 0);
+    for text in samples.lines() {
+        let sample: Value = serde_json::from_str(text).unwrap();
+        let journal = field(&sample, "layout") == "journal";
+        let mut filter = filter(&sample);
+        let context = sample
+            .get("context")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        for line in &context {
+            reported(&mut filter, line.as_str().unwrap(), journal);
+        }
+        let found = reported(&mut filter, field(&sample, "line"), journal);
+        let count = u32::try_from(sample["count"].as_u64().unwrap()).unwrap();
+        let user = sample["user"].as_str().map(str::to_owned);
+        let time = sample["time"].to_string();
+        let time = time
+            .split('.')
+            .next()
+            .and_then(|secs| secs.parse().ok())
+            .unwrap_or(NOW);
+        let expected = sample["ip"]
+            .as_str()
+            .map(|ip| (ip.to_owned(), count, user, time));
+        judged += 1;
+        if found != expected {
+            wrong.push(format!(
+                "{} | {}\n  found {found:?}\n  expected {expected:?}",
+                field(&sample, "note"),
+                field(&sample, "line").chars().take(200).collect::<String>()
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {judged} samples:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert!(judged >= 500, "the samples are there: {judged}");
+}
+
+#[test]
+fn the_embedded_configuration_guards_sshd() {
+    let settings = embedded(&[]).unwrap();
+    let [plan] = settings.jails.as_slice() else {
+        panic!("one jail")
+    };
+    assert_eq!(plan.jail.name.as_str(), "sshd");
+    assert_eq!(
+        (
+            plan.jail.maxretry,
+            plan.jail.findtime,
+            plan.jail.bantime.secs()
+        ),
+        (5, 600, 600)
+    );
+    assert_eq!(plan.backend, Backend::Auto);
+    assert_eq!(
+        plan.logpaths.first().map(String::as_str),
+        Some("/var/log/auth.log")
+    );
+    assert_eq!(plan.journal.len(), 5);
+    assert_eq!(plan.action, "ferroban");
+}
+
+#[test]
+fn an_override_wins_and_a_mistake_names_the_option() {
+    let settings = embedded(&[
+        "sshd.bantime=1h 30m".to_owned(),
+        "sshd.maxretry=2".to_owned(),
+    ])
+    .unwrap();
+    let plan = settings.jails.first().unwrap();
+    assert_eq!((plan.jail.bantime.secs(), plan.jail.maxretry), (5400, 2));
+    assert!(
+        embedded(&["sshd.enabled=no".to_owned()])
+            .unwrap()
+            .jails
+            .is_empty()
+    );
+    let error = embedded(&["sshd.maxretry=lots".to_owned()])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("jail 'sshd': maxretry = lots: not "),
+        "{error}"
+    );
+}
