@@ -1,0 +1,180 @@
+//! `ferroban guard`: the whole job on a bare machine.
+//!
+//! Chooses the places of files, which depend on who we are, and runs the daemon
+//! in the foreground on the configuration inside the program.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cli::out;
+use crate::daemon::{self, Plan, Watch};
+use crate::log::{Level, Log, Target};
+use crate::{load, report, sys};
+
+/// What is wrong is told as `ferroban: …`, with this code.
+const FAILED: u8 = 255;
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The control socket
+    #[arg(short, long, value_name = "FILE")]
+    socket: Option<PathBuf>,
+    /// The pid file
+    #[arg(short, long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+    /// The database of bans, fail2ban's own SQLite file
+    #[arg(short, long, value_name = "FILE")]
+    database: Option<PathBuf>,
+    /// Where the log goes: STDOUT, STDERR or a file
+    #[arg(long, value_name = "TARGET", default_value = "STDOUT")]
+    logtarget: String,
+    /// The least that is logged: DEBUG, INFO, NOTICE, WARNING, ERROR
+    #[arg(long, value_name = "LEVEL", default_value = "INFO")]
+    loglevel: String,
+    /// Read this instead of what is found: a file, `journal`, or `journal:FOLDER`
+    #[arg(short, long, value_name = "SOURCE")]
+    watch: Option<String>,
+    /// Change an option of a jail, as in --set sshd.bantime=1h
+    #[arg(long = "set", value_name = "JAIL.OPTION=VALUE")]
+    overrides: Vec<String>,
+    /// Decide and tell, but leave the firewall alone
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(arguments: Arguments) -> ExitCode {
+    match try_run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            out::error(&format!("ferroban: {text}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn try_run(arguments: Arguments) -> Result<(), String> {
+    let settings = load::embedded(&arguments.overrides).map_err(|error| report::chain(&error))?;
+    let level: Level = arguments.loglevel.parse()?;
+    let target = Target::from(arguments.logtarget.as_str());
+    let log = Log::open(&target, level).map_err(|error| {
+        format!(
+            "{}: the log cannot be opened; give another place with --logtarget: {error}",
+            arguments.logtarget
+        )
+    })?;
+    let places = Places::new(sys::is_root(), |name| env::var_os(name).map(PathBuf::from));
+    let dry = arguments.dry_run || !sys::is_root();
+    let plan = Plan {
+        settings,
+        socket: arguments
+            .socket
+            .unwrap_or_else(|| places.run.join("fail2ban.sock")),
+        pidfile: arguments
+            .pidfile
+            .unwrap_or_else(|| places.run.join("fail2ban.pid")),
+        database: arguments
+            .database
+            .unwrap_or_else(|| places.state.join("fail2ban.sqlite3")),
+        watch: arguments.watch.as_deref().map(watch),
+        dry,
+    };
+    introduce(&plan, &log);
+    daemon::run(plan, &log).map_err(|error| report::chain(&error))
+}
+
+fn introduce(plan: &Plan, log: &Log) {
+    let say = |text: &str| log.info("ferroban.guard", text);
+    say(&format!("Ferroban {}", env!("CARGO_PKG_VERSION")));
+    let unread = Path::new("/etc/fail2ban").join("jail.conf").exists();
+    say(if unread {
+        "configuration: embedded; /etc/fail2ban is there but this version does not read it"
+    } else {
+        "configuration: embedded"
+    });
+    if plan.dry {
+        say(if sys::is_root() {
+            "dry run: nobody is banned"
+        } else {
+            "dry run: nobody is banned, for want of root's rights; for real: sudo ferroban guard"
+        });
+    }
+    say(&format!(
+        "ask it with: fail2ban-client -s {} status sshd",
+        plan.socket.display()
+    ));
+}
+
+/// The folders of our files.
+#[derive(Debug, Eq, PartialEq)]
+struct Places {
+    run: PathBuf,
+    state: PathBuf,
+}
+
+impl Places {
+    /// fail2ban's own for root; for everybody else those that the XDG base
+    /// directory specification names.
+    fn new(root: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> Self {
+        if root {
+            return Self {
+                run: "/var/run/fail2ban".into(),
+                state: "/var/lib/fail2ban".into(),
+            };
+        }
+        let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
+        let home = absolute("HOME").unwrap_or_else(|| env::temp_dir().join("ferroban-home"));
+        let state = absolute("XDG_STATE_HOME")
+            .unwrap_or_else(|| home.join(".local/state"))
+            .join("ferroban");
+        let run = absolute("XDG_RUNTIME_DIR")
+            .map_or_else(|| state.join("run"), |run| run.join("ferroban"));
+        Self { run, state }
+    }
+}
+
+fn watch(text: &str) -> Watch {
+    match text.split_once(':') {
+        _ if text == "journal" => Watch::Journal(None),
+        Some(("journal", folder)) => Watch::Journal(Some(folder.into())),
+        _ => Watch::File(text.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_uses_fail2bans_places_and_others_their_own() {
+        let set = |name: &str| match name {
+            "HOME" => Some("/home/ann".into()),
+            "XDG_RUNTIME_DIR" => Some("/run/user/1000".into()),
+            _ => None,
+        };
+        let root = Places {
+            run: "/var/run/fail2ban".into(),
+            state: "/var/lib/fail2ban".into(),
+        };
+        assert_eq!(Places::new(true, set), root);
+        let ann = Places {
+            run: "/run/user/1000/ferroban".into(),
+            state: "/home/ann/.local/state/ferroban".into(),
+        };
+        assert_eq!(Places::new(false, set), ann);
+        let bare = Places::new(false, |name| (name == "HOME").then(|| "/home/ann".into()));
+        assert_eq!(
+            bare.run,
+            PathBuf::from("/home/ann/.local/state/ferroban/run")
+        );
+    }
+
+    #[test]
+    fn sources_by_hand_are_files_or_the_journal() {
+        assert_eq!(watch("/var/log/a:b"), Watch::File("/var/log/a:b".into()));
+        assert_eq!(watch("journal"), Watch::Journal(None));
+        assert_eq!(watch("journal:/x"), Watch::Journal(Some("/x".into())));
+    }
+}

@@ -1,0 +1,48 @@
+//! What the threads tell the main one.
+
+use std::sync::mpsc::SyncSender;
+
+use ferroban_engine::{Command, Done, Failure, JailName, LogPosition, Reply};
+
+/// One entry of the inbox.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A watcher has read on.
+    Read(Reading),
+    /// A watcher has ended.
+    WatcherEnded,
+    /// An actor has done a job.
+    Done(Done),
+    /// The recorder has written transactions up to this one.
+    Committed(u64),
+    /// A client asks.
+    Asked(Request),
+    /// A signal says stop.
+    Stop,
+}
+
+/// What a watcher found in some lines of one log. Plain data: the watcher may
+/// one day live in another process.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Reading {
+    /// In the order of the log.
+    pub(super) failures: Vec<(JailName, Failure)>,
+    /// Where to read on after a restart.
+    pub(super) position: Option<LogPosition>,
+    /// The jails that read this log.
+    pub(super) jails: Vec<JailName>,
+}
+
+/// A question, and where the answer goes.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) command: Command,
+    pub(super) reply: SyncSender<Reply>,
+}
+
+impl Request {
+    /// Answers. A client that has gone away is not missed.
+    pub(super) fn answer(reply: &SyncSender<Reply>, answer: Reply) {
+        drop(reply.try_send(answer));
+    }
+}
