@@ -1,0 +1,58 @@
+//! Debian's fail2ban server in a folder of its own, for our client to talk to.
+
+use std::fs;
+use std::path::Path;
+
+use super::child::{Running, command};
+use super::guard::{DEBIANS, client_on};
+use super::wait::{SOON, until};
+use super::world::{DIR, World};
+
+/// Its socket.
+pub(crate) const SOCKET: &str = "/run/e2e/original.sock";
+
+/// A configuration of one jail that reads one file and does nothing.
+const FILES: [(&str, &str); 4] = [
+    (
+        "fail2ban.conf",
+        "[Definition]\nloglevel = INFO\nlogtarget = /run/e2e/original.log\nsyslogsocket = auto\n\
+         socket = /run/e2e/original.sock\npidfile = /run/e2e/original.pid\ndbfile = None\n\
+         dbpurgeage = 1d\n",
+    ),
+    (
+        "jail.conf",
+        "[sshd]\nenabled = true\nbackend = polling\nlogpath = /run/e2e/auth.log\n\
+         filter = wrong\naction = nothing\nmaxretry = 5\nfindtime = 10m\nbantime = 10m\n",
+    ),
+    (
+        "filter.d/wrong.conf",
+        "[Definition]\nfailregex = Failed password for \\S+ from <HOST> port\n",
+    ),
+    (
+        "action.d/nothing.conf",
+        "[Definition]\nactionban = true\nactionunban = true\n",
+    ),
+];
+
+/// Starts it and returns when it answers.
+pub(crate) fn server(world: &World) -> Running {
+    let folder = world.path("original");
+    for (name, content) in FILES {
+        let file = folder.join(name);
+        let parent = file.parent().unwrap_or(Path::new(DIR));
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&file, content))
+            .expect("it is in memory");
+    }
+    let running = Running::start(
+        command("/usr/bin/fail2ban-server")
+            .arg("-f")
+            .arg("-c")
+            .arg(folder)
+            .arg("start"),
+    );
+    until(SOON, "Debian's server is ready", || {
+        client_on(DEBIANS, SOCKET, &["status", "sshd"]).code == Some(0)
+    });
+    running
+}
