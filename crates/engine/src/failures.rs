@@ -192,7 +192,9 @@ mod tests {
 
     #[test]
     fn the_counter_is_the_originals_rate_estimate() {
-        let cases: [(u32, &[i64], Option<(usize, i64)>); 9] = [
+        /// `maxretry`, the seconds of failures, and which of them bans at what second.
+        type Case = (u32, &'static [i64], Option<(usize, i64)>);
+        let cases: [Case; 9] = [
             (3, &[0, 300, 600], Some((2, 600))),
             (3, &[0, 300, 601], Some((2, 601))),
             (3, &[0, 400, 800], Some((2, 800))),

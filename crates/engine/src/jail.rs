@@ -85,6 +85,12 @@ impl Purpose {
     }
 }
 
+/// A ban that was not there before, and the job that applies it, if the actions
+/// are in a state to try.
+struct NewBan {
+    job: Option<JobId>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Jail {
     settings: JailSettings,
@@ -175,9 +181,9 @@ impl Jail {
                     refused.push(entry);
                 }
                 _ => {
-                    if let Some(job) = self.ban(id, turn.now, Ticket::default(), turn) {
+                    if let Some(new) = self.ban(id, turn.now, Ticket::default(), turn) {
                         count += 1;
-                        jobs.push(job);
+                        jobs.extend(new.job);
                     }
                 }
             }
@@ -270,7 +276,9 @@ impl Jail {
             (Purpose::Ban(id), Outcome::Failed(error)) => self.ban_failed(id, error, turn),
             (Purpose::Ban(id), _) => self.ban_applied(&id),
             (Purpose::Unban(id), Outcome::Failed(error)) => {
-                self.report_failure(Step::Unban, Some(id), error, 1, turn);
+                // That the actions are down was told already.
+                let attempt = if self.actions == Actions::Up { 1 } else { 2 };
+                turn.report(self.failed(Step::Unban, Some(id), error, attempt));
             }
             (Purpose::Stop, outcome) => self.stopped(outcome, turn),
             (Purpose::Unban(_), _) => {}
@@ -298,13 +306,14 @@ impl Jail {
         self.bans.by_end().map(|held| held.ban.clone()).collect()
     }
 
+    /// Bans, unless it is pointless or done already.
     fn ban(
         &mut self,
         id: FailId,
         time: Timestamp,
         ticket: Ticket,
         turn: &mut Turn<'_>,
-    ) -> Option<JobId> {
+    ) -> Option<NewBan> {
         let jail = self.name();
         let bantime = self.settings.bantime;
         if bantime.end(time) < turn.now {
@@ -335,9 +344,12 @@ impl Jail {
             jail: jail.clone(),
             id: id.clone(),
         });
+        if let Actions::Down { .. } = self.actions {
+            return Some(NewBan { job: None }); // the next start brings it along
+        }
         let job = turn.act(&jail, Task::Ban(ban));
         self.under_way.insert(job, Purpose::Ban(id));
-        Some(job)
+        Some(NewBan { job: Some(job) })
     }
 
     fn restore(&mut self, mut ban: Ban, turn: &mut Turn<'_>) {
@@ -391,7 +403,7 @@ impl Jail {
             return;
         };
         if let Outcome::Failed(error) = outcome {
-            self.report_failure(Step::Start, None, error, attempt, turn);
+            turn.report(self.failed(Step::Start, None, error, attempt));
             self.actions = Actions::Down {
                 attempt,
                 retry: turn.now.plus_secs(retry_after(attempt)),
@@ -444,7 +456,7 @@ impl Jail {
 
     fn stopped(&self, outcome: &Outcome, turn: &mut Turn<'_>) {
         if let Outcome::Failed(error) = outcome {
-            self.report_failure(Step::Stop, None, error, 1, turn);
+            turn.report(self.failed(Step::Stop, None, error, 1));
         }
         turn.report(Event::JailStopped { jail: self.name() });
     }
@@ -461,11 +473,14 @@ impl Jail {
             return;
         };
         held.applied = false;
+        if self.actions != Actions::Up {
+            return; // that they are down was told, and the next start brings it along
+        }
         held.failed += 1;
         let attempt = held.failed;
         self.retries
             .insert((turn.now.plus_secs(retry_after(attempt)), id.clone()));
-        self.report_failure(Step::Ban, Some(id), error, attempt, turn);
+        turn.report(self.failed(Step::Ban, Some(id), error, attempt));
     }
 
     fn retry_bans(&mut self, turn: &mut Turn<'_>) {
@@ -483,22 +498,14 @@ impl Jail {
         }
     }
 
-    fn report_failure(
-        &self,
-        during: Step,
-        id: Option<FailId>,
-        error: &str,
-        attempt: u32,
-        turn: &mut Turn<'_>,
-    ) {
-        let error = error.to_owned();
-        turn.report(Event::ActionFailed {
+    fn failed(&self, during: Step, id: Option<FailId>, error: &str, attempt: u32) -> Event {
+        Event::ActionFailed {
             jail: self.name(),
             during,
             id,
-            error,
+            error: error.to_owned(),
             attempt,
-        });
+        }
     }
 
     fn ignore_reason(&self, id: &FailId, protected: &[Protected]) -> Option<IgnoreReason> {

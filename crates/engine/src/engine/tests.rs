@@ -395,7 +395,8 @@ fn actions_that_do_not_start_are_started_again_with_all_bans() {
             ..
         }]
     ));
-    let (_, effects) = ban(&mut engine, 1, &["192.0.2.7"]);
+    let (answer, effects) = ban(&mut engine, 1, &["192.0.2.7"]);
+    assert_eq!((answer.reply, jobs(&effects)), (Reply::Count(1), vec![]));
     finish(
         &mut engine,
         1,

@@ -163,6 +163,9 @@ mod tests {
             .unwrap()
     }
 
+    /// Lines, and for each the address counted and how many lines were shown.
+    type Case = (&'static [&'static str], Vec<Option<(String, usize)>>);
+
     /// For each line, the address counted and how many lines were shown with it.
     fn run(lines: &[&str]) -> Vec<Option<(String, usize)>> {
         let mut sessions = Sessions::default();
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn sessions_follow_the_originals_scenarios() {
         let a = "1.2.3.4";
-        let cases: [(&[&str], Vec<Option<(String, usize)>>); 9] = [
+        let cases: [Case; 9] = [
             (
                 &["c1 nofail 1.2.3.4", "c1 u=joe", "c1", "c1 forget", "c1"],
                 vec![None, f(a, 2), f(a, 1), f(a, 1), None],
@@ -224,7 +227,7 @@ mod tests {
     #[test]
     fn once_counts_only_where_nothing_was_counted() {
         let a = "1.2.3.4";
-        let cases: [(&[&str], Vec<Option<(String, usize)>>); 3] = [
+        let cases: [Case; 3] = [
             (
                 &["c1 u=joe 1.2.3.4", "c1 once forget 1.2.3.4"],
                 vec![f(a, 1), None],
