@@ -135,6 +135,15 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Bytes of text in its lines and captures.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        let line = |found: &Match| found.before.len() + found.date.len() + found.after.len();
+        let capture = |(name, value): &(String, String)| name.len() + value.len();
+        self.matches.iter().map(line).sum::<usize>()
+            + self.captures.iter().map(capture).sum::<usize>()
+    }
+
     /// Adds what a later failure knows, keeping the last `maxmatches` lines.
     pub fn merge(&mut self, other: Self, maxmatches: usize) {
         self.failures = self.failures.saturating_add(other.failures);

@@ -7,18 +7,7 @@ use ferroban_date::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{FailId, JailName};
-use crate::ignore::Protection;
-
-/// Why a failure was not counted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub enum IgnoreReason {
-    /// `ignoreself`: the address is this host's own.
-    OwnAddress,
-    /// An entry of `ignoreip`.
-    Ip,
-    /// It is protected.
-    Protected(Protection),
-}
+use crate::ignore::{IgnoreReason, Protection};
 
 /// Something that happened.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

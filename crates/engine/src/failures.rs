@@ -28,6 +28,10 @@ pub struct Limits {
 /// more addresses than we have memory.
 pub const MAX_TRACKED: usize = 1_000_000;
 
+/// The most text of matched lines that is kept for all ids of one jail, in bytes;
+/// past it, too, the quietest ids are forgotten.
+pub const MAX_TEXT: usize = 64 << 20;
+
 /// How often outdated ids are swept out, in seconds.
 const SWEEP_EVERY: i64 = 5;
 
@@ -39,6 +43,25 @@ pub struct Failures {
     by_age: BTreeSet<(Timestamp, FailId)>,
     swept: Option<Timestamp>,
     forgotten: u64,
+    /// Bytes of matched lines in all tickets.
+    text: usize,
+    bounds: Bounds,
+}
+
+/// What may be kept at most.
+#[derive(Debug)]
+struct Bounds {
+    ids: usize,
+    text: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            ids: MAX_TRACKED,
+            text: MAX_TEXT,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -77,11 +100,13 @@ impl Failures {
             }
         };
         entry.retry = entry.retry.saturating_add(weight);
+        self.text -= entry.ticket.text_len();
         entry.ticket.merge(ticket, limits.maxmatches);
+        self.text += entry.ticket.text_len();
         if entry.retry >= limits.maxretry {
             return self.remove(id);
         }
-        if self.by_id.len() > MAX_TRACKED {
+        while self.by_id.len() > self.bounds.ids || self.text > self.bounds.text {
             self.forget_oldest();
         }
         None
@@ -99,9 +124,7 @@ impl Failures {
         while let Some((last, _)) = self.by_age.first()
             && *last <= limit
         {
-            if let Some((_, id)) = self.by_age.pop_first() {
-                self.by_id.remove(&id);
-            }
+            self.drop_oldest();
         }
     }
 
@@ -125,15 +148,20 @@ impl Failures {
 
     fn remove(&mut self, id: &FailId) -> Option<(Ticket, Timestamp)> {
         let entry = self.by_id.remove(id)?;
+        self.text -= entry.ticket.text_len();
         self.by_age.remove(&(entry.last, id.clone()));
         Some((entry.ticket, entry.last))
     }
 
-    fn forget_oldest(&mut self) {
-        if let Some((_, id)) = self.by_age.pop_first() {
-            self.by_id.remove(&id);
-            self.forgotten += 1;
+    fn drop_oldest(&mut self) {
+        if let Some((_, id)) = self.by_age.first().cloned() {
+            self.remove(&id);
         }
+    }
+
+    fn forget_oldest(&mut self) {
+        self.drop_oldest();
+        self.forgotten += 1;
     }
 }
 
@@ -170,6 +198,7 @@ fn scaled(retry: u32, findtime: u32, micros: i64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ban::Match;
 
     fn run(maxretry: u32, times: &[i64]) -> Option<(usize, Timestamp, u32)> {
         let limits = Limits {
@@ -263,6 +292,51 @@ mod tests {
         assert_eq!(failures.len(), 1, "not more often than every five seconds");
         failures.sweep(Timestamp::from_secs(700), 600);
         assert!(failures.is_empty());
+    }
+
+    #[test]
+    fn past_either_bound_the_quietest_are_forgotten() {
+        let limits = Limits {
+            maxretry: 5,
+            findtime: 600,
+            maxmatches: 5,
+        };
+        let by_ids = Bounds {
+            ids: 2,
+            ..Bounds::default()
+        };
+        let by_text = Bounds {
+            text: 20,
+            ..Bounds::default()
+        };
+        for bounds in [by_ids, by_text] {
+            let mut failures = Failures {
+                bounds,
+                ..Failures::default()
+            };
+            for second in 0..4 {
+                let matches = vec![Match::new("", "", "ten bytes!")];
+                let ticket = Ticket {
+                    failures: 1,
+                    matches,
+                    ..Ticket::default()
+                };
+                let id = FailId::parse(&format!("192.0.2.{second}"));
+                failures.add(&id, Timestamp::from_secs(second), ticket, limits);
+            }
+            assert_eq!(
+                (failures.len(), failures.forgotten(), failures.text),
+                (2, 2, 20)
+            );
+            let left: Vec<String> = failures
+                .by_age
+                .iter()
+                .map(|(_, id)| id.to_string())
+                .collect();
+            assert_eq!(left, ["192.0.2.2", "192.0.2.3"]);
+            failures.sweep(Timestamp::from_secs(10_000), 600);
+            assert_eq!(failures.text, 0);
+        }
     }
 
     #[test]

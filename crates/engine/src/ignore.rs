@@ -9,7 +9,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::IgnoreReason;
 use crate::id::{FailId, Network};
 
 /// The addresses and networks of `ignoreip`.
@@ -44,6 +43,17 @@ impl IgnoreList {
                 .is_some_and(|inner| self.networks.iter().any(|network| network.contains(inner)));
         listed.then_some(IgnoreReason::Ip)
     }
+}
+
+/// Why a failure was not counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum IgnoreReason {
+    /// `ignoreself`: the address is this host's own.
+    OwnAddress,
+    /// An entry of `ignoreip`.
+    Ip,
+    /// It is protected.
+    Protected(Protection),
 }
 
 /// Why an address is protected.

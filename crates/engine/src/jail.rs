@@ -8,11 +8,11 @@ use crate::ban::{Ban, Ticket};
 use crate::bans::Bans;
 use crate::command::JailStatus;
 use crate::effect::{Effect, Job, JobId, Outcome, Save, Task};
-use crate::event::{Event, IgnoreReason, Step};
+use crate::event::{Event, Step};
 use crate::failures::Failures;
 use crate::filter::Failure;
 use crate::id::{FailId, JailName};
-use crate::ignore::{IgnoreList, Protected, Protection, protection};
+use crate::ignore::{IgnoreList, IgnoreReason, Protected, Protection, protection};
 use crate::settings::JailSettings;
 
 /// How long to wait before a failed action is tried again, in seconds: doubled

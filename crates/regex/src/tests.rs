@@ -16,7 +16,11 @@ fn regex(pattern: &str) -> Regex {
 /// The whole match and all groups, `-` for one that took no part.
 fn found(pattern: &str, text: &str) -> Option<Vec<String>> {
     let regex = regex(pattern);
-    let captures = regex.search(text).unwrap()?;
+    let captures = regex.search(text).unwrap();
+    let slots = search_with(&regex.inner.program, text, 0, 0).slots;
+    let same = captures.as_ref().map(|captures| captures.slots.clone()) == slots;
+    assert!(same, "{pattern} on {text:?} with the memo: {slots:?}");
+    let captures = captures?;
     let groups = (0..=regex.groups()).map(|group| captures.get(group).unwrap_or("-").to_owned());
     Some(groups.collect())
 }
@@ -68,6 +72,16 @@ const MATCHES: &[(&str, &str, Option<&[&str]>)] = &[
     ("[]a]+", "x]a]", Some(&["]a]"])),
     ("(?i)STRASSE|ſ", "s", Some(&["s"])),
     ("(?i:A)b", "ab", Some(&["ab"])),
+    ("(?:(?=(a)).b|a)", "ac", Some(&["a", "-"])),
+    ("(?:(?>(a)b)c|a)", "abd", Some(&["a", "-"])),
+    ("(?:(a)|a)b*c?(?(1)x|y)", "abcy", Some(&["abcy", "-"])),
+    ("(?:|)(?>(?:(a)|b)*)(?(1)x|y)", "ay", Some(&["y", "-"])),
+    (
+        "(?:|)(?=(?:(a)|b)*(c))(?(2).b|x)",
+        "abc",
+        Some(&["ab", "a", "c"]),
+    ),
+    ("(?:a??)*?b|(?>(?:a|b??)*)c", "aac", Some(&["aac"])),
     ("(?x) a b # c\n d", "abd", Some(&["abd"])),
 ];
 

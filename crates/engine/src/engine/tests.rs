@@ -1,8 +1,8 @@
 use super::*;
 use crate::ban::{BanTime, Ticket};
 use crate::effect::{Job, Outcome, Save, Task};
-use crate::event::{IgnoreReason, Step};
-use crate::ignore::Protection;
+use crate::event::Step;
+use crate::ignore::{IgnoreReason, Protection};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_secs(second)

@@ -53,6 +53,10 @@ const IDENTITY: [&str; 4] = ["fid", "ip4", "ip6", "dns"];
 /// Groups that steer the filter and mean nothing to an action.
 const INTERNAL: [&str; 5] = ["content", "once", "repeat", "nofail", "cidr"];
 
+/// The longest captured value that is kept, in bytes; the rest is cut. Sessions,
+/// tickets and the database hold many of them, and the attacker chooses how long.
+const VALUE_LIMIT: usize = 4 * 1024;
+
 /// A pattern with `<HOST>` and `<F-…>` tags, compiled.
 #[derive(Clone, Debug)]
 pub(super) struct FailRegex {
@@ -88,9 +92,15 @@ impl FailRegex {
             return Ok(None);
         };
         let named = |(name, index): &(String, usize)| {
-            captures
-                .get(*index)
-                .map(|value| (name.clone(), value.to_owned()))
+            let value = captures.get(*index)?;
+            // The content is what the other patterns see; it must be whole.
+            let limit = if name == "content" {
+                value.len()
+            } else {
+                VALUE_LIMIT
+            };
+            let kept = value.get(..value.floor_char_boundary(limit))?;
+            Some((name.clone(), kept.to_owned()))
         };
         Ok(Some(Fields(self.names.iter().filter_map(named).collect())))
     }

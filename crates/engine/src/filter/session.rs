@@ -108,7 +108,10 @@ impl Session {
     fn take(&mut self, fields: Fields, line: Match) -> Verdict {
         let mut harmless = fields.has("nofail") || fields.has("mlfgained");
         let once = fields.has("once");
-        if let Some(user) = fields.get("user") {
+        // Whether there were two is all that matters.
+        if let Some(user) = fields.get("user")
+            && self.users.len() < 2
+        {
             self.users.insert(user.to_owned());
         }
         for flag in ["nofail", "mlfgained", "once", "repeat"] {

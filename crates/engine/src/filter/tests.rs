@@ -200,6 +200,15 @@ fn times_from_the_source_are_shown_before_the_text() {
 }
 
 #[test]
+fn captured_values_are_cut() {
+    let mut filter = filter(&settings(&["^ bad <ADDR> user=<F-USER>.*</F-USER>$"], &[]));
+    let line = format!(" bad 192.0.2.7 user={}", "é".repeat(100_000));
+    let (failures, _) = feed(&mut filter, &line, true);
+    let length = |f: &Failure| f.ticket.captures.iter().map(|(_, value)| value.len()).max();
+    assert_eq!(failures.first().and_then(length), Some(4096));
+}
+
+#[test]
 fn filters_that_cannot_work_say_why() {
     let cases = [
         ("", "Cannot add empty regex"),

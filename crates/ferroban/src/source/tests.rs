@@ -185,6 +185,16 @@ fn the_hash_is_sha_1_of_the_first_line_and_its_newline() {
 }
 
 #[test]
+fn a_file_written_anew_before_it_was_read_has_the_hash_of_its_new_first_line() {
+    let log = Log::with("abc\n");
+    let fresh = drain(&mut log.tail(Start::Beginning)).position;
+    fs::write(&log.path, "old\n").unwrap();
+    let mut tail = log.tail(Start::Beginning);
+    fs::write(&log.path, "abc\n").unwrap();
+    assert_eq!(drain(&mut tail).position, fresh);
+}
+
+#[test]
 fn tail_starts_behind_the_last_complete_line() {
     let log = Log::with("a\nb\nhalf");
     let mut tail = log.tail(Start::End);
