@@ -435,3 +435,126 @@ fn tell_note(plan: &Plan, note: &Note, log: &Log) {
         None => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use ferroban_engine::{FilterSettings, JailSettings};
+
+    use crate::log::Target;
+
+    fn plan(jail: &str, failregex: &str, logpaths: &[&Path]) -> JailPlan {
+        let text = |path: &&Path| path.display().to_string();
+        JailPlan {
+            jail: JailSettings::new(jail.parse().unwrap()),
+            filter: FilterSettings {
+                failregex: vec![failregex.to_owned()],
+                findtime: 600,
+                ..FilterSettings::default()
+            },
+            backend: Backend::Files,
+            logpaths: logpaths.iter().map(text).collect(),
+            journal: Vec::new(),
+            action: String::new(),
+            action_options: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// Reads until a message with failures comes.
+    fn failures(messages: &Receiver<Message>) -> Vec<(String, String)> {
+        loop {
+            if let Message::Read(reading) = messages.recv().unwrap()
+                && !reading.failures.is_empty()
+            {
+                let shown = |(jail, failure): &(JailName, Failure)| {
+                    (jail.to_string(), failure.id.to_string())
+                };
+                return reading.failures.iter().map(shown).collect();
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_is_read_once_for_all_its_jails_in_its_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let (shared, other) = (
+            folder.path().join("shared.log"),
+            folder.path().join("other.log"),
+        );
+        let log = Log::open(&Target::File(folder.path().join("log")), Level::Debug).unwrap();
+        let mut watching = Watching::new(None);
+        assert!(watching.add(&mut plan("a", "a <ADDR>", &[&shared]), None, &log));
+        assert!(watching.add(
+            &mut plan("b", "[ab] <ADDR>", &[&shared, &other]),
+            None,
+            &log
+        ));
+        let readers: Vec<usize> = watching
+            .plans
+            .iter()
+            .map(|plan| plan.readers.len())
+            .collect();
+        assert_eq!(
+            readers,
+            [2, 1],
+            "one source for two jails, one for the second alone"
+        );
+
+        let now = ferroban_date::local_text(clock::now(), clock::zone());
+        fs::write(&shared, format!("{now} a 192.0.2.1\n{now} b 192.0.2.2\n")).unwrap();
+        let shared_plan = watching.plans.remove(0);
+        let (inbox, messages) = sync_channel(16);
+        let waker = Waker::new().unwrap();
+        std::thread::scope(|scope| {
+            let pulled = waker.clone();
+            scope.spawn(|| watch(shared_plan, pulled, &inbox, &log));
+            let pairs = [("a", "192.0.2.1"), ("b", "192.0.2.1"), ("b", "192.0.2.2")];
+            assert_eq!(
+                failures(&messages),
+                pairs.map(|(j, id)| (j.to_owned(), id.to_owned()))
+            );
+            waker.wake();
+        });
+    }
+
+    #[test]
+    fn jails_on_one_log_go_on_where_the_slowest_of_them_was() {
+        let at = |mark: &str, offset| {
+            Some(LogPosition {
+                log: "x".into(),
+                mark: mark.into(),
+                offset,
+            })
+        };
+        let cases = [
+            (at("m", 5), at("m", 7), at("m", 5)),
+            (at("m", 9), at("m", 7), at("m", 7)),
+            (at("m", 5), at("n", 7), None),
+            (at("m", 5), None, None),
+        ];
+        for (one, other, expected) in cases {
+            assert_eq!(
+                earlier(one.clone(), other.clone()),
+                expected,
+                "{one:?} {other:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_filter_that_cannot_work_is_told_and_its_jail_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("log");
+        let log = Log::open(&Target::File(told.clone()), Level::Info).unwrap();
+        let mut watching = Watching::new(None);
+        assert!(!watching.add(&mut plan("a", "(", &[&folder.path().join("x")]), None, &log));
+        let told = fs::read_to_string(told).unwrap();
+        assert!(
+            told.contains("[a] Unable to compile regular expression '('"),
+            "{told}"
+        );
+    }
+}

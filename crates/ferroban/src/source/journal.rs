@@ -434,6 +434,18 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_is_a_file_of_that_name_in_the_folder_or_one_below() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("0123456789abcdef");
+        std::fs::create_dir(&below).unwrap();
+        std::fs::write(below.join("system.log"), "").unwrap();
+        assert!(!has_journal(dir.path(), 1));
+        std::fs::write(below.join("system.journal"), "").unwrap();
+        assert!(has_journal(dir.path(), 1));
+        assert!(!has_journal(&below.join("none"), 1));
+    }
+
+    #[test]
     fn messages_together_stay_below_the_cap() {
         let mut entry = Entry::default();
         for _ in 0..5 {
