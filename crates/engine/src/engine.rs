@@ -15,6 +15,7 @@ use crate::filter::Failure;
 use crate::id::{FailId, JailName};
 use crate::ignore::Protected;
 use crate::jail::{Jail, JobIds, Turn};
+use crate::plan::{self, JailChange};
 use crate::settings::JailSettings;
 
 /// Decides who is banned.
@@ -25,6 +26,8 @@ pub struct Engine {
     order: Vec<JailName>,
     protected: Vec<Protected>,
     jobs: JobIds,
+    /// Jails that were removed and whose last job is under way.
+    ending: Vec<Jail>,
 }
 
 impl Engine {
@@ -63,6 +66,77 @@ impl Engine {
         let jail = Jail::start(settings, bans, &mut turn);
         if self.jails.insert(name.clone(), jail).is_none() {
             self.order.push(name);
+        }
+    }
+
+    /// What `wanted` would change, in the order of the jails.
+    #[must_use]
+    pub fn changes(&self, wanted: &[JailSettings]) -> Vec<JailChange> {
+        let gone = self
+            .order
+            .iter()
+            .filter(|name| !wanted.iter().any(|new| new.name == **name));
+        let removed = gone.filter_map(|name| {
+            Some(JailChange::Removed {
+                jail: name.clone(),
+                bans: self.jails.get(name)?.ban_count(),
+            })
+        });
+        let rest = wanted.iter().filter_map(|new| {
+            let jail = new.name.clone();
+            let Some(old) = self.jails.get(&jail) else {
+                return Some(JailChange::Added { jail });
+            };
+            let options = plan::differences(old.settings(), new);
+            let bans = old.ban_count();
+            (!options.is_empty()).then_some(JailChange::Changed {
+                jail,
+                bans,
+                options,
+            })
+        });
+        removed.chain(rest).collect()
+    }
+
+    /// How many are banned in a jail.
+    #[must_use]
+    pub fn ban_count(&self, jail: &JailName) -> usize {
+        self.jails.get(jail).map_or(0, Jail::ban_count)
+    }
+
+    /// Goes on with other settings for a jail that is at work; its bans and counts stay.
+    pub fn change_jail(&mut self, settings: JailSettings) {
+        if let Some(jail) = self.jails.get_mut(&settings.name) {
+            jail.change(settings);
+        }
+    }
+
+    /// Ends a jail. Its bans leave the firewall and stay stored.
+    pub fn remove_jail(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
+        let Some(mut jail) = self.jails.remove(name) else {
+            return;
+        };
+        self.order.retain(|other| other != name);
+        let jobs = &mut self.jobs;
+        jail.stop(&mut Turn {
+            now,
+            protected: &self.protected,
+            jobs,
+            effects,
+        });
+        self.ending.push(jail);
+    }
+
+    /// The actions of a jail were replaced: they must start, with all its bans.
+    pub fn restart_actions(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
+        if let Some(jail) = self.jails.get_mut(name) {
+            let jobs = &mut self.jobs;
+            jail.restart_actions(&mut Turn {
+                now,
+                protected: &self.protected,
+                jobs,
+                effects,
+            });
         }
     }
 
@@ -123,6 +197,16 @@ impl Engine {
                 return;
             }
         }
+        let jobs = &mut self.jobs;
+        let mut turn = Turn {
+            now,
+            protected: &self.protected,
+            jobs,
+            effects,
+        };
+        self.ending.retain_mut(|jail| {
+            !(jail.done(done.job, &done.outcome, &mut turn) && jail.has_ended())
+        });
     }
 
     /// Answers a client.

@@ -243,6 +243,11 @@ impl Jail {
         job
     }
 
+    /// Whether, after [`stop`](Self::stop), nothing is under way any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// When [`wake`](Self::wake) has something to do.
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
         let retry = match self.actions {
@@ -284,6 +289,25 @@ impl Jail {
             (Purpose::Unban(_), _) => {}
         }
         true
+    }
+
+    pub(crate) fn settings(&self) -> &JailSettings {
+        &self.settings
+    }
+
+    pub(crate) fn ban_count(&self) -> usize {
+        self.bans.len()
+    }
+
+    /// Goes on with other settings; bans and counts stay.
+    pub(crate) fn change(&mut self, settings: JailSettings) {
+        self.ignored = IgnoreList::new(&settings.ignoreip);
+        self.settings = settings;
+    }
+
+    /// Starts its actions anew, with all its bans: they have been replaced.
+    pub(crate) fn restart_actions(&mut self, turn: &mut Turn<'_>) {
+        self.start_actions(1, turn);
     }
 
     pub(crate) fn status(&mut self, now: Timestamp) -> JailStatus {

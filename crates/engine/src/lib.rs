@@ -13,6 +13,7 @@ pub mod id;
 pub mod ignore;
 pub mod jail;
 pub mod options;
+pub mod plan;
 pub mod settings;
 
 pub use ban::{Ban, BanTime, BanTimeError, Match, Ticket};
@@ -24,4 +25,5 @@ pub use ferroban_date::Timestamp;
 pub use filter::{Failure, Filter, FilterError, FilterNote, LogLine};
 pub use id::{FailId, JailName, JailNameError, Network};
 pub use ignore::{IgnoreReason, Protected, Protection};
+pub use plan::{JailChange, OptionChange};
 pub use settings::{FilterSettings, JailSettings};

@@ -486,3 +486,89 @@ fn effects_survive_being_written_down() {
     let json = serde_json::to_string(&effects).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Effect>>(&json).unwrap(), effects);
 }
+
+#[test]
+fn a_new_configuration_changes_only_what_differs_and_says_so_before() {
+    let mut engine = sshd();
+    engine.add_jail(at(0), settings("old"), &mut Vec::new());
+    ban(&mut engine, 0, &["192.0.2.7"]);
+    let changed = JailSettings {
+        maxretry: 1,
+        ignoreip: vec![id("10.0.0.0/8")],
+        ..settings("sshd")
+    };
+    let wanted = [changed.clone(), settings("new")];
+    let shown: Vec<String> = engine
+        .changes(&wanted)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "- jail 'old' stops; 0 ban(s) leave the firewall",
+            "~ jail 'sshd' changes; 1 ban(s) stay\n    maxretry: 3 -> 1\n    ignoreip: (nothing) -> 10.0.0.0/8",
+            "+ jail 'new' starts",
+        ]
+    );
+    assert_eq!(engine.changes(&[settings("sshd"), settings("old")]), []);
+
+    engine.change_jail(changed);
+    assert!(
+        events(&fail(&mut engine, "sshd", "10.0.0.1", 1))
+            .iter()
+            .all(|e| matches!(e, Event::Ignored { .. }))
+    );
+    assert_eq!(
+        jobs(&fail(&mut engine, "sshd", "192.0.2.9", 1)).len(),
+        1,
+        "maxretry is 1 now"
+    );
+    let (left, _) = ask(&mut engine, 1, Command::BannedIds { jail: name("sshd") });
+    assert_eq!(
+        left.reply,
+        Reply::Ids(vec![id("192.0.2.7"), id("192.0.2.9")])
+    );
+}
+
+#[test]
+fn a_removed_jail_cleans_the_firewall_and_is_forgotten_when_that_is_done() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7"]);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    let mut effects = Vec::new();
+    engine.remove_jail(at(1), &name("sshd"), &mut effects);
+    assert!(matches!(
+        jobs(&effects).as_slice(),
+        [Job {
+            task: Task::Stop,
+            ..
+        }]
+    ));
+    assert_eq!(
+        ask(&mut engine, 1, Command::Status).0.reply,
+        Reply::Jails(vec![])
+    );
+    let after = finish(&mut engine, 1, &effects, &Outcome::Ok);
+    assert_eq!(events(&after), [Event::JailStopped { jail: name("sshd") }]);
+    assert!(engine.ending.is_empty());
+}
+
+#[test]
+fn replaced_actions_start_with_all_bans() {
+    let mut engine = sshd();
+    ban(&mut engine, 0, &["192.0.2.7", "192.0.2.8"]);
+    let mut effects = Vec::new();
+    engine.restart_actions(at(1), &name("sshd"), &mut effects);
+    let all = jobs(&effects);
+    let [
+        Job {
+            task: Task::Start(held),
+            ..
+        },
+    ] = all.as_slice()
+    else {
+        panic!("one start")
+    };
+    assert_eq!(held.len(), 2);
+}
