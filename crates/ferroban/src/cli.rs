@@ -7,6 +7,7 @@ pub mod client;
 mod guard;
 pub mod out;
 mod regex;
+mod reload;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -70,6 +71,9 @@ enum OwnCommand {
     /// Guard this host's sshd, in the foreground, with the configuration inside
     /// the program. Not root: decide and tell, but ban nobody
     Guard(guard::Arguments),
+    /// Let the running daemon read its configuration again; --plan tells what
+    /// would change
+    Reload(reload::Arguments),
 }
 
 fn ferroban(args: &[OsString]) -> ExitCode {
@@ -78,6 +82,9 @@ fn ferroban(args: &[OsString]) -> ExitCode {
         Ok(Own {
             command: OwnCommand::Guard(arguments),
         }) => guard::run(arguments),
+        Ok(Own {
+            command: OwnCommand::Reload(arguments),
+        }) => reload::run(&arguments),
         Err(error) => {
             // Help and version are "errors" that belong on standard output.
             let text = error.render().to_string();

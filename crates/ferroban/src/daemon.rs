@@ -14,35 +14,35 @@
 
 mod actor;
 mod control;
+mod crew;
 mod main_loop;
 mod message;
 mod notes;
 mod place;
 mod protect;
 mod recorder;
+mod reload;
 mod signals;
 mod watcher;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use ferroban_engine::{Engine, JailName, Protection};
+use ferroban_engine::{Ban, Engine, JailSettings, Protection};
 
-use crate::action::{Action, Dry, Native};
-use crate::clock;
-use crate::load::{JailPlan, Settings};
+use crate::load::Settings;
 use crate::log::Log;
 use crate::store::{Opened, Store};
-use crate::sys;
+use crate::{clock, report, sys};
+use crew::Crew;
 use main_loop::MainLoop;
 use message::Message;
 use place::Claim;
 pub(crate) use place::PlaceError;
-use watcher::Watching;
 
 /// How many messages may wait for the engine. When it is full, watchers wait and
 /// nothing is dropped.
@@ -59,6 +59,18 @@ pub(crate) struct Plan {
     pub(crate) watch: Option<Watch>,
     /// Decide and tell, but leave the firewall alone.
     pub(crate) dry: bool,
+    /// Reads the configuration again, for a reload.
+    pub(crate) load: Loader,
+}
+
+/// Reads a configuration, or tells everything that is wrong with it.
+#[derive(Clone)]
+pub(crate) struct Loader(pub(crate) Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>);
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Loader")
+    }
 }
 
 /// A source given by hand.
@@ -114,9 +126,10 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
     let store = open_store(&plan, log);
     let (inbox, messages) = sync_channel(INBOX);
     signals::start(inbox.clone()).map_err(StartError::Signals)?;
-    let started = Daemon::start(plan, store, inbox, log)?;
-    let control = control::Control::start(claim.listener(), started.inbox.clone(), log.clone())
-        .map_err(StartError::Thread)?;
+    let load = plan.load.clone();
+    let started = Daemon::start(plan, store, &inbox, log)?;
+    let office = control::Office::new(inbox, log.clone(), load);
+    let control = control::Control::start(claim.listener(), office).map_err(StartError::Thread)?;
     started.finish(&messages, log);
     // From here on a client that asks learns that we are gone.
     drop(messages);
@@ -157,7 +170,7 @@ fn open_store(plan: &Plan, log: &Log) -> Option<Store> {
                 "database",
                 &format!(
                     "{}; bans are kept in memory and written as soon as it can be opened",
-                    crate::report::chain(&error)
+                    report::chain(&error)
                 ),
             );
             None
@@ -167,10 +180,7 @@ fn open_store(plan: &Plan, log: &Log) -> Option<Store> {
 
 /// The threads at work.
 struct Daemon {
-    inbox: SyncSender<Message>,
     main_loop: MainLoop,
-    watchers: Vec<watcher::Handle>,
-    actors: Vec<JoinHandle<()>>,
     recorder: JoinHandle<()>,
 }
 
@@ -178,157 +188,93 @@ impl Daemon {
     fn start(
         plan: Plan,
         store: Option<Store>,
-        inbox: SyncSender<Message>,
+        inbox: &SyncSender<Message>,
         log: &Log,
     ) -> Result<Self, StartError> {
         let mut engine = Engine::new();
         let protected = protect::find();
         tell_protected(&protected, log);
         engine.protect(protected);
+        let mut crew = Crew::new(inbox.clone(), log.clone(), plan.dry, plan.watch);
         let mut effects = Vec::new();
-        let mut actors = BTreeMap::new();
-        let mut threads = Vec::new();
-        let mut watching = Watching::new(plan.watch.clone());
-        for mut jail in plan.settings.jails {
-            let Some(action) = action(&jail, plan.dry, log) else {
-                continue;
-            };
-            if !watching.add(&mut jail, store.as_ref(), log) {
-                continue;
-            }
+        for jail in plan.settings.jails {
             let name = jail.jail.name.clone();
-            tell_options(&jail, log);
-            let (queue, thread) =
-                actor::start(&name, action, inbox.clone()).map_err(StartError::Thread)?;
-            actors.insert(name, (jail.action.clone(), queue));
-            threads.push(thread);
-            let bans = stored_bans(store.as_ref(), &jail, log);
-            engine.restore_jail(clock::now(), jail.jail, bans, &mut effects);
+            match crew.check(&jail) {
+                Ok(action) => {
+                    let settings = crew.hire(jail, action).map_err(StartError::Thread)?;
+                    crew.introduce(&name);
+                    let bans = stored_bans(store.as_ref(), &settings, log);
+                    engine.restore_jail(clock::now(), settings, bans, &mut effects);
+                }
+                Err(problem) => {
+                    log.error(
+                        "ferroban.guard",
+                        &format!("[{name}] {problem}. Jail skipped"),
+                    );
+                }
+            }
         }
-        if actors.is_empty() {
+        if crew.is_empty() {
             return Err(StartError::NoJail);
         }
+        crew.watch(|plan| {
+            let name = plan.source.name();
+            let position = |jail| store.as_ref()?.position(jail, &name).ok().flatten();
+            watcher::common(plan.readers.iter().map(|(jail, _)| position(jail)))
+        })
+        .map_err(StartError::Thread)?;
         let (recorder, records) = recorder::start(plan.database, store, inbox.clone(), log.clone())
             .map_err(StartError::Thread)?;
-        let mut main_loop = MainLoop::new(engine, actors, records, log.clone());
+        let mut main_loop = MainLoop::new(engine, crew, records, log.clone());
         main_loop.dispatch(effects);
-        let watchers = watching.start(&inbox, log).map_err(StartError::Thread)?;
         Ok(Self {
-            inbox,
             main_loop,
-            watchers,
-            actors: threads,
             recorder,
         })
     }
 
     /// Works until told to stop, then ends every thread in order.
     fn finish(mut self, messages: &Receiver<Message>, log: &Log) {
-        drop(self.inbox);
         self.main_loop.run(messages);
         log.info("server", "Shutdown in progress...");
         log.info("server", "Stopping all jails");
-        for watcher in &self.watchers {
-            watcher.wake();
-        }
-        self.main_loop
-            .wait_for_watchers(messages, self.watchers.len());
+        self.main_loop.stop_watching(messages);
         self.main_loop.stop_jails(messages);
         let asked = self.main_loop.close();
-        for actor in self.actors {
-            // A panic aborts the process, so there is no other outcome than its end.
-            drop(actor.join());
-        }
         drop(self.recorder.join());
         log.info("database", "Connection to database closed.");
         asked.answer();
     }
 }
 
-fn action(plan: &JailPlan, dry: bool, log: &Log) -> Option<Box<dyn Action>> {
-    let jail = &plan.jail.name;
-    if plan.action != "ferroban" {
-        log.error(
-            "ferroban.guard",
-            &format!(
-                "[{jail}] action '{}' is unknown; there is 'ferroban'. Jail skipped",
-                plan.action
-            ),
-        );
-        return None;
-    }
-    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    match Native::new(jail.as_str(), &plan.action_options, &services) {
-        Ok(native) if dry => {
-            log.info(
-                "ferroban.guard",
-                &format!(
-                    "[{jail}] dry run: would ban with nftables on {}",
-                    native.describe()
-                ),
-            );
-            Some(Box::new(Dry))
-        }
-        Ok(native) => {
-            log.info(
-                "ferroban.guard",
-                &format!(
-                    "[{jail}] bans with nftables, table inet ferroban, on {}",
-                    native.describe()
-                ),
-            );
-            Some(Box::new(native))
-        }
-        Err(error) => {
-            log.error(
-                "ferroban.guard",
-                &format!("[{jail}] action '{}': {error}. Jail skipped", plan.action),
-            );
-            None
-        }
-    }
-}
-
-fn tell_options(plan: &JailPlan, log: &Log) {
-    let jail = &plan.jail;
-    log.info("filter", &format!("  maxRetry: {}", jail.maxretry));
-    log.info("filter", &format!("  findtime: {}", jail.findtime));
-    log.info("actions", &format!("  banTime: {}", jail.bantime.secs()));
-    log.info("filter", "  encoding: UTF-8");
-}
-
 fn tell_protected(protected: &[ferroban_engine::Protected], log: &Log) {
-    let own = protected
-        .iter()
-        .filter(|entry| entry.why == Protection::OwnAddress)
-        .count();
+    let is_own = |entry: &&ferroban_engine::Protected| entry.why == Protection::OwnAddress;
+    let own = protected.iter().filter(is_own).count();
     let others: Vec<String> = protected
         .iter()
-        .filter(|entry| entry.why != Protection::OwnAddress)
+        .filter(|entry| !is_own(entry))
         .map(|entry| format!(", {} ({})", entry.address, entry.why))
         .collect();
-    log.info(
-        "ferroban.guard",
-        &format!(
-            "never banned without force: {own} own address(es){}",
-            others.concat()
-        ),
+    let text = format!(
+        "never banned without force: {own} own address(es){}",
+        others.concat()
     );
+    log.info("ferroban.guard", &text);
 }
 
-fn stored_bans(store: Option<&Store>, plan: &JailPlan, log: &Log) -> Vec<ferroban_engine::Ban> {
+fn stored_bans(store: Option<&Store>, jail: &JailSettings, log: &Log) -> Vec<Ban> {
     let Some(store) = store else {
         return Vec::new();
     };
-    let name: &JailName = &plan.jail.name;
     store
-        .bans(name, plan.jail.bantime, clock::now())
+        .bans(&jail.name, jail.bantime, clock::now())
         .unwrap_or_else(|error| {
+            let path = store.path().display();
             log.error(
                 "database",
                 &format!(
-                    "{}: bans of jail '{name}' cannot be read: {error}",
-                    store.path().display()
+                    "{path}: bans of jail '{}' cannot be read: {error}",
+                    jail.name
                 ),
             );
             Vec::new()

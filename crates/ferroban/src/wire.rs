@@ -8,6 +8,7 @@
 
 mod command;
 pub mod frame;
+mod own;
 pub mod pickle;
 pub mod text;
 
@@ -15,4 +16,5 @@ pub mod text;
 mod oracle;
 
 pub use command::{Ask, answer};
+pub use own::{Reconfigure, changes_of, changes_value};
 pub use pickle::{PickleError, Str, Value, dumps, loads};

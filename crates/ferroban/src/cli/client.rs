@@ -13,7 +13,7 @@ mod help;
 mod lines;
 mod options;
 mod table;
-mod transport;
+pub(super) mod transport;
 mod tree;
 
 use std::borrow::Cow;

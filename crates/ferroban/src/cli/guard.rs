@@ -6,11 +6,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::cli::out;
-use crate::daemon::{self, Plan, Watch};
+use crate::daemon::{self, Loader, Plan, Watch};
 use crate::log::{Level, Log, Target};
 use crate::{load, report, sys};
 
@@ -56,7 +57,11 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn try_run(arguments: Arguments) -> Result<(), String> {
-    let settings = load::embedded(&arguments.overrides).map_err(|error| report::chain(&error))?;
+    let overrides = arguments.overrides;
+    let load = Loader(Arc::new(move || {
+        load::embedded(&overrides).map_err(|error| vec![report::chain(&error)])
+    }));
+    let settings = (load.0)().map_err(|problems| problems.join("\n"))?;
     let level: Level = arguments.loglevel.parse()?;
     let target = Target::from(arguments.logtarget.as_str());
     let log = Log::open(&target, level).map_err(|error| {
@@ -65,13 +70,11 @@ fn try_run(arguments: Arguments) -> Result<(), String> {
             arguments.logtarget
         )
     })?;
-    let places = Places::new(sys::is_root(), |name| env::var_os(name).map(PathBuf::from));
+    let places = Places::of_this_user();
     let dry = arguments.dry_run || !sys::is_root();
     let plan = Plan {
         settings,
-        socket: arguments
-            .socket
-            .unwrap_or_else(|| places.run.join("fail2ban.sock")),
+        socket: arguments.socket.unwrap_or_else(|| places.socket()),
         pidfile: arguments
             .pidfile
             .unwrap_or_else(|| places.run.join("fail2ban.pid")),
@@ -80,6 +83,7 @@ fn try_run(arguments: Arguments) -> Result<(), String> {
             .unwrap_or_else(|| places.state.join("fail2ban.sqlite3")),
         watch: arguments.watch.as_deref().map(watch),
         dry,
+        load,
     };
     introduce(&plan, &log);
     daemon::run(plan, &log).map_err(|error| report::chain(&error))
@@ -107,6 +111,11 @@ fn introduce(plan: &Plan, log: &Log) {
     ));
 }
 
+/// Where the daemon of this user listens unless told otherwise.
+pub(super) fn default_socket() -> PathBuf {
+    Places::of_this_user().socket()
+}
+
 /// The folders of our files.
 #[derive(Debug, Eq, PartialEq)]
 struct Places {
@@ -115,6 +124,14 @@ struct Places {
 }
 
 impl Places {
+    fn of_this_user() -> Self {
+        Self::new(sys::is_root(), |name| env::var_os(name).map(PathBuf::from))
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.run.join("fail2ban.sock")
+    }
+
     /// fail2ban's own for root; for everybody else those that the XDG base
     /// directory specification names.
     fn new(root: bool, variable: impl Fn(&str) -> Option<PathBuf>) -> Self {

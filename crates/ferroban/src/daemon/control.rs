@@ -13,11 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::message::{Message, Request};
+use super::Loader;
+use super::message::{Message, Reload, Request};
 use crate::log::Log;
 use crate::sys;
 use crate::wire::frame::{self, Frame, Frames};
-use crate::wire::{Ask, Value, answer, dumps, loads, text};
+use crate::wire::{Ask, Reconfigure, Value, answer, changes_value, dumps, loads, text};
 
 /// How many clients are served at once; the others wait for their turn.
 const CLIENTS: usize = 64;
@@ -60,31 +61,15 @@ impl Answering {
 }
 
 impl Control {
-    pub(super) fn start(
-        listener: &UnixListener,
-        inbox: SyncSender<Message>,
-        log: Log,
-    ) -> io::Result<Self> {
+    pub(super) fn start(listener: &UnixListener, office: Office) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let answering = Arc::new(Answering::default());
-        let (own, stopped, counted) = (
-            listener.try_clone()?,
-            Arc::clone(&stop),
-            Arc::clone(&answering),
-        );
+        let answering = Arc::clone(&office.answering);
+        let (own, stopped) = (listener.try_clone()?, Arc::clone(&stop));
         thread::Builder::new()
             .name("f2b/control".into())
             .spawn(move || {
                 sys::set_thread_name("f2b/control");
-                accept(
-                    &own,
-                    &stopped,
-                    &Office {
-                        inbox,
-                        log,
-                        answering: counted,
-                    },
-                );
+                accept(&own, &stopped, &office);
             })?;
         Ok(Self {
             stop,
@@ -105,10 +90,22 @@ impl Control {
 
 /// What every client's thread needs.
 #[derive(Clone)]
-struct Office {
+pub(super) struct Office {
     inbox: SyncSender<Message>,
     log: Log,
+    load: Loader,
     answering: Arc<Answering>,
+}
+
+impl Office {
+    pub(super) fn new(inbox: SyncSender<Message>, log: Log, load: Loader) -> Self {
+        Self {
+            inbox,
+            log,
+            load,
+            answering: Arc::default(),
+        }
+    }
 }
 
 fn accept(listener: &UnixListener, stop: &AtomicBool, office: &Office) {
@@ -165,7 +162,7 @@ fn serve(mut client: UnixStream, office: &Office) {
             break;
         };
         office.answering.add(1);
-        let reply = respond(&message, &office.inbox, &office.log);
+        let reply = respond(&message, office);
         let written = frame::write(&mut client, &dumps(&reply));
         office.answering.add(-1);
         if written.is_err() {
@@ -175,7 +172,8 @@ fn serve(mut client: UnixStream, office: &Office) {
     drop(client.shutdown(Shutdown::Both));
 }
 
-fn respond(message: &[u8], inbox: &SyncSender<Message>, log: &Log) -> Value {
+fn respond(message: &[u8], office: &Office) -> Value {
+    let log = &office.log;
     let request = match loads(message) {
         Ok(request) => request,
         Err(error) => {
@@ -186,11 +184,13 @@ fn respond(message: &[u8], inbox: &SyncSender<Message>, log: &Log) -> Value {
             return format!("ERROR: {error}").as_str().into();
         }
     };
-    let result = Ask::read(&request).and_then(|ask| match ask_engine(&ask, inbox) {
-        Some(reply) => answer(&ask, reply),
-        // What the original answers while it shuts down.
-        None => Ok(Value::strings(["SHUTDOWN"])),
-    });
+    let result = match Reconfigure::read(&request) {
+        Some(wish) => reconfigure(wish, office),
+        None => Ask::read(&request).and_then(|ask| match ask_engine(&ask, &office.inbox) {
+            Some(reply) => answer(&ask, reply),
+            None => Ok(shutdown()),
+        }),
+    };
     match result {
         Ok(value) => Value::Tuple(vec![Value::Int(0), value]),
         Err(exception) => {
@@ -216,4 +216,29 @@ fn ask_engine(ask: &Ask, inbox: &SyncSender<Message>) -> Option<ferroban_engine:
         }))
         .ok()?;
     answer.recv().ok()
+}
+
+/// What the original answers while it shuts down.
+fn shutdown() -> Value {
+    Value::strings(["SHUTDOWN"])
+}
+
+/// Reads the configuration again, and takes it over or tells what it changes.
+fn reconfigure(wish: Reconfigure, office: &Office) -> Result<Value, Value> {
+    let failed = |problems: &[String]| Value::exception("ValueError", &problems.join("\n"));
+    let settings = (office.load.0)().map_err(|problems| failed(&problems))?;
+    let (reply, answer) = sync_channel(1);
+    let reload = Reload {
+        settings,
+        plan: wish == Reconfigure::Plan,
+        reply,
+    };
+    if office.inbox.send(Message::Reload(reload)).is_err() {
+        return Ok(shutdown());
+    }
+    match answer.recv() {
+        Ok(Ok(changes)) => Ok(changes_value(&changes)),
+        Ok(Err(problems)) => Err(failed(&problems)),
+        Err(_) => Ok(shutdown()),
+    }
 }

@@ -5,7 +5,7 @@
 //! recorder, and the jobs that belong to it wait for its commit, but never longer
 //! than [`PATIENCE`]: a slow disk must not let an attacker in.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use ferroban_engine::{
     Timestamp,
 };
 
+use super::crew::Crew;
 use super::message::{Message, Reading, Request};
 use super::protect;
 use super::recorder::Record;
@@ -40,10 +41,10 @@ const WATCHERS_LIMIT: Duration = Duration::from_secs(3);
 
 /// The engine and its connections.
 pub(super) struct MainLoop {
-    engine: Engine,
-    actors: BTreeMap<JailName, (String, Sender<Job>)>,
+    pub(super) engine: Engine,
+    pub(super) crew: Crew,
     records: Sender<Record>,
-    log: Log,
+    pub(super) log: Log,
     /// Transactions under way and the jobs that wait for them, oldest first.
     held: VecDeque<Held>,
     transactions: u64,
@@ -52,7 +53,6 @@ pub(super) struct MainLoop {
     positions_written: Instant,
     protected: Instant,
     stopping: Option<Stopping>,
-    watchers_ended: usize,
     told_late: bool,
 }
 
@@ -84,15 +84,10 @@ impl Stopping {
 }
 
 impl MainLoop {
-    pub(super) fn new(
-        engine: Engine,
-        actors: BTreeMap<JailName, (String, Sender<Job>)>,
-        records: Sender<Record>,
-        log: Log,
-    ) -> Self {
+    pub(super) fn new(engine: Engine, crew: Crew, records: Sender<Record>, log: Log) -> Self {
         Self {
             engine,
-            actors,
+            crew,
             records,
             log,
             held: VecDeque::new(),
@@ -102,7 +97,6 @@ impl MainLoop {
             positions_written: clock::tick(),
             protected: clock::tick(),
             stopping: None,
-            watchers_ended: 0,
             told_late: false,
         }
     }
@@ -116,11 +110,12 @@ impl MainLoop {
         }
     }
 
-    /// Works on until this many watchers have ended, so that no failure they
-    /// found is lost.
-    pub(super) fn wait_for_watchers(&mut self, messages: &Receiver<Message>, watchers: usize) {
+    /// Ends the watchers, and works on until they have ended, so that no failure
+    /// they found is lost.
+    pub(super) fn stop_watching(&mut self, messages: &Receiver<Message>) {
+        self.crew.stop_watching();
         let limit = clock::tick() + WATCHERS_LIMIT;
-        while self.watchers_ended < watchers && clock::tick() < limit {
+        while self.crew.is_watching() && clock::tick() < limit {
             if !self.turn(messages, Some(limit)) {
                 return;
             }
@@ -152,6 +147,7 @@ impl MainLoop {
     /// Lets the actors and the recorder end.
     pub(super) fn close(mut self) -> Stopping {
         self.release(|_| true);
+        self.crew.close();
         self.stopping.take().unwrap_or_default()
     }
 
@@ -219,7 +215,8 @@ impl MainLoop {
                 let answer = self.engine.command(clock::now(), command, effects);
                 self.answer_after(answer, reply);
             }
-            Message::WatcherEnded => self.watchers_ended += 1,
+            Message::WatcherEnded { number, position } => self.crew.watcher_ended(number, position),
+            Message::Reload(request) => self.reload(request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
         }
     }
@@ -289,10 +286,7 @@ impl MainLoop {
 
     fn hand_out(&self, jobs: Vec<Job>) {
         for job in jobs {
-            if let Some((_, queue)) = self.actors.get(&job.jail) {
-                // An actor ends only when we close its queue.
-                drop(queue.send(job));
-            }
+            self.crew.hand_out(job);
         }
     }
 
@@ -335,16 +329,17 @@ impl MainLoop {
         }
     }
 
-    fn tell(&self, event: &Event) {
+    fn tell(&mut self, event: &Event) {
         let action = match event {
             Event::Flushed { jail }
             | Event::ActionFailed { jail, .. }
-            | Event::ActionRecovered { jail, .. } => {
-                self.actors.get(jail).map_or("", |(action, _)| action)
-            }
+            | Event::ActionRecovered { jail, .. } => self.crew.action(jail),
             _ => "",
         };
         events::write(&self.log, event, action);
+        if let Event::JailStopped { jail } = event {
+            self.crew.gone(jail);
+        }
     }
 }
 

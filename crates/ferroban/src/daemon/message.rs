@@ -2,21 +2,28 @@
 
 use std::sync::mpsc::SyncSender;
 
-use ferroban_engine::{Command, Done, Failure, JailName, LogPosition, Reply};
+use ferroban_engine::{Command, Done, Failure, JailChange, JailName, LogPosition, Reply};
+
+use crate::load::Settings;
 
 /// One entry of the inbox.
 #[derive(Debug)]
 pub(super) enum Message {
     /// A watcher has read on.
     Read(Reading),
-    /// A watcher has ended.
-    WatcherEnded,
+    /// A watcher has ended, after reading up to here.
+    WatcherEnded {
+        number: u64,
+        position: Option<LogPosition>,
+    },
     /// An actor has done a job.
     Done(Done),
     /// The recorder has written transactions up to this one.
     Committed(u64),
     /// A client asks.
     Asked(Request),
+    /// A client wants another configuration, or to know what it would change.
+    Reload(Reload),
     /// A signal says stop.
     Stop,
 }
@@ -31,6 +38,16 @@ pub(super) struct Reading {
     pub(super) position: Option<LogPosition>,
     /// The jails that read this log.
     pub(super) jails: Vec<JailName>,
+}
+
+/// A new configuration, and where to tell what it changes.
+#[derive(Debug)]
+pub(super) struct Reload {
+    pub(super) settings: Settings,
+    /// Only tell.
+    pub(super) plan: bool,
+    /// What it changes; or everything that is wrong with it, and nothing changes.
+    pub(super) reply: SyncSender<Result<Vec<JailChange>, Vec<String>>>,
 }
 
 /// A question, and where the answer goes.

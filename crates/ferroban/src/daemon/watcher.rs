@@ -6,7 +6,8 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 
 use ferroban_engine::{
-    Failure, Filter, FilterNote, JailName, LogLine, LogPosition, Timestamp, settings::Watches,
+    Failure, Filter, FilterNote, FilterSettings, JailName, LogLine, LogPosition, Timestamp,
+    settings::Watches,
 };
 
 use super::Watch;
@@ -15,14 +16,13 @@ use super::notes::{self, Wording};
 use crate::load::{Backend, JailPlan};
 use crate::log::{Level, Log, events};
 use crate::source::{
-    Batch, FileTail, Journal, LogSource, Note, Place, Position, Query, Start, Turn, Wait, Waker,
+    self, Batch, FileTail, Journal, LogSource, Note, Place, Position, Query, Turn, Wait, Waker,
 };
-use crate::store::Store;
 use crate::{clock, report, sys};
 
 /// What can be read, once, for several jails.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Source {
+pub(super) enum Source {
     File(PathBuf),
     Journal {
         folder: Option<PathBuf>,
@@ -31,12 +31,28 @@ enum Source {
 }
 
 impl Source {
-    fn name(&self) -> String {
+    /// Its name in the database and for people.
+    pub(super) fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Journal { .. } => Position::JOURNAL.to_owned(),
         }
     }
+}
+
+/// A source and every jail that reads it, with what it looks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct WatchPlan {
+    pub(super) source: Source,
+    pub(super) readers: Vec<(JailName, FilterSettings)>,
+}
+
+/// What a new watcher needs.
+pub(super) struct Start {
+    pub(super) number: u64,
+    pub(super) plan: WatchPlan,
+    pub(super) after: Option<LogPosition>,
+    pub(super) waker: Waker,
 }
 
 /// A jail that reads a source.
@@ -45,136 +61,80 @@ struct Reader {
     filter: Filter,
 }
 
-/// A source and everybody who reads it.
-struct Plan {
-    source: Source,
-    readers: Vec<Reader>,
-    after: Option<LogPosition>,
-}
-
-/// Collects what the jails want to read.
-pub(super) struct Watching {
-    by_hand: Option<Watch>,
-    plans: Vec<Plan>,
-}
-
-/// A watcher at work.
-pub(super) struct Handle(Waker);
-
-impl Handle {
-    /// Tells it to end.
-    pub(super) fn wake(&self) {
-        self.0.wake();
-    }
-}
-
-impl Watching {
-    pub(super) fn new(by_hand: Option<Watch>) -> Self {
-        Self {
-            by_hand,
-            plans: Vec::new(),
-        }
-    }
-
-    /// Finds the sources of a jail, and tells what it watches or waits for. A
-    /// jail whose filter cannot be used is left out: the answer is then `false`.
-    pub(super) fn add(&mut self, plan: &mut JailPlan, store: Option<&Store>, log: &Log) -> bool {
-        let jail = plan.jail.name.clone();
-        let sources = self.sources(plan);
-        tell_backend(&jail, &sources, log);
-        plan.jail.watches = watches(&sources);
-        for source in sources {
-            let filter = match Filter::new(&plan.filter, clock::zone().clone()) {
-                Ok(filter) => filter,
-                Err(error) => {
-                    log.error(
-                        "ferroban.guard",
-                        &format!("[{jail}] {}. Jail skipped", report::chain(&error)),
-                    );
-                    return false;
-                }
-            };
-            let after =
-                store.and_then(|store| store.position(&jail, &source.name()).ok().flatten());
-            self.join(
-                source,
-                Reader {
-                    jail: jail.clone(),
-                    filter,
-                },
-                after,
-            );
-        }
-        true
-    }
-
-    fn join(&mut self, source: Source, reader: Reader, after: Option<LogPosition>) {
-        match self.plans.iter_mut().find(|plan| plan.source == source) {
-            Some(plan) => {
-                // A jail that has read less than the others must miss nothing.
-                plan.after = earlier(plan.after.take(), after);
-                plan.readers.push(reader);
-            }
-            None => self.plans.push(Plan {
-                source,
-                readers: vec![reader],
-                after,
-            }),
-        }
-    }
-
-    fn sources(&self, plan: &JailPlan) -> Vec<Source> {
-        let journal = |folder: Option<PathBuf>| {
-            vec![Source::Journal {
-                folder,
-                matches: plan.journal.clone(),
-            }]
-        };
-        let file =
-            |path: &Path| Source::File(std::path::absolute(path).unwrap_or_else(|_| path.into()));
-        let files = |paths: &[String]| paths.iter().map(|path| file(path.as_ref())).collect();
-        match (&self.by_hand, plan.backend) {
-            (Some(Watch::File(path)), _) => vec![file(path)],
-            (Some(Watch::Journal(folder)), _) => journal(folder.clone()),
-            (None, Backend::Journal) => journal(None),
-            (None, Backend::Files) => files(&plan.logpaths),
-            (None, Backend::Auto) if !plan.journal.is_empty() && journal_lives() => journal(None),
-            (None, Backend::Auto) => {
-                // Where none exists yet, each is waited for.
-                match plan
-                    .logpaths
-                    .iter()
-                    .position(|path| Path::new(path).exists())
-                {
-                    Some(first) => files(plan.logpaths.get(first..=first).unwrap_or_default()),
-                    None => files(&plan.logpaths),
-                }
+/// What to watch for all these jails: each source once.
+pub(super) fn plans<'a>(
+    jails: impl Iterator<Item = &'a JailPlan>,
+    by_hand: Option<&Watch>,
+) -> Vec<WatchPlan> {
+    let mut plans: Vec<WatchPlan> = Vec::new();
+    for jail in jails {
+        for source in sources(jail, by_hand) {
+            let reader = (jail.jail.name.clone(), jail.filter.clone());
+            match plans.iter_mut().find(|plan| plan.source == source) {
+                Some(plan) => plan.readers.push(reader),
+                None => plans.push(WatchPlan {
+                    source,
+                    readers: vec![reader],
+                }),
             }
         }
     }
+    plans
+}
 
-    /// Starts a thread for each source.
-    pub(super) fn start(self, inbox: &SyncSender<Message>, log: &Log) -> io::Result<Vec<Handle>> {
-        let mut handles = Vec::new();
-        for plan in self.plans {
-            let waker = Waker::new().map_err(io::Error::other)?;
-            let first = plan
-                .readers
-                .first()
-                .map(|reader| reader.jail.to_string())
-                .unwrap_or_default();
-            let name = format!("f2b/f.{first}");
-            let (inbox, log, pulled) = (inbox.clone(), log.clone(), waker.clone());
-            thread::Builder::new().name(name.clone()).spawn(move || {
-                sys::set_thread_name(&name);
-                watch(plan, pulled, &inbox, &log);
-                // If the main thread is gone, nobody waits for this.
-                drop(inbox.send(Message::WatcherEnded));
-            })?;
-            handles.push(Handle(waker));
+fn sources(plan: &JailPlan, by_hand: Option<&Watch>) -> Vec<Source> {
+    let journal = |folder: Option<PathBuf>| {
+        vec![Source::Journal {
+            folder,
+            matches: plan.journal.clone(),
+        }]
+    };
+    let file =
+        |path: &Path| Source::File(std::path::absolute(path).unwrap_or_else(|_| path.into()));
+    let files = |paths: &[String]| paths.iter().map(|path| file(path.as_ref())).collect();
+    match (by_hand, plan.backend) {
+        (Some(Watch::File(path)), _) => vec![file(path)],
+        (Some(Watch::Journal(folder)), _) => journal(folder.clone()),
+        (None, Backend::Journal) => journal(None),
+        (None, Backend::Files) => files(&plan.logpaths),
+        (None, Backend::Auto) if !plan.journal.is_empty() && journal_lives() => journal(None),
+        (None, Backend::Auto) => {
+            // Where none exists yet, each is waited for.
+            match plan
+                .logpaths
+                .iter()
+                .position(|path| Path::new(path).exists())
+            {
+                Some(first) => files(plan.logpaths.get(first..=first).unwrap_or_default()),
+                None => files(&plan.logpaths),
+            }
         }
-        Ok(handles)
     }
+}
+
+/// Where several jails go on reading together: where the one was that has read
+/// least, so that none misses anything.
+pub(super) fn common(positions: impl Iterator<Item = Option<LogPosition>>) -> Option<LogPosition> {
+    positions.reduce(earlier).flatten()
+}
+
+/// Starts the thread of a watcher. Its end is told by a message.
+pub(super) fn start(start: Start, inbox: SyncSender<Message>, log: Log) -> io::Result<()> {
+    let first = start
+        .plan
+        .readers
+        .first()
+        .map(|(jail, _)| jail.to_string())
+        .unwrap_or_default();
+    let name = format!("f2b/f.{first}");
+    thread::Builder::new().name(name.clone()).spawn(move || {
+        sys::set_thread_name(&name);
+        let number = start.number;
+        let position = Watcher::new(start, log).watch(&inbox);
+        // If the main thread is gone, nobody waits for this.
+        drop(inbox.send(Message::WatcherEnded { number, position }));
+    })?;
+    Ok(())
 }
 
 /// Whether there is a journal and somebody writes it: files that a dead journald
@@ -194,25 +154,40 @@ fn earlier(one: Option<LogPosition>, other: Option<LogPosition>) -> Option<LogPo
     }
 }
 
-fn watches(sources: &[Source]) -> Watches {
+/// What a jail watches, for `status`.
+pub(super) fn watches(plan: &JailPlan, by_hand: Option<&Watch>) -> Watches {
+    let sources = sources(plan, by_hand);
     match sources.first() {
-        Some(Source::Journal { matches, .. }) => {
-            let groups: Vec<String> = matches.iter().map(|group| group.join(" ")).collect();
-            Watches::Journal(vec![groups.join(" + ")])
-        }
+        Some(Source::Journal { matches, .. }) => Watches::Journal(vec![joined(matches)]),
         _ => Watches::Files(sources.iter().map(Source::name).collect()),
     }
 }
 
-fn tell_backend(jail: &JailName, sources: &[Source], log: &Log) {
-    let (uses, backend) = match sources.first() {
-        Some(Source::Journal { .. }) => ("systemd", "systemd"),
-        _ => ("pyinotify", "pyinotify"),
+/// Journal matches as people write them: `A=1 B=2 + C=3`.
+fn joined(matches: &[Vec<String>]) -> String {
+    let groups: Vec<String> = matches.iter().map(|group| group.join(" ")).collect();
+    groups.join(" + ")
+}
+
+/// Tells what a jail watches or waits for.
+pub(super) fn tell_backend(plan: &JailPlan, by_hand: Option<&Watch>, log: &Log) {
+    let (jail, sources) = (&plan.jail.name, sources(plan, by_hand));
+    let backend = match sources.first() {
+        Some(Source::Journal { .. }) => "systemd",
+        _ => "pyinotify",
     };
     log.info("jail", &format!("Creating new jail '{jail}'"));
-    log.info("jail", &format!("Jail '{jail}' uses {uses} {{}}"));
+    log.info("jail", &format!("Jail '{jail}' uses {backend} {{}}"));
     log.info("jail", &format!("Initiated '{backend}' backend"));
-    let what = match sources {
+    log.info(
+        "ferroban.guard",
+        &format!("[{jail}] {}", watching(&sources)),
+    );
+}
+
+fn watching(sources: &[Source]) -> String {
+    let is_there = |source: &Source| matches!(source, Source::File(path) if path.exists());
+    match sources {
         [] => {
             "has nothing to watch: set logpath, or journalmatch where there is a journal".to_owned()
         }
@@ -225,10 +200,7 @@ fn tell_backend(jail: &JailName, sources: &[Source], log: &Log) {
         ] => format!("watches the journal in {}", folder.display()),
         sources => {
             let names: Vec<String> = sources.iter().map(Source::name).collect();
-            if sources
-                .iter()
-                .any(|source| matches!(source, Source::File(path) if path.exists()))
-            {
+            if sources.iter().any(is_there) {
                 format!("watches {}", names.join(", "))
             } else {
                 format!(
@@ -237,107 +209,222 @@ fn tell_backend(jail: &JailName, sources: &[Source], log: &Log) {
                 )
             }
         }
-    };
-    log.info("ferroban.guard", &format!("[{jail}] {what}"));
-}
-
-/// Reads a source until the waker is pulled.
-fn watch(mut plan: Plan, waker: Waker, inbox: &SyncSender<Message>, log: &Log) {
-    let mut source = match open(&mut plan, waker, log) {
-        Ok(source) => source,
-        Err(error) => {
-            tell(
-                &plan,
-                log,
-                Level::Error,
-                &format!("{}: {error}; this log is not watched", plan.source.name()),
-            );
-            return;
-        }
-    };
-    let mut batch = Batch::new();
-    loop {
-        match source.next(&mut batch, Wait::Forever) {
-            Ok(Turn::Ready) => {
-                let reading = read(&mut plan, &batch, log);
-                if inbox.send(Message::Read(reading)).is_err() {
-                    return;
-                }
-            }
-            Ok(Turn::Idle) => {}
-            Ok(Turn::Woken) => return,
-            Err(error) => {
-                tell(
-                    &plan,
-                    log,
-                    Level::Error,
-                    &format!(
-                        "{}: {error}; this log is no longer watched",
-                        plan.source.name()
-                    ),
-                );
-                return;
-            }
-        }
     }
 }
 
-fn open(
-    plan: &mut Plan,
+/// A thread's source and everybody who reads it.
+struct Watcher {
+    source: Source,
+    readers: Vec<Reader>,
+    after: Option<LogPosition>,
     waker: Waker,
-    log: &Log,
-) -> Result<Box<dyn LogSource>, crate::source::Error> {
-    let after = plan.after.take();
-    match &plan.source {
-        Source::File(path) => {
-            let start = after.map_or(Start::Beginning, |position| Start::After(stored(position)));
-            let mut tail = FileTail::open(path, start, waker)?;
-            if let Some(reader) = plan.readers.first() {
-                let now = clock::now();
-                let skipped = tail.skip_old(&mut |line| reader.filter.is_old(now, line));
-                if let Err(error) = skipped {
-                    log.warning(
-                        "ferroban.guard",
-                        &format!("{}: old lines cannot be skipped: {error}", path.display()),
+    log: Log,
+}
+
+impl Watcher {
+    fn new(start: Start, log: Log) -> Self {
+        let Start {
+            plan, after, waker, ..
+        } = start;
+        let mut readers = Vec::new();
+        for (jail, settings) in plan.readers {
+            match Filter::new(&settings, clock::zone().clone()) {
+                Ok(filter) => readers.push(Reader { jail, filter }),
+                Err(error) => log.error(
+                    "ferroban.guard",
+                    &format!("[{jail}] {}", report::chain(&error)),
+                ),
+            }
+        }
+        Self {
+            source: plan.source,
+            readers,
+            after,
+            waker,
+            log,
+        }
+    }
+
+    /// Reads the source until the waker is pulled. Returns how far it came.
+    fn watch(&mut self, inbox: &SyncSender<Message>) -> Option<LogPosition> {
+        let mut source = match self.open() {
+            Ok(source) => source,
+            Err(error) => {
+                self.tell(
+                    Level::Error,
+                    &format!("{}: {error}; this log is not watched", self.source.name()),
+                );
+                return None;
+            }
+        };
+        let mut batch = Batch::new();
+        loop {
+            match source.next(&mut batch, Wait::Forever) {
+                Ok(Turn::Ready) => {
+                    let reading = self.read(&batch);
+                    if reading.position.is_some() {
+                        self.after.clone_from(&reading.position);
+                    }
+                    if inbox.send(Message::Read(reading)).is_err() {
+                        return None;
+                    }
+                }
+                Ok(Turn::Idle) => {}
+                Ok(Turn::Woken) => return self.after.take(),
+                Err(error) => {
+                    self.tell(
+                        Level::Error,
+                        &format!(
+                            "{}: {error}; this log is no longer watched",
+                            self.source.name()
+                        ),
                     );
+                    return self.after.take();
                 }
             }
-            Ok(Box::new(tail))
         }
-        Source::Journal { folder, matches } => {
-            for reader in &plan.readers {
-                let groups: Vec<String> = matches.iter().map(|group| group.join(" ")).collect();
-                log.info(
-                    "filtersystemd",
-                    &format!(
-                        "[{}] Added journal match for: '{}'",
-                        reader.jail,
-                        groups.join(" + ")
-                    ),
+    }
+
+    fn open(&self) -> Result<Box<dyn LogSource>, source::Error> {
+        match &self.source {
+            Source::File(path) => self.open_file(path),
+            Source::Journal { folder, matches } => self.open_journal(folder.as_deref(), matches),
+        }
+    }
+
+    fn open_file(&self, path: &Path) -> Result<Box<dyn LogSource>, source::Error> {
+        let after = self.after.clone().map(stored);
+        let start = after.map_or(source::Start::Beginning, source::Start::After);
+        let mut tail = FileTail::open(path, start, self.waker.clone())?;
+        // What is old for the jail that looks back furthest is old for all.
+        if let Some(reader) = self
+            .readers
+            .iter()
+            .max_by_key(|reader| reader.filter.findtime())
+        {
+            let now = clock::now();
+            let skipped = tail.skip_old(&mut |line| reader.filter.is_old(now, line));
+            if let Err(error) = skipped {
+                self.log.warning(
+                    "ferroban.guard",
+                    &format!("{}: old lines cannot be skipped: {error}", path.display()),
                 );
             }
-            // Local entries of system services; a folder is taken as it is.
-            let (place, flags) = match folder {
-                Some(folder) => (Place::Directory(folder.clone()), 0),
-                None => (Place::Local, 1 | 4),
+        }
+        Ok(Box::new(tail))
+    }
+
+    fn open_journal(
+        &self,
+        folder: Option<&Path>,
+        matches: &[Vec<String>],
+    ) -> Result<Box<dyn LogSource>, source::Error> {
+        for reader in &self.readers {
+            let text = format!(
+                "[{}] Added journal match for: '{}'",
+                reader.jail,
+                joined(matches)
+            );
+            self.log.info("filtersystemd", &text);
+        }
+        // Local entries of system services; a folder is taken as it is.
+        let (place, flags) = match folder {
+            Some(folder) => (Place::Directory(folder.to_owned()), 0),
+            None => (Place::Local, 1 | 4),
+        };
+        let window = self
+            .readers
+            .iter()
+            .map(|reader| reader.filter.findtime())
+            .max()
+            .unwrap_or(0);
+        let from = clock::now().plus_secs(-window);
+        let read = self
+            .after
+            .as_ref()
+            .map(|position| Timestamp::from_secs(position.offset));
+        let since = read.map_or(from, |read| read.max(from));
+        let query = Query {
+            place,
+            flags,
+            matches: matches.to_vec(),
+            since,
+            after: None,
+            stamp: iso,
+        };
+        Ok(Box::new(Journal::open(query, self.waker.clone())?))
+    }
+
+    fn read(&mut self, batch: &Batch) -> Reading {
+        for note in &batch.notes {
+            self.tell_note(note);
+        }
+        let now = clock::now();
+        let mut failures: Vec<(JailName, Failure)> = Vec::new();
+        let (mut found, mut notes): (Vec<Failure>, Vec<FilterNote>) = (Vec::new(), Vec::new());
+        for line in batch.lines() {
+            let line = LogLine {
+                text: line.text,
+                time: line.time,
+                live: batch.live,
             };
-            let window = plan
-                .readers
-                .iter()
-                .map(|reader| reader.filter.findtime())
-                .max()
-                .unwrap_or(0);
-            let from = clock::now().plus_secs(-window);
-            let read = after.map(|position| Timestamp::from_secs(position.offset));
-            let query = Query {
-                place,
-                flags,
-                matches: matches.clone(),
-                since: read.map_or(from, |read| read.max(from)),
-                after: None,
-                stamp: iso,
-            };
-            Ok(Box::new(Journal::open(query, waker)?))
+            for reader in &mut self.readers {
+                reader.filter.feed(now, line, &mut found, &mut notes);
+                failures.extend(
+                    found
+                        .drain(..)
+                        .map(|failure| (reader.jail.clone(), failure)),
+                );
+                for note in notes.drain(..) {
+                    events::note(&self.log, &reader.jail, &note);
+                }
+            }
+        }
+        let jails = self
+            .readers
+            .iter()
+            .map(|reader| reader.jail.clone())
+            .collect();
+        Reading {
+            failures,
+            position: batch.position.clone().map(to_store),
+            jails,
+        }
+    }
+
+    /// Says the same for every jail on the source.
+    fn tell(&self, level: Level, text: &str) {
+        for reader in &self.readers {
+            self.log.line(
+                level,
+                "ferroban.guard",
+                &format!("[{}] {text}", reader.jail),
+            );
+        }
+    }
+
+    fn tell_note(&self, note: &Note) {
+        if let (Note::CaughtUp, Source::Journal { .. }) = (note, &self.source) {
+            for reader in &self.readers {
+                let text = format!(
+                    "[{}] Jail is in operation now (process new journal entries)",
+                    reader.jail
+                );
+                self.log.info("filtersystemd", &text);
+            }
+        }
+        match notes::wording(&self.source.name(), note) {
+            Some(Wording {
+                level,
+                logger: Some(logger),
+                text,
+            }) => self.log.line(level, logger, &text),
+            Some(Wording {
+                level,
+                logger: None,
+                text,
+            }) => self.tell(level, &text),
+            None => {}
         }
     }
 }
@@ -345,43 +432,6 @@ fn open(
 /// A time as fail2ban stores it for the journal.
 fn iso(time: Timestamp) -> String {
     ferroban_date::local_text(time, clock::zone()).replace(' ', "T")
-}
-
-fn read(plan: &mut Plan, batch: &Batch, log: &Log) -> Reading {
-    for note in &batch.notes {
-        tell_note(plan, note, log);
-    }
-    let now = clock::now();
-    let mut failures: Vec<(JailName, Failure)> = Vec::new();
-    let (mut found, mut notes): (Vec<Failure>, Vec<FilterNote>) = (Vec::new(), Vec::new());
-    for line in batch.lines() {
-        let line = LogLine {
-            text: line.text,
-            time: line.time,
-            live: batch.live,
-        };
-        for reader in &mut plan.readers {
-            reader.filter.feed(now, line, &mut found, &mut notes);
-            failures.extend(
-                found
-                    .drain(..)
-                    .map(|failure| (reader.jail.clone(), failure)),
-            );
-            for note in notes.drain(..) {
-                events::note(log, &reader.jail, &note);
-            }
-        }
-    }
-    let jails = plan
-        .readers
-        .iter()
-        .map(|reader| reader.jail.clone())
-        .collect();
-    Reading {
-        failures,
-        position: batch.position.clone().map(to_store),
-        jails,
-    }
 }
 
 fn stored(position: LogPosition) -> Position {
@@ -397,42 +447,6 @@ fn to_store(position: Position) -> LogPosition {
         log: position.path,
         mark: position.hash,
         offset: position.offset,
-    }
-}
-
-/// Says the same for every jail on the source.
-fn tell(plan: &Plan, log: &Log, level: Level, text: &str) {
-    for reader in &plan.readers {
-        log.line(
-            level,
-            "ferroban.guard",
-            &format!("[{}] {text}", reader.jail),
-        );
-    }
-}
-
-fn tell_note(plan: &Plan, note: &Note, log: &Log) {
-    if let (Note::CaughtUp, Source::Journal { .. }) = (note, &plan.source) {
-        for reader in &plan.readers {
-            let text = format!(
-                "[{}] Jail is in operation now (process new journal entries)",
-                reader.jail
-            );
-            log.info("filtersystemd", &text);
-        }
-    }
-    match notes::wording(&plan.source.name(), note) {
-        Some(Wording {
-            level,
-            logger: Some(logger),
-            text,
-        }) => log.line(level, logger, &text),
-        Some(Wording {
-            level,
-            logger: None,
-            text,
-        }) => tell(plan, log, level, &text),
-        None => {}
     }
 }
 
@@ -485,18 +499,12 @@ mod tests {
             folder.path().join("other.log"),
         );
         let log = Log::open(&Target::File(folder.path().join("log")), Level::Debug).unwrap();
-        let mut watching = Watching::new(None);
-        assert!(watching.add(&mut plan("a", "a <ADDR>", &[&shared]), None, &log));
-        assert!(watching.add(
-            &mut plan("b", "[ab] <ADDR>", &[&shared, &other]),
-            None,
-            &log
-        ));
-        let readers: Vec<usize> = watching
-            .plans
-            .iter()
-            .map(|plan| plan.readers.len())
-            .collect();
+        let jails = [
+            plan("a", "a <ADDR>", &[&shared]),
+            plan("b", "[ab] <ADDR>", &[&shared, &other]),
+        ];
+        let mut plans = plans(jails.iter(), None);
+        let readers: Vec<usize> = plans.iter().map(|plan| plan.readers.len()).collect();
         assert_eq!(
             readers,
             [2, 1],
@@ -505,18 +513,27 @@ mod tests {
 
         let now = ferroban_date::local_text(clock::now(), clock::zone());
         fs::write(&shared, format!("{now} a 192.0.2.1\n{now} b 192.0.2.2\n")).unwrap();
-        let shared_plan = watching.plans.remove(0);
         let (inbox, messages) = sync_channel(16);
         let waker = Waker::new().unwrap();
+        let start = Start {
+            number: 1,
+            plan: plans.remove(0),
+            after: None,
+            waker: waker.clone(),
+        };
         std::thread::scope(|scope| {
-            let pulled = waker.clone();
-            scope.spawn(|| watch(shared_plan, pulled, &inbox, &log));
+            let watcher = scope.spawn(|| Watcher::new(start, log).watch(&inbox));
             let pairs = [("a", "192.0.2.1"), ("b", "192.0.2.1"), ("b", "192.0.2.2")];
             assert_eq!(
                 failures(&messages),
                 pairs.map(|(j, id)| (j.to_owned(), id.to_owned()))
             );
             waker.wake();
+            let position = watcher.join().unwrap().unwrap();
+            assert_eq!(
+                position.offset,
+                i64::try_from(fs::metadata(&shared).unwrap().len()).unwrap()
+            );
         });
     }
 
@@ -537,24 +554,10 @@ mod tests {
         ];
         for (one, other, expected) in cases {
             assert_eq!(
-                earlier(one.clone(), other.clone()),
+                common([one.clone(), other.clone()].into_iter()),
                 expected,
                 "{one:?} {other:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_filter_that_cannot_work_is_told_and_its_jail_left_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let told = folder.path().join("log");
-        let log = Log::open(&Target::File(told.clone()), Level::Info).unwrap();
-        let mut watching = Watching::new(None);
-        assert!(!watching.add(&mut plan("a", "(", &[&folder.path().join("x")]), None, &log));
-        let told = fs::read_to_string(told).unwrap();
-        assert!(
-            told.contains("[a] Unable to compile regular expression '('"),
-            "{told}"
-        );
     }
 }

@@ -17,7 +17,7 @@ const LONGEST_REPLY: usize = 256 << 20;
 
 /// How long the daemon may take for each step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Patience {
+pub(in crate::cli) enum Patience {
     /// A command may run actions for minutes.
     Endless,
     /// Not even a moment: fails unless the answer is there already.
@@ -28,7 +28,7 @@ pub(super) enum Patience {
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(super) enum ContactError {
+pub(in crate::cli) enum ContactError {
     /// No such socket, as far as we may see.
     Missing(PathBuf),
     /// The socket is not for us.
@@ -91,7 +91,11 @@ impl From<Errno> for ContactError {
 }
 
 /// Sends a request and waits for its reply.
-pub(super) fn ask(path: &Path, request: &Value, patience: Patience) -> Result<Value, ContactError> {
+pub(in crate::cli) fn ask(
+    path: &Path,
+    request: &Value,
+    patience: Patience,
+) -> Result<Value, ContactError> {
     let mut stream = connect(path, patience)?;
     if patience == Patience::Zero {
         return Err(Errno::AGAIN.into());

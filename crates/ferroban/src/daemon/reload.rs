@@ -1,0 +1,157 @@
+//! Another configuration for a daemon at work.
+//!
+//! It is checked whole before anything changes. Then only the differences are
+//! carried out: bans and counts of a jail that stays are kept, and a watcher or
+//! an actor that nothing changes for notices nothing.
+
+use ferroban_engine::{Effect, JailChange, JailName, JailSettings};
+
+use super::main_loop::MainLoop;
+use super::message::Reload;
+use crate::action::Action;
+use crate::clock;
+use crate::load::{JailPlan, Settings};
+
+/// A jail as it is to be, and the action made for it.
+type Checked = (JailPlan, Box<dyn Action>);
+
+impl MainLoop {
+    /// Takes a configuration over, or only tells what that would change.
+    pub(super) fn reload(&mut self, request: Reload, effects: &mut Vec<Effect>) {
+        let Reload {
+            settings,
+            plan,
+            reply,
+        } = request;
+        let answer = self.check(settings).map(|checked| {
+            let changes = self.changes(&checked);
+            if !plan {
+                self.log.info("server", "Reload all jails");
+                self.take_over(checked, &changes, effects);
+                self.log.info("server", "Reload finished.");
+            }
+            changes
+        });
+        if let Err(problems) = &answer {
+            for problem in problems {
+                self.log.error(
+                    "ferroban.guard",
+                    &format!("not reloaded, nothing changed: {problem}"),
+                );
+            }
+        }
+        // A client that has gone away is not missed.
+        drop(reply.try_send(answer));
+    }
+
+    fn check(&self, settings: Settings) -> Result<Vec<Checked>, Vec<String>> {
+        let (mut checked, mut problems) = (Vec::new(), Vec::new());
+        for plan in settings.jails {
+            match self.crew.check(&plan) {
+                Ok(action) => checked.push((plan, action)),
+                Err(problem) => problems.push(format!("jail '{}': {problem}", plan.jail.name)),
+            }
+        }
+        if problems.is_empty() {
+            Ok(checked)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// What differs, the engine's options and the daemon's.
+    fn changes(&self, wanted: &[Checked]) -> Vec<JailChange> {
+        let settings: Vec<JailSettings> =
+            wanted.iter().map(|(plan, _)| plan.jail.clone()).collect();
+        let mut changes = self.engine.changes(&settings);
+        for (plan, _) in wanted {
+            let more = self.crew.differences(plan);
+            if more.is_empty() {
+                continue;
+            }
+            let name = &plan.jail.name;
+            let known = changes.iter_mut().find_map(|change| match change {
+                JailChange::Changed { jail, options, .. } if jail == name => Some(options),
+                _ => None,
+            });
+            match known {
+                Some(options) => options.extend(more),
+                None => changes.push(JailChange::Changed {
+                    jail: name.clone(),
+                    bans: self.engine.ban_count(name),
+                    options: more,
+                }),
+            }
+        }
+        changes
+    }
+
+    fn take_over(
+        &mut self,
+        wanted: Vec<Checked>,
+        changes: &[JailChange],
+        effects: &mut Vec<Effect>,
+    ) {
+        for change in changes {
+            if let JailChange::Removed { jail, .. } = change {
+                self.crew.dismiss(jail);
+                self.engine.remove_jail(clock::now(), jail, effects);
+            }
+        }
+        let is = |name: &JailName, change: &JailChange| match change {
+            JailChange::Added { jail } | JailChange::Changed { jail, .. } => jail == name,
+            JailChange::Removed { .. } => false,
+        };
+        for (plan, action) in wanted {
+            let name = plan.jail.name.clone();
+            match changes.iter().find(|change| is(&name, change)) {
+                Some(JailChange::Added { .. }) => self.add(plan, action, effects),
+                Some(_) => self.change(plan, action, effects),
+                None => {}
+            }
+        }
+        if let Err(error) = self.crew.watch(|_| None) {
+            self.log.error(
+                "ferroban.guard",
+                &format!("a log cannot be watched: {error}"),
+            );
+        }
+    }
+
+    fn add(&mut self, plan: JailPlan, action: Box<dyn Action>, effects: &mut Vec<Effect>) {
+        let name = plan.jail.name.clone();
+        match self.crew.hire(plan, action) {
+            Ok(settings) => {
+                self.crew.introduce(&name);
+                self.engine.add_jail(clock::now(), settings, effects);
+            }
+            Err(error) => self.log.error(
+                "ferroban.guard",
+                &format!("[{name}] cannot be started: {error}"),
+            ),
+        }
+    }
+
+    fn change(&mut self, plan: JailPlan, action: Box<dyn Action>, effects: &mut Vec<Effect>) {
+        let name = plan.jail.name.clone();
+        self.log.info("server", &format!("Reload jail '{name}'"));
+        if self.crew.needs_new_actor(&plan) {
+            match self.crew.hire(plan, action) {
+                Ok(settings) => {
+                    self.engine.change_jail(settings);
+                    self.engine.restart_actions(clock::now(), &name, effects);
+                }
+                Err(error) => {
+                    self.log.error(
+                        "ferroban.guard",
+                        &format!("[{name}] cannot be changed: {error}"),
+                    );
+                }
+            }
+        } else {
+            let settings = self.crew.change(plan);
+            self.engine.change_jail(settings);
+        }
+        self.log.info("server", &format!("Jail '{name}' reloaded"));
+    }
+}
