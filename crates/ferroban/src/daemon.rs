@@ -157,8 +157,21 @@ fn open_store(plan: &Plan, log: &Log) -> Option<Store> {
                 "database",
                 &format!("Connected to fail2ban persistent database '{shown}'"),
             );
-            if opened != Opened::Existing {
-                log.warning("database", "New database created. Version '4'");
+            match &opened {
+                Opened::Existing => {}
+                Opened::Created | Opened::Replaced(_) => {
+                    log.warning("database", "New database created. Version '4'");
+                }
+                Opened::Upgraded { version, backup } => {
+                    log.info(
+                        "database",
+                        &format!("  Database backup created: {}", backup.display()),
+                    );
+                    log.warning(
+                        "database",
+                        &format!("Database updated from '{version}' to '4'"),
+                    );
+                }
             }
             if let Err(error) = store.disable_all_jails() {
                 log.error("database", &format!("{shown}: {error}"));

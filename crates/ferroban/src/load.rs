@@ -76,6 +76,8 @@ pub(crate) enum LoadError {
     },
     /// An option of this name does not exist.
     NoOption { jail: String, option: String },
+    /// A jail of this name does not exist.
+    NoJail { jail: String },
     /// A filter has no failregex.
     NoPattern { jail: String, filter: String },
 }
@@ -118,6 +120,10 @@ impl fmt::Display for LoadError {
                     known.join(", ")
                 )
             }
+            Self::NoJail { jail } => write!(
+                f,
+                "no jail '{jail}'; there is 'sshd', and --set {jail}.enabled=true would make one"
+            ),
             Self::NoPattern { jail, filter } => {
                 write!(
                     f,

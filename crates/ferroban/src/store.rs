@@ -37,7 +37,7 @@ pub(crate) enum StoreError {
     },
     /// It was written by a later fail2ban.
     FromTheFuture { path: PathBuf, version: i64 },
-    /// It is damaged and could not be moved out of the way.
+    /// It could not be moved out of the way or copied.
     SetAside {
         path: PathBuf,
         source: std::io::Error,
@@ -67,7 +67,7 @@ impl fmt::Display for StoreError {
             Self::SetAside { path, .. } => {
                 write!(
                     f,
-                    "{}: the database is damaged and cannot be moved away; remove it by hand",
+                    "{}: the database cannot be moved or copied; make room in its folder, or remove it by hand",
                     path.display()
                 )
             }
@@ -90,6 +90,11 @@ impl std::error::Error for StoreError {
 pub(crate) enum Opened {
     Existing,
     Created,
+    /// It had an older version; its copy from before lies under this name.
+    Upgraded {
+        version: i64,
+        backup: PathBuf,
+    },
     /// The old file was no database; it now lies under this name.
     Replaced(PathBuf),
 }
@@ -102,8 +107,9 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the file, or makes it. One that is no database is moved aside, so
-    /// that a damaged file cannot keep the daemon from starting.
+    /// Opens the file, or makes it. One of an older fail2ban is brought up to date,
+    /// after a copy of it was made. One that is no database is moved aside, so that
+    /// a damaged file cannot keep the daemon from starting.
     pub(crate) fn open(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| StoreError::Folder {
@@ -111,21 +117,21 @@ impl Store {
                 source,
             })?;
         }
-        match Self::try_open(path) {
+        match Self::try_open(path, now) {
             Err(StoreError::Sqlite { source, .. }) if is_damage(&source) => {
                 let aside = aside_name(path, now);
                 fs::rename(path, &aside).map_err(|source| StoreError::SetAside {
                     path: path.into(),
                     source,
                 })?;
-                let (store, _) = Self::try_open(path)?;
+                let (store, _) = Self::try_open(path, now)?;
                 Ok((store, Opened::Replaced(aside)))
             }
             other => other,
         }
     }
 
-    fn try_open(path: &Path) -> Result<(Self, Opened), StoreError> {
+    fn try_open(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
         let wrap = |source| StoreError::Sqlite {
             path: path.into(),
             source,
@@ -135,20 +141,30 @@ impl Store {
             connection,
             path: path.into(),
         };
-        let version = store.prepare().map_err(wrap)?;
-        match version {
-            None => Ok((store, Opened::Created)),
-            Some(version) if version > schema::VERSION => Err(StoreError::FromTheFuture {
-                path: path.into(),
-                version,
-            }),
-            Some(_) => Ok((store, Opened::Existing)),
-        }
+        let opened = match store.set_up().map_err(wrap)? {
+            None => Opened::Created,
+            Some(version) if version > schema::VERSION => {
+                return Err(StoreError::FromTheFuture {
+                    path: path.into(),
+                    version,
+                });
+            }
+            Some(version) if version < schema::VERSION => {
+                let backup = aside_name(path, now);
+                fs::copy(path, &backup).map_err(|source| StoreError::SetAside {
+                    path: path.into(),
+                    source,
+                })?;
+                Opened::Upgraded { version, backup }
+            }
+            Some(_) => Opened::Existing,
+        };
+        store.create(&opened).map_err(wrap)?;
+        Ok((store, opened))
     }
 
-    /// Sets the connection up and makes missing tables. Returns the version of a
-    /// file that was there before.
-    fn prepare(&mut self) -> rusqlite::Result<Option<i64>> {
+    /// Sets the connection up, and returns the version of a file that was there.
+    fn set_up(&self) -> rusqlite::Result<Option<i64>> {
         self.connection.busy_timeout(BUSY)?;
         // A rollback journal, as fail2ban uses, so that either program can open
         // what the other left; unlike it we wait for the disk.
@@ -156,13 +172,36 @@ impl Store {
             .pragma_update(None, "journal_mode", "TRUNCATE")?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.connection.pragma_update(None, "foreign_keys", "ON")?;
-        let version = schema::version(&self.connection)?;
-        if version.is_none_or(|version| version <= schema::VERSION) {
-            let transaction = self.connection.transaction()?;
-            schema::create(&transaction)?;
-            transaction.commit()?;
+        schema::version(&self.connection)
+    }
+
+    fn create(&mut self, opened: &Opened) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        if let Opened::Upgraded { version, .. } = opened {
+            schema::upgrade(&transaction, *version)?;
         }
-        Ok(version)
+        schema::create(&transaction)?;
+        transaction.commit()
+    }
+
+    /// Removes what is older than `age` seconds: history, current bans that ended
+    /// three times their length ago, and jails that nothing is left of.
+    pub(crate) fn purge(&mut self, now: Timestamp, age: i64) -> rusqlite::Result<()> {
+        let limit = now.secs() - age;
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM bans WHERE timeofban < ?1", [limit])?;
+        transaction.execute(
+            "DELETE FROM bips WHERE timeofban < ?1 AND bantime <> -1 \
+             AND timeofban + 3 * bantime < ?1",
+            [limit],
+        )?;
+        transaction.execute(
+            "DELETE FROM jails WHERE enabled = 0 \
+             AND NOT EXISTS (SELECT 1 FROM bans WHERE bans.jail = jails.name) \
+             AND NOT EXISTS (SELECT 1 FROM bips WHERE bips.jail = jails.name)",
+            [],
+        )?;
+        transaction.commit()
     }
 
     /// The file's path.

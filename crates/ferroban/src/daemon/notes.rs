@@ -1,5 +1,7 @@
 //! How the notes of a source read: what happened to a log, for people.
 
+use std::io;
+
 use crate::log::Level;
 use crate::source::{Change, Note};
 
@@ -48,16 +50,10 @@ pub(super) fn wording(name: &str, note: &Note) -> Option<Wording> {
                 format!("Log rotation detected for {name}, reason: {how} after {offset} byte(s)"),
             )
         }
-        Note::Undecodable { line } => {
-            let shown = String::from_utf8_lossy(line);
-            original(
-                Level::Debug,
-                format!("Error decoding line from '{name}' with 'UTF-8': {shown}"),
-            )
-        }
         Note::Missing => own(Level::Debug, format!("{name}: not there (yet), waited for")),
         Note::Appeared => own(Level::Info, format!("{name}: is there now and is watched")),
-        Note::CaughtUp => None,
+        // These two the watcher words itself.
+        Note::CaughtUp | Note::Undecodable { .. } => None,
         trouble => own(trouble_level(trouble), trouble_text(name, trouble)),
     }
 }
@@ -78,10 +74,13 @@ fn trouble_text(name: &str, note: &Note) -> String {
                 "{name}: rotated faster than it could be read; {files} file(s) in between are not to be found"
             )
         }
-        Note::Unreadable(error) => {
+        Note::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             format!(
                 "{name}: cannot be read ({error}); give the right to read it, the jail goes on by itself"
             )
+        }
+        Note::Unreadable(error) => {
+            format!("{name}: cannot be read ({error}); put a log there, the jail goes on by itself")
         }
         Note::Unwatched(error) => {
             format!(
@@ -97,7 +96,6 @@ fn trouble_text(name: &str, note: &Note) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
 
     #[test]
     fn notes_say_what_happened_where_and_what_to_do() {

@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferroban_engine::Save;
 
@@ -23,6 +23,12 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// How many changes are kept while the database cannot be written.
 const BACKLOG: usize = 200_000;
+
+/// How often old rows are removed, as fail2ban does; the first time after so long.
+const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How old rows may grow, in seconds (`dbpurgeage`).
+const PURGE_AGE: i64 = 24 * 60 * 60;
 
 /// One transaction and its number.
 pub(super) type Record = (u64, Vec<Save>);
@@ -47,6 +53,7 @@ pub(super) fn start(
                 log,
                 backlog: VecDeque::new(),
                 failing,
+                purged: clock::tick(),
             }
             .run(&records, &inbox);
         })?;
@@ -59,6 +66,7 @@ struct Recorder {
     log: Log,
     backlog: VecDeque<Save>,
     failing: bool,
+    purged: Instant,
 }
 
 impl Recorder {
@@ -104,8 +112,28 @@ impl Recorder {
                     );
                 }
                 self.backlog.clear();
+                self.purge();
             }
             Err(error) => self.keep(&error),
+        }
+    }
+
+    /// Removes old rows when it is time. Only writing makes them, so it is enough
+    /// to look after writing, and an idle daemon is not woken for it.
+    fn purge(&mut self) {
+        let Some(store) = self.store.as_mut() else {
+            return;
+        };
+        if self.purged.elapsed() < PURGE_EVERY {
+            return;
+        }
+        self.purged = clock::tick();
+        if let Err(error) = store.purge(clock::now(), PURGE_AGE) {
+            let text = format!(
+                "{}: old rows cannot be removed: {error}",
+                self.path.display()
+            );
+            self.log.warning("ferroban.database", &text);
         }
     }
 

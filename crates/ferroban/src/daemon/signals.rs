@@ -4,16 +4,16 @@ use std::io;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::message::Message;
 use crate::sys;
 
-/// Turns the first SIGTERM or SIGINT into an orderly stop; a second one, while
-/// the stop hangs, ends the process at once.
+/// Turns the first SIGTERM, SIGINT or SIGHUP (the terminal is gone) into an
+/// orderly stop; a second one, while the stop hangs, ends the process at once.
 pub(super) fn start(inbox: SyncSender<Message>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     thread::Builder::new()
         .name("f2b/signals".into())
         .spawn(move || {

@@ -18,7 +18,7 @@ use crate::log::{Level, Log, events};
 use crate::source::{
     self, Batch, FileTail, Journal, LogSource, Note, Place, Position, Query, Turn, Wait, Waker,
 };
-use crate::{clock, report, sys};
+use crate::{clock, report, sys, wire};
 
 /// What can be read, once, for several jails.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -219,6 +219,8 @@ struct Watcher {
     after: Option<LogPosition>,
     waker: Waker,
     log: Log,
+    /// When a line that is not UTF-8 was last told loudly.
+    told_undecodable: Option<Timestamp>,
 }
 
 impl Watcher {
@@ -242,6 +244,7 @@ impl Watcher {
             after,
             waker,
             log,
+            told_undecodable: None,
         }
     }
 
@@ -252,7 +255,11 @@ impl Watcher {
             Err(error) => {
                 self.tell(
                     Level::Error,
-                    &format!("{}: {error}; this log is not watched", self.source.name()),
+                    &format!(
+                        "{}: {}; this log is not watched",
+                        self.source.name(),
+                        report::chain(&error)
+                    ),
                 );
                 return None;
             }
@@ -275,8 +282,9 @@ impl Watcher {
                     self.tell(
                         Level::Error,
                         &format!(
-                            "{}: {error}; this log is no longer watched",
-                            self.source.name()
+                            "{}: {}; this log is no longer watched",
+                            self.source.name(),
+                            report::chain(&error)
                         ),
                     );
                     return self.after.take();
@@ -403,7 +411,32 @@ impl Watcher {
         }
     }
 
-    fn tell_note(&self, note: &Note) {
+    /// Loudly once a day, as the original does.
+    fn tell_undecodable(&mut self, line: &[u8]) {
+        let (now, name) = (clock::now(), self.source.name());
+        let due = |last: Timestamp| now.secs() - last.secs() >= 24 * 60 * 60;
+        let level = if self.told_undecodable.is_none_or(due) {
+            self.told_undecodable = Some(now);
+            Level::Warning
+        } else {
+            Level::Debug
+        };
+        let shown = wire::text::repr(&wire::Value::Bytes(line.to_vec()));
+        self.log.line(
+            level,
+            "filter",
+            &format!("Error decoding line from '{name}' with 'UTF-8'."),
+        );
+        let text = format!(
+            "Consider setting logencoding to appropriate encoding for this jail. Continuing to process line ignoring invalid characters: {shown}"
+        );
+        self.log.line(level, "filter", &text);
+    }
+
+    fn tell_note(&mut self, note: &Note) {
+        if let Note::Undecodable { line } = note {
+            self.tell_undecodable(line);
+        }
         if let (Note::CaughtUp, Source::Journal { .. }) = (note, &self.source) {
             for reader in &self.readers {
                 let text = format!(
@@ -521,7 +554,7 @@ mod tests {
             after: None,
             waker: waker.clone(),
         };
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let watcher = scope.spawn(|| Watcher::new(start, log).watch(&inbox));
             let pairs = [("a", "192.0.2.1"), ("b", "192.0.2.1"), ("b", "192.0.2.2")];
             assert_eq!(

@@ -1,11 +1,15 @@
 //! The configuration inside the program, for machines that have none.
 
 use ferroban_config::Memory;
+use ferroban_engine::options;
 
 use super::{LoadError, host};
 
 /// Where the files pretend to be.
 pub(super) const BASE: &str = "/embedded";
+
+/// What the options of the embedded jails refer to.
+const VARIABLES: &[&str] = &["port", "protocol", "blocktype"];
 
 const FILES: &[(&str, &str)] = &[
     ("jail.conf", include_str!("../../config/jail.conf")),
@@ -18,6 +22,7 @@ const FILES: &[(&str, &str)] = &[
 /// The files, with what this host tells about itself and with `overrides` laid
 /// over them as an administrator's own files would be, one file each.
 pub(super) fn files(overrides: &[String]) -> Result<Memory, LoadError> {
+    check_jails(overrides)?;
     let stock = FILES
         .iter()
         .map(|(name, text)| Ok(((*name).to_owned(), (*text).to_owned())));
@@ -44,10 +49,47 @@ fn file_of(text: &str) -> Result<String, LoadError> {
         Some(((jail, option), value))
             if is_word(jail) && is_word(option) && !value.contains('\n') =>
         {
+            check_option(jail, option)?;
             Ok(format!("[{jail}]\n{option} = {value}\n"))
         }
         _ => Err(LoadError::Override(text.to_owned())),
     }
+}
+
+/// A slip of the pen in `--set` must not go unnoticed. In files it must: they may
+/// be of another version.
+fn check_option(jail: &str, option: &str) -> Result<(), LoadError> {
+    if options::jail(option).is_some() || VARIABLES.contains(&option) {
+        return Ok(());
+    }
+    Err(LoadError::NoOption {
+        jail: jail.into(),
+        option: option.into(),
+    })
+}
+
+/// A jail that nobody defines is one that somebody misspelt.
+fn check_jails(overrides: &[String]) -> Result<(), LoadError> {
+    let jail_of = |text: &str| {
+        Some(
+            text.split_once('=')?
+                .0
+                .trim()
+                .rsplit_once('.')?
+                .0
+                .to_owned(),
+        )
+    };
+    let defines = |jail: &str, text: &String| text.starts_with(&format!("{jail}.enabled"));
+    for jail in overrides.iter().filter_map(|text| jail_of(text)) {
+        let stock = FILES
+            .iter()
+            .any(|(_, text)| text.contains(&format!("\n[{jail}]\n")));
+        if !stock && !overrides.iter().any(|text| defines(&jail, text)) {
+            return Err(LoadError::NoJail { jail });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a text may stand as a section or an option.
@@ -70,6 +112,8 @@ mod tests {
                 "my.jail.filter=sshd[mode=ddos]",
                 Some("[my.jail]\nfilter = sshd[mode=ddos]\n"),
             ),
+            ("sshd.port=2222", Some("[sshd]\nport = 2222\n")),
+            ("sshd.maxretri=3", None),
             ("bantime=1h", None),
             ("sshd.bantime", None),
             (".x=1", None),
@@ -79,5 +123,22 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(file_of(text).ok().as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_jail_must_exist_or_be_switched_on() {
+        let of = |texts: &[&str]| {
+            files(
+                &texts
+                    .iter()
+                    .map(|text| (*text).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert!(of(&["sshd.bantime=1h"]).is_ok());
+        assert!(
+            matches!(of(&["ssh.bantime=1h"]), Err(LoadError::NoJail { jail }) if jail == "ssh")
+        );
+        assert!(of(&["web.enabled=true", "web.filter=sshd"]).is_ok());
     }
 }

@@ -55,3 +55,45 @@ pub(super) fn create(db: &Transaction<'_>) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+/// Brings a file of an older version up to date, as fail2ban does: the time a
+/// ban lasted is unknown there (`-2`), and read positions are not worth keeping.
+pub(super) fn upgrade(db: &Transaction<'_>, version: i64) -> rusqlite::Result<()> {
+    if version < 2 {
+        db.execute("DROP TABLE IF EXISTS logs", [])?;
+    }
+    if version < 3 {
+        db.execute("ALTER TABLE bans RENAME TO old_bans", [])?;
+        drop_indexes(db, "old_bans")?;
+        create(db)?;
+        db.execute(
+            "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \
+             SELECT jail, ip, timeofban, -2, 1, data FROM old_bans",
+            [],
+        )?;
+        db.execute("DROP TABLE old_bans", [])?;
+    } else {
+        create(db)?;
+    }
+    db.execute(
+        "INSERT OR REPLACE INTO bips(ip, jail, timeofban, bantime, bancount, data) \
+         SELECT ip, jail, timeofban, bantime, bancount, data FROM bans ORDER BY timeofban",
+        [],
+    )?;
+    db.execute("UPDATE fail2banDb SET version = ?1", [VERSION])?;
+    Ok(())
+}
+
+/// Indexes keep their names when their table is renamed, and would be in the way.
+fn drop_indexes(db: &Transaction<'_>, table: &str) -> rusqlite::Result<()> {
+    let named =
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL";
+    let names: Vec<String> = db
+        .prepare(named)?
+        .query_map([table], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for name in names {
+        db.execute(&format!("DROP INDEX \"{name}\""), [])?;
+    }
+    Ok(())
+}

@@ -237,3 +237,73 @@ fn a_file_of_a_later_version_is_left_alone() {
         Err(StoreError::FromTheFuture { version: 5, .. })
     ));
 }
+
+#[test]
+fn a_file_of_an_older_version_is_copied_and_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f2b.sqlite3");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(
+        "CREATE TABLE fail2banDb(version INTEGER); INSERT INTO fail2banDb VALUES(2);
+         CREATE TABLE jails(name TEXT NOT NULL UNIQUE, enabled INTEGER NOT NULL DEFAULT 1);
+         INSERT INTO jails VALUES('sshd', 1);
+         CREATE TABLE bans(jail TEXT NOT NULL, ip TEXT, timeofban INTEGER NOT NULL, data JSON);
+         CREATE INDEX bans_ip ON bans(ip);
+         INSERT INTO bans VALUES('sshd', '192.0.2.1', 100, '{}');
+         INSERT INTO bans VALUES('sshd', '192.0.2.1', 200, '{}');",
+    )
+    .unwrap();
+    drop(old);
+    let (mut store, opened) = Store::open(&path, at(0)).unwrap();
+    let Opened::Upgraded { version: 2, backup } = opened else {
+        panic!("{opened:?}")
+    };
+    assert_eq!(
+        schema::version(&Connection::open(backup).unwrap()).unwrap(),
+        Some(2)
+    );
+    // The length is unknown, so the jail's own is taken; the later ban counts.
+    assert_eq!(
+        running(&store, BanTime::For(600), 250),
+        [("192.0.2.1".to_owned(), 600)]
+    );
+    store
+        .commit(&[save("192.0.2.2", 300, BanTime::For(600))])
+        .unwrap();
+    drop(store);
+    assert_eq!(Store::open(&path, at(0)).unwrap().1, Opened::Existing);
+}
+
+#[test]
+fn what_is_old_is_purged_and_what_still_holds_is_not() {
+    let (_folder, mut store) = open();
+    let gone: JailName = "gone".parse().unwrap();
+    store
+        .commit(&[Save::Jail {
+            jail: gone,
+            enabled: false,
+        }])
+        .unwrap();
+    let saves = [
+        save("192.0.2.1", 0, BanTime::For(600)),
+        save("192.0.2.2", 0, BanTime::Forever),
+        save("192.0.2.3", 0, BanTime::For(100_000)),
+        save("192.0.2.4", 190_000, BanTime::For(600)),
+    ];
+    store.commit(&saves).unwrap();
+    store.purge(at(200_000), 86_400).unwrap();
+    let column = |sql: &str| -> Vec<String> {
+        let mut statement = store.connection.prepare(sql).unwrap();
+        statement
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    assert_eq!(column("SELECT ip FROM bans"), ["192.0.2.4"]);
+    assert_eq!(
+        column("SELECT ip FROM bips ORDER BY ip"),
+        ["192.0.2.2", "192.0.2.3", "192.0.2.4"]
+    );
+    assert_eq!(column("SELECT name FROM jails"), ["sshd"]);
+}

@@ -56,7 +56,7 @@ fn in_namespace<F: FnOnce()>(body: F) {
         INSIDE,
         program.to_str().unwrap(),
     ];
-    arguments.extend(["--exact", name, "--nocapture", "--include-ignored"]);
+    arguments.extend(["--exact", name, "--nocapture"]);
     let output = run("unshare", &arguments).unwrap();
     let out = String::from_utf8_lossy(&output.stdout);
     let err = String::from_utf8_lossy(&output.stderr);
@@ -1004,87 +1004,6 @@ fn without_the_right_the_reason_is_told() {
     });
 }
 
-#[test]
-#[ignore = "measures; run alone and optimised"]
-fn bench() {
-    let v4 = |n: u32| Network::from(IpAddr::from((0x0a00_0000 + n * 3).to_be_bytes()));
-    let v6 = |n: u32| {
-        let bits = (0x2001_0db8_u128 << 96) | (u128::from(n) << 16);
-        Network::from(IpAddr::from(bits.to_be_bytes()))
-    };
-    let nets = |n: u32| {
-        let addr = IpAddr::from((0x1400_0000 + n * 256).to_be_bytes());
-        Network { addr, prefix: 24 }
-    };
-    in_namespace(|| {
-        let mut nftables = started(&[guard("j", &[], &[])]);
-        let batches = [
-            many(v4, 0..20_000),
-            many(v6, 0..20_000),
-            many(nets, 0..20_000),
-        ];
-        for (what, batch) in ["20k v4", "20k v6", "20k v4 /24"].iter().zip(&batches) {
-            timed(what, || add_all(&mut nftables, batch));
-        }
-        timed("20k v4 again", || add_all(&mut nftables, &batches[0]));
-        timed("list 60k", || {
-            assert_eq!(nftables.list("j").unwrap().len(), 60_000);
-        });
-        let all = batches.concat();
-        timed("adopt 60k", || {
-            assert_eq!(nftables.adopt("j", &all).unwrap().kept, 60_000);
-        });
-        let single = many(v4, 30_000..31_000);
-        for what in ["1000 single adds", "1000 single adds again"] {
-            timed(what, || {
-                single.chunks(1).for_each(|one| add_all(&mut nftables, one));
-            });
-        }
-        for what in ["1000 single removes", "1000 single removes again"] {
-            timed(what, || {
-                single
-                    .chunks(1)
-                    .for_each(|one| remove_all(&mut nftables, one));
-            });
-        }
-        let single = many(nets, 30_000..30_010);
-        timed("10 single /24 adds beside 20k", || {
-            single.chunks(1).for_each(|one| add_all(&mut nftables, one));
-        });
-        timed("start again", || {
-            nftables.start(&guard("j", &[], &[])).unwrap();
-        });
-        timed("start with ports", || {
-            nftables.start(&guard("j", &[], &[1..=9])).unwrap();
-        });
-        timed("remove 40k", || {
-            remove_all(&mut nftables, &batches[1..].concat());
-        });
-        timed("list 20k", || {
-            assert_eq!(nftables.list("j").unwrap().len(), 20_010);
-        });
-        timed("remove 20k v4", || remove_all(&mut nftables, &batches[0]));
-        timed("stop", || nftables.stop("j").unwrap());
-    });
-}
-
-fn many(make: fn(u32) -> Network, range: std::ops::Range<u32>) -> Vec<Element> {
-    let timeout = Some(Duration::from_secs(3600));
-    range
-        .map(make)
-        .map(|network| Element { network, timeout })
-        .collect()
-}
-
-fn add_all(nftables: &mut Nftables, elements: &[Element]) {
-    assert!(nftables.add("j", elements).iter().all(Result::is_ok));
-}
-
-fn remove_all(nftables: &mut Nftables, elements: &[Element]) {
-    let networks: Vec<_> = elements.iter().map(|element| element.network).collect();
-    assert!(nftables.remove("j", &networks).iter().all(Result::is_ok));
-}
-
 fn reachable(addr: SocketAddr) -> bool {
     TcpStream::connect_timeout(&addr, Duration::from_secs(2)).is_ok()
 }
@@ -1096,12 +1015,4 @@ fn wait_for(mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(20), "never happened");
         std::thread::yield_now();
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement asks the clock")]
-fn timed<T>(what: &str, work: impl FnOnce() -> T) {
-    let start = std::time::Instant::now();
-    let _done = work();
-    let line = format!("{what}: {:?}\n", start.elapsed());
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
