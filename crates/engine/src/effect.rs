@@ -106,6 +106,9 @@ pub enum Outcome {
     },
     /// Not at all, and why.
     Failed(String),
+    /// Not at all: what the start prepared is gone, as after somebody emptied the
+    /// firewall. That may have been meant, so nothing is put back without order.
+    Lost(String),
 }
 
 /// The end of a ban in the form the firewall needs: whole time left at `now`.

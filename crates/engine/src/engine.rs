@@ -127,6 +127,14 @@ impl Engine {
         self.ending.push(jail);
     }
 
+    /// Puts bans back wherever the actions of a jail are down or were taken away.
+    pub fn rearm(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.each(now, effects, |jail, turn| {
+            jail.rearm(turn);
+            Vec::new()
+        });
+    }
+
     /// The actions of a jail were replaced: they must start, with all its bans.
     pub fn restart_actions(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
         if let Some(jail) = self.jails.get_mut(name) {

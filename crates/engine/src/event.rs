@@ -68,6 +68,13 @@ pub enum Event {
         error: String,
         attempt: u32,
     },
+    /// Somebody took everything of a jail out of the firewall: none of its bans
+    /// holds until somebody orders them back.
+    Unprotected {
+        jail: JailName,
+        bans: usize,
+        error: String,
+    },
     /// An action that had failed works again; `held` bans are in the firewall.
     ActionRecovered { jail: JailName, held: usize },
     /// Ids were forgotten because more than can be tracked failed at once.

@@ -61,9 +61,16 @@ impl Turn<'_> {
 /// Whether the actions of a jail are ready.
 #[derive(Debug, Eq, PartialEq)]
 enum Actions {
-    Starting { attempt: u32 },
+    Starting {
+        attempt: u32,
+    },
     Up,
-    Down { attempt: u32, retry: Timestamp },
+    Down {
+        attempt: u32,
+        retry: Timestamp,
+    },
+    /// Taken away by somebody; only an order brings them back.
+    Lost,
 }
 
 /// What a job under way was for.
@@ -252,6 +259,7 @@ impl Jail {
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
         let retry = match self.actions {
             Actions::Down { retry, .. } => Some(retry),
+            Actions::Lost => None,
             Actions::Starting { .. } | Actions::Up => self.retries.first().map(|(at, _)| *at),
         };
         [self.bans.next_due(), retry].into_iter().flatten().min()
@@ -267,7 +275,7 @@ impl Jail {
                 self.start_actions(attempt + 1, turn);
             }
             Actions::Up => self.retry_bans(turn),
-            Actions::Down { .. } | Actions::Starting { .. } => {}
+            Actions::Down { .. } | Actions::Starting { .. } | Actions::Lost => {}
         }
     }
 
@@ -279,6 +287,7 @@ impl Jail {
         match (purpose, outcome) {
             (Purpose::Start, outcome) => self.started(outcome, turn),
             (Purpose::Ban(id), Outcome::Failed(error)) => self.ban_failed(id, error, turn),
+            (Purpose::Ban(_), Outcome::Lost(error)) => self.lost(error, turn),
             (Purpose::Ban(id), _) => self.ban_applied(&id),
             (Purpose::Unban(id), Outcome::Failed(error)) => {
                 // That the actions are down was told already.
@@ -303,6 +312,13 @@ impl Jail {
     pub(crate) fn change(&mut self, settings: JailSettings) {
         self.ignored = IgnoreList::new(&settings.ignoreip);
         self.settings = settings;
+    }
+
+    /// Puts the bans back where the actions do not hold them.
+    pub(crate) fn rearm(&mut self, turn: &mut Turn<'_>) {
+        if let Actions::Down { .. } | Actions::Lost = self.actions {
+            self.start_actions(2, turn);
+        }
     }
 
     /// Starts its actions anew, with all its bans: they have been replaced.
@@ -368,7 +384,7 @@ impl Jail {
             jail: jail.clone(),
             id: id.clone(),
         });
-        if let Actions::Down { .. } = self.actions {
+        if let Actions::Down { .. } | Actions::Lost = self.actions {
             return Some(NewBan { job: None }); // the next start brings it along
         }
         let job = turn.act(&jail, Task::Ban(ban));
@@ -483,6 +499,25 @@ impl Jail {
             turn.report(self.failed(Step::Stop, None, error, 1));
         }
         turn.report(Event::JailStopped { jail: self.name() });
+    }
+
+    fn lost(&mut self, error: &str, turn: &mut Turn<'_>) {
+        if self.actions == Actions::Lost {
+            return;
+        }
+        self.actions = Actions::Lost;
+        self.retries.clear();
+        for id in self.banned() {
+            if let Some(held) = self.bans.get_mut(&id) {
+                held.applied = false;
+            }
+        }
+        let bans = self.bans.len();
+        turn.report(Event::Unprotected {
+            jail: self.name(),
+            bans,
+            error: error.to_owned(),
+        });
     }
 
     fn ban_applied(&mut self, id: &FailId) {

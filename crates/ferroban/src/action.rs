@@ -1,6 +1,6 @@
 //! How a jail bans.
 //!
-//! An [`Action`] does what it is told and says how it went. It belongs to one
+//! An action does what it is told and says how it went. It belongs to one
 //! actor thread, so nothing in it is shared, and it is given several bans at once
 //! where several wait, so that a thousand cost one transaction.
 
@@ -16,8 +16,23 @@ pub(crate) use native::Native;
 /// The options in the brackets of `action = name[…]`.
 pub(crate) type Options = BTreeMap<String, String>;
 
-/// Why one ban did not work: the whole chain of causes in one text.
-pub(crate) type Failed = String;
+/// Why one ban did not work.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Failed {
+    /// For this reason: the whole chain of causes in one text.
+    Because(String),
+    /// What the start prepared is gone: somebody emptied the firewall.
+    Lost(String),
+}
+
+impl Failed {
+    /// The reason alone.
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Because(text) | Self::Lost(text) => text,
+        }
+    }
+}
 
 /// Bans and unbans.
 pub(crate) trait Action: Send {

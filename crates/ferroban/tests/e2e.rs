@@ -16,7 +16,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
-    use crate::support::child::{Done, Running, command, must};
+    use crate::support::child::{Done, Running, command, must, run};
     use crate::support::guard::{
         DEBIANS, FERROBAN, OURS, PIDFILE, SOCKET, Setup, ask, banned_in_status, client, client_on,
         found, lines, log, logged,
@@ -657,6 +657,64 @@ mod tests {
                 // Bans are kept for the next start; here each start is the first.
                 fs::remove_file(setup.database_file()).unwrap();
             }
+        });
+    }
+
+    #[test]
+    fn an_emptied_firewall_is_told_once_and_put_back_by_order() {
+        in_world(|world| {
+            let mut guard = Setup::new().watch(&empty_log(world)).start(world);
+            ask(&["set", "sshd", "banip", "198.51.100.1"]);
+            must(command("nft").args(["flush", "ruleset"]));
+            for ip in ["198.51.100.2", "198.51.100.3"] {
+                ask(&["set", "sshd", "banip", ip]);
+            }
+            let told = guard.must_tell_once(&["UNPROTECTED"]);
+            assert!(told.contains("ferroban reload"), "{told}");
+            assert_eq!(kernel::ruleset(), "", "it may have been meant");
+
+            let reload = run(command(FERROBAN).args(["reload", "--socket", SOCKET]));
+            assert!(reload.succeeded("nothing changes\n"), "{reload:?}");
+            until(SOON, "all bans are back", || {
+                kernel::listed("sshd").len() == 3
+            });
+        });
+    }
+
+    #[test]
+    fn a_reload_is_told_beforehand_and_changes_only_what_differs() {
+        in_world(|world| {
+            let config = world.write("sshd_config", "Port 22\n");
+            let bound = ["--bind", config.to_str().unwrap(), "/etc/ssh/sshd_config"];
+            must(command("mount").args(bound));
+            let log = empty_log(world);
+            let mut guard = Setup::new().watch(&log).start(world);
+            ask(&["set", "sshd", "banip", "198.51.100.1"]);
+            let reload = |words: &[&str]| {
+                run(command(FERROBAN)
+                    .args(["reload", "--socket", SOCKET])
+                    .args(words))
+            };
+            assert!(reload(&["--plan"]).succeeded("nothing changes\n"));
+
+            fs::write(&config, "Port 22\nPort 2222\n").unwrap();
+            let plan = reload(&["--plan"]);
+            assert!(
+                plan.stdout
+                    .starts_with("~ jail 'sshd' changes; 1 ban(s) stay\n"),
+                "{plan:?}"
+            );
+            assert!(plan.stdout.contains("2222"), "{plan:?}");
+            assert!(!kernel::ruleset().contains("2222"), "a plan changes nothing");
+
+            assert_eq!(reload(&["--json"]).code, Some(0));
+            until(SOON, "the new port is guarded", || {
+                kernel::ruleset().contains("2222")
+            });
+            assert!(kernel::holds("addr4-sshd", "198.51.100.1"), "the ban stays");
+            assert_eq!(banned_in_status(), ["198.51.100.1"]);
+            append(&log, wrong_password(1, "root", "203.0.113.1"));
+            guard.must_find("203.0.113.1", 1);
         });
     }
 

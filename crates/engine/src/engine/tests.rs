@@ -572,3 +572,48 @@ fn replaced_actions_start_with_all_bans() {
     };
     assert_eq!(held.len(), 2);
 }
+
+#[test]
+fn an_emptied_firewall_is_told_once_and_left_empty_until_somebody_orders_otherwise() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7"]);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    let (_, effects) = ban(&mut engine, 1, &["192.0.2.8", "192.0.2.9"]);
+    let told = finish(&mut engine, 1, &effects, &Outcome::Lost("gone".into()));
+    let unprotected = Event::Unprotected {
+        jail: name("sshd"),
+        bans: 3,
+        error: "gone".into(),
+    };
+    assert_eq!(events(&told), [unprotected], "once, not for each ban");
+    let (_, effects) = ban(&mut engine, 2, &["192.0.2.10"]);
+    assert_eq!(jobs(&effects), [], "not put back behind somebody's back");
+    let mut woken = Vec::new();
+    engine.wake(at(1000), &mut woken);
+    assert_eq!(jobs(&woken), []);
+
+    let mut effects = Vec::new();
+    engine.rearm(at(1000), &mut effects);
+    let all = jobs(&effects);
+    let [
+        Job {
+            task: Task::Start(held),
+            ..
+        },
+    ] = all.as_slice()
+    else {
+        panic!("one start")
+    };
+    assert_eq!(held.len(), 4);
+    let up = finish(&mut engine, 1000, &effects, &Outcome::Ok);
+    assert_eq!(
+        events(&up),
+        [Event::ActionRecovered {
+            jail: name("sshd"),
+            held: 4
+        }]
+    );
+    let mut again = Vec::new();
+    engine.rearm(at(1001), &mut again);
+    assert_eq!(again, [], "what holds is not started again");
+}

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use ferroban_engine::{Ban, FailId, Outcome, Timestamp, effect::time_left};
 
-use super::nftables::{Block, Element, Guard, Network, Nftables, Protocol};
+use super::nftables::{Block, Element, Error, Guard, Network, Nftables, Protocol};
 use super::{Action, Failed, Options};
 use crate::report;
 
@@ -123,23 +123,25 @@ impl Native {
     fn firewall(&mut self) -> Result<&mut Nftables, Failed> {
         match &mut self.firewall {
             Some(firewall) => Ok(firewall),
-            none => Ok(none.insert(Nftables::open().map_err(chain)?)),
+            none => Ok(none.insert(Nftables::open().map_err(|error| chain(&error))?)),
         }
     }
 
     fn try_start(&mut self, held: &[Ban], now: Timestamp) -> Result<Outcome, Failed> {
         let guard = self.guard.clone();
         let firewall = self.firewall()?;
-        firewall.start(&guard).map_err(chain)?;
+        firewall.start(&guard).map_err(|error| chain(&error))?;
         let (wanted, mut failed) = elements(held, now);
-        let adoption = firewall.adopt(&guard.name, &wanted).map_err(chain)?;
+        let adoption = firewall
+            .adopt(&guard.name, &wanted)
+            .map_err(|error| chain(&error))?;
         let id =
             |network: Network| ferroban_engine::Network::new(network.addr, network.prefix).into();
         failed.extend(
             adoption
                 .failed
                 .into_iter()
-                .map(|(network, error)| (id(network), chain(error))),
+                .map(|(network, error)| (id(network), chain(&error).into_text())),
         );
         Ok(Outcome::Started {
             kept: adoption.kept,
@@ -155,23 +157,23 @@ impl Native {
     fn ask(
         &mut self,
         networks: &[Option<Network>],
-        ask: impl FnOnce(&mut Nftables, &str) -> Vec<Result<(), super::nftables::Error>>,
+        ask: impl FnOnce(&mut Nftables, &str) -> Vec<Result<(), Error>>,
     ) -> Vec<Result<(), Failed>> {
         let name = self.guard.name.clone();
         let mut answers = match self.firewall() {
             Ok(firewall) => ask(firewall, &name)
                 .into_iter()
-                .map(|answer| answer.map_err(chain))
+                .map(|answer| answer.map_err(|error| chain(&error)))
                 .collect(),
             Err(error) => vec![Err(error); networks.iter().flatten().count()],
         }
         .into_iter();
-        let lost = || Err("the firewall gave no answer".to_owned());
+        let lost = || Err(Failed::Because("the firewall gave no answer".to_owned()));
         networks
             .iter()
             .map(|network| match network {
                 Some(_) => answers.next().unwrap_or_else(lost),
-                None => Err(NOT_AN_ADDRESS.to_owned()),
+                None => Err(Failed::Because(NOT_AN_ADDRESS.to_owned())),
             })
             .collect()
     }
@@ -184,7 +186,7 @@ impl Action for Native {
     fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome {
         self.try_start(held, now).unwrap_or_else(|error| {
             self.firewall = None;
-            Outcome::Failed(error)
+            Outcome::Failed(error.into_text())
         })
     }
 
@@ -198,9 +200,9 @@ impl Action for Native {
         let networks: Vec<_> = ids.iter().map(network).collect();
         let known: Vec<Network> = networks.iter().flatten().copied().collect();
         let mut answers = self.ask(&networks, |firewall, name| firewall.remove(name, &known));
-        // What could never be banned need not be unbanned.
+        // What could never be banned, or is gone with its set, need not be unbanned.
         for (answer, network) in answers.iter_mut().zip(&networks) {
-            if network.is_none() {
+            if network.is_none() || matches!(answer, Err(Failed::Lost(_))) {
                 *answer = Ok(());
             }
         }
@@ -209,12 +211,12 @@ impl Action for Native {
 
     fn stop(&mut self) -> Result<(), Failed> {
         let name = self.guard.name.clone();
-        self.firewall()?.stop(&name).map_err(chain)
+        self.firewall()?.stop(&name).map_err(|error| chain(&error))
     }
 }
 
 /// The elements that hold `bans`, and the bans that no element can hold.
-fn elements(bans: &[Ban], now: Timestamp) -> (Vec<Element>, Vec<(FailId, Failed)>) {
+fn elements(bans: &[Ban], now: Timestamp) -> (Vec<Element>, Vec<(FailId, String)>) {
     let (mut elements, mut failed) = (Vec::new(), Vec::new());
     for ban in bans {
         match network(&ban.id) {
@@ -236,8 +238,12 @@ fn network(id: &FailId) -> Option<Network> {
     })
 }
 
-fn chain(error: impl std::error::Error) -> String {
-    report::chain(&error)
+fn chain(error: &Error) -> Failed {
+    let text = report::chain(error);
+    match error {
+        Error::NotStarted { .. } => Failed::Lost(text),
+        _ => Failed::Because(text),
+    }
 }
 
 /// `22`, `6000:6010`, `http`, separated by commas; `0:65535` and `all` are every port.

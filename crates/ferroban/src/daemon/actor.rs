@@ -96,7 +96,8 @@ fn perform(action: &mut dyn Action, run: Run) -> Vec<Done> {
 fn answers(jobs: Vec<JobId>, results: Vec<Result<(), Failed>>) -> Vec<Done> {
     let outcome = |result| match result {
         Ok(()) => Outcome::Ok,
-        Err(error) => Outcome::Failed(error),
+        Err(Failed::Because(error)) => Outcome::Failed(error),
+        Err(Failed::Lost(error)) => Outcome::Lost(error),
     };
     jobs.into_iter()
         .zip(results)
@@ -127,7 +128,7 @@ mod tests {
             ids.iter()
                 .map(|id| {
                     if id == "192.0.2.66" {
-                        Err("no".into())
+                        Err(Failed::Because("no".into()))
                     } else {
                         Ok(())
                     }

@@ -2,7 +2,8 @@
 //!
 //! It is checked whole before anything changes. Then only the differences are
 //! carried out: bans and counts of a jail that stays are kept, and a watcher or
-//! an actor that nothing changes for notices nothing.
+//! an actor that nothing changes for notices nothing. Bans that somebody took out
+//! of the firewall are put back: this is the order that it takes.
 
 use ferroban_engine::{Effect, JailChange, JailName, JailSettings};
 
@@ -28,6 +29,7 @@ impl MainLoop {
             if !plan {
                 self.log.info("server", "Reload all jails");
                 self.take_over(checked, &changes, effects);
+                self.engine.rearm(clock::now(), effects);
                 self.log.info("server", "Reload finished.");
             }
             changes
@@ -153,5 +155,92 @@ impl MainLoop {
             self.engine.change_jail(settings);
         }
         self.log.info("server", &format!("Jail '{name}' reloaded"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::mpsc::{channel, sync_channel};
+
+    use ferroban_engine::{Engine, FilterSettings};
+
+    use super::super::crew::Crew;
+    use crate::load::Backend;
+    use crate::log::{Level, Log, Target};
+
+    fn plan(jail: &str, failregex: &str, action: &str) -> JailPlan {
+        JailPlan {
+            jail: JailSettings::new(jail.parse().unwrap()),
+            filter: FilterSettings {
+                failregex: vec![failregex.to_owned()],
+                ..FilterSettings::default()
+            },
+            backend: Backend::Files,
+            logpaths: Vec::new(),
+            journal: Vec::new(),
+            action: action.to_owned(),
+            action_options: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_right_changes_nothing_and_says_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(&Target::File(folder.path().join("log")), Level::Info).unwrap();
+        let (inbox, _messages) = sync_channel(16);
+        let (records, _recorded) = channel();
+        let crew = Crew::new(inbox, log.clone(), true, None);
+        let mut main_loop = MainLoop::new(Engine::new(), crew, records, log);
+        let mut ask = |jails: Vec<JailPlan>, plan: bool| {
+            let (reply, answer) = sync_channel(1);
+            let settings = Settings { jails };
+            let mut effects = Vec::new();
+            main_loop.reload(
+                Reload {
+                    settings,
+                    plan,
+                    reply,
+                },
+                &mut effects,
+            );
+            let answer = answer.recv().unwrap();
+            let shown =
+                answer.map(|changes| changes.iter().map(ToString::to_string).collect::<Vec<_>>());
+            (shown, effects.len())
+        };
+        let good = || plan("a", "x <ADDR>", "ferroban");
+        let broken = vec![
+            good(),
+            plan("b", "(", "ferroban"),
+            plan("c", "x <ADDR>", "nosuch"),
+        ];
+        let (answer, effects) = ask(broken, false);
+        let problems = answer.unwrap_err();
+        assert_eq!((problems.len(), effects), (2, 0));
+        assert!(
+            problems[0].starts_with("jail 'b': Unable to compile"),
+            "{problems:?}"
+        );
+        assert!(
+            problems[1].starts_with("jail 'c': action 'nosuch' is unknown"),
+            "{problems:?}"
+        );
+
+        let starts = Ok(vec!["+ jail 'a' starts".to_owned()]);
+        assert_eq!(
+            ask(vec![good()], true),
+            (starts.clone(), 0),
+            "a plan changes nothing"
+        );
+        let (answer, effects) = ask(vec![good()], false);
+        assert_eq!(answer, starts);
+        assert!(effects > 0);
+        assert_eq!(ask(vec![good()], false).0, Ok(vec![]));
+        let other = plan("a", "y <ADDR>", "ferroban");
+        let changed =
+            "~ jail 'a' changes; 0 ban(s) stay\n    filter: 1 pattern(s) -> 1 pattern(s), changed";
+        assert_eq!(ask(vec![other], true).0, Ok(vec![changed.to_owned()]));
     }
 }

@@ -95,6 +95,12 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
             LOGGER,
             format!("[{jail}] {id} not banned: {why}; use 'banip --force' to ban it all the same"),
         ),
+        Event::Unprotected { jail, bans, error } => {
+            let text = format!(
+                "[{jail}] UNPROTECTED: {bans} ban(s) do not hold: {error}. Somebody emptied the firewall; to put them back: ferroban reload"
+            );
+            (Level::Error, LOGGER, text)
+        }
         Event::ActionRecovered { jail, held } => (
             Level::Notice,
             LOGGER,
