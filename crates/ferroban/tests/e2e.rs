@@ -705,7 +705,10 @@ mod tests {
                 "{plan:?}"
             );
             assert!(plan.stdout.contains("2222"), "{plan:?}");
-            assert!(!kernel::ruleset().contains("2222"), "a plan changes nothing");
+            assert!(
+                !kernel::ruleset().contains("2222"),
+                "a plan changes nothing"
+            );
 
             assert_eq!(reload(&["--json"]).code, Some(0));
             until(SOON, "the new port is guarded", || {
