@@ -19,25 +19,36 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network; host bits are cleared and a prefix longer than the family
-    /// allows counts as a full one.
+    /// A network; host bits are cleared, a prefix longer than the family allows
+    /// counts as a full one, and IPv4 dressed as IPv6 (`::ffff:192.0.2.1`) is IPv4.
     #[must_use]
     pub fn new(address: IpAddr, prefix: u8) -> Self {
         let prefix = prefix.min(width(address));
-        let address = match address {
-            IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask32(prefix))),
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask128(prefix))),
-        };
-        Self { address, prefix }
+        match address {
+            IpAddr::V4(v4) => Self {
+                address: Ipv4Addr::from_bits(v4.to_bits() & mask32(prefix)).into(),
+                prefix,
+            },
+            IpAddr::V6(v6) => match (v6.to_ipv4_mapped(), prefix.checked_sub(96)) {
+                (Some(v4), Some(prefix)) => Self::new(v4.into(), prefix),
+                _ => Self {
+                    address: Ipv6Addr::from_bits(v6.to_bits() & mask128(prefix)).into(),
+                    prefix,
+                },
+            },
+        }
     }
 
     /// The network that holds this one address.
     #[must_use]
     pub fn single(address: IpAddr) -> Self {
-        Self {
-            address,
-            prefix: width(address),
-        }
+        Self::new(address, width(address))
+    }
+
+    /// Whether it is one address only.
+    #[must_use]
+    pub fn is_single(self) -> bool {
+        self.prefix == width(self.address)
     }
 
     /// The first address.
@@ -58,6 +69,17 @@ impl Network {
         self.address.is_ipv4() == other.address.is_ipv4()
             && self.prefix <= other.prefix
             && Self::new(other.address, self.prefix).address == self.address
+    }
+}
+
+/// An address alone, or `address/prefix`.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_single() {
+            self.address.fmt(f)
+        } else {
+            write!(f, "{}/{}", self.address, self.prefix)
+        }
     }
 }
 
@@ -123,7 +145,7 @@ impl FailId {
 
 impl From<Network> for FailId {
     fn from(network: Network) -> Self {
-        if network.prefix == width(network.address) {
+        if network.is_single() {
             Self::Address(network.address)
         } else {
             Self::Network(network)
@@ -337,6 +359,24 @@ mod tests {
         ];
         for text in cases {
             assert_eq!(FailId::parse(text), FailId::Text(text.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_written_in_one_way() {
+        let cases = [
+            ("10.1.2.3", 8, "10.0.0.0/8"),
+            ("10.1.2.3", 32, "10.1.2.3"),
+            ("10.1.2.3", 99, "10.1.2.3"),
+            ("10.1.2.3", 0, "0.0.0.0/0"),
+            ("2001:db8::ffff", 32, "2001:db8::/32"),
+            ("::ffff:192.0.2.1", 128, "192.0.2.1"),
+            ("::ffff:192.0.2.1", 120, "192.0.2.0/24"),
+            ("::ffff:192.0.2.1", 64, "::/64"),
+        ];
+        for (address, prefix, expected) in cases {
+            let network = Network::new(address.parse().unwrap(), prefix);
+            assert_eq!(network.to_string(), expected, "{address}/{prefix}");
         }
     }
 

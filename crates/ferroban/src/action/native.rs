@@ -6,9 +6,9 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use ferroban_engine::{Ban, FailId, Outcome, Timestamp, effect::time_left};
+use ferroban_engine::{Ban, FailId, Network, Outcome, Timestamp, effect::time_left};
 
-use super::nftables::{Block, Element, Error, Guard, Network, Nftables, Protocol};
+use super::nftables::{Block, Element, Error, Guard, Nftables, Protocol};
 use super::{Action, Failed, Options};
 use crate::report;
 
@@ -135,13 +135,11 @@ impl Native {
         let adoption = firewall
             .adopt(&guard.name, &wanted)
             .map_err(|error| chain(&error))?;
-        let id =
-            |network: Network| ferroban_engine::Network::new(network.addr, network.prefix).into();
         failed.extend(
             adoption
                 .failed
                 .into_iter()
-                .map(|(network, error)| (id(network), chain(&error).into_text())),
+                .map(|(network, error)| (network.into(), chain(&error).into_text())),
         );
         Ok(Outcome::Started {
             kept: adoption.kept,
@@ -191,13 +189,13 @@ impl Action for Native {
     }
 
     fn ban(&mut self, bans: &[Ban], now: Timestamp) -> Vec<Result<(), Failed>> {
-        let networks: Vec<_> = bans.iter().map(|ban| network(&ban.id)).collect();
+        let networks: Vec<_> = bans.iter().map(|ban| ban.id.network()).collect();
         let (elements, _) = elements(bans, now);
         self.ask(&networks, |firewall, name| firewall.add(name, &elements))
     }
 
     fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
-        let networks: Vec<_> = ids.iter().map(network).collect();
+        let networks: Vec<_> = ids.iter().map(FailId::network).collect();
         let known: Vec<Network> = networks.iter().flatten().copied().collect();
         let mut answers = self.ask(&networks, |firewall, name| firewall.remove(name, &known));
         // What could never be banned, or is gone with its set, need not be unbanned.
@@ -219,7 +217,7 @@ impl Action for Native {
 fn elements(bans: &[Ban], now: Timestamp) -> (Vec<Element>, Vec<(FailId, String)>) {
     let (mut elements, mut failed) = (Vec::new(), Vec::new());
     for ban in bans {
-        match network(&ban.id) {
+        match ban.id.network() {
             Some(network) => elements.push(Element {
                 network,
                 timeout: time_left(ban, now),
@@ -228,14 +226,6 @@ fn elements(bans: &[Ban], now: Timestamp) -> (Vec<Element>, Vec<(FailId, String)
         }
     }
     (elements, failed)
-}
-
-fn network(id: &FailId) -> Option<Network> {
-    let network = id.network()?;
-    Some(Network {
-        addr: network.address(),
-        prefix: network.prefix(),
-    })
 }
 
 fn chain(error: &Error) -> Failed {
@@ -401,7 +391,7 @@ mod tests {
     fn text_is_no_address_to_ban_but_nothing_to_unban() {
         let mut native = Native::new("sshd", &Options::new(), SERVICES).unwrap();
         native.firewall = None;
-        let network = network(&FailId::parse("bob"));
+        let network = FailId::parse("bob").network();
         assert_eq!(network, None);
         let answers = native.ask(&[None], |_, _| Vec::new());
         assert!(answers.first().is_some_and(Result::is_err));

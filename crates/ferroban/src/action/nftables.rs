@@ -29,8 +29,9 @@ use std::time::Duration;
 
 use apply::{Job, Wish};
 pub use error::{Attempt, Error};
-use network::{Cover, Family};
-pub use network::{Element, Network};
+use ferroban_engine::Network;
+pub use network::Element;
+use network::{Cover, Family, Span};
 use rule::Scope;
 use set::{Held, Kind, SETS};
 use socket::Socket;
@@ -197,12 +198,12 @@ impl Nftables {
         let covered = |network: Network| !network.is_single() && holds(&covers, network);
         let (mut adoption, mut jobs) = (Adoption::default(), Vec::new());
         for element in wanted {
-            let canonical = element.network.canonical();
-            match canonical.map(|network| (present.get(&network), covered(network))) {
-                Some((Some(timeout), _)) if same(*timeout, element.timeout) => adoption.kept += 1,
-                Some((None, true)) => adoption.kept += 1,
-                Some((Some(_), _)) => jobs.push((*element, Wish::Replace)),
-                Some((None, false)) | None => jobs.push((*element, Wish::Add)),
+            let network = element.network;
+            match (present.get(&network), covered(network)) {
+                (Some(timeout), _) if same(*timeout, element.timeout) => adoption.kept += 1,
+                (Some(_), _) => jobs.push((*element, Wish::Replace)),
+                (None, true) => adoption.kept += 1,
+                (None, false) => jobs.push((*element, Wish::Add)),
             }
         }
         let results = self.carry_out(name, jobs.iter().copied());
@@ -247,44 +248,35 @@ impl Nftables {
         wishes: impl Iterator<Item = (Element, Wish)>,
     ) -> Vec<Result<(), Error>> {
         let (mut jobs, mut places, mut known) = (Vec::new(), Vec::new(), HashMap::new());
-        for (element, wish) in wishes {
-            let Some(network) = element.network.canonical() else {
-                places.push(Err(element.network));
-                continue;
-            };
-            let job = Job::new(network, element.timeout, wish);
+        for (Element { network, timeout }, wish) in wishes {
+            let job = Job::new(network, timeout, wish);
             let place = *known.entry(network).or_insert(jobs.len());
             match jobs.get_mut(place) {
                 Some(former) => *former = job,
                 None => jobs.push(job),
             }
-            places.push(Ok(place));
+            places.push(place);
         }
         apply::apply(&mut self.socket, &name::identifier(name), &mut jobs);
-        let result = |place: Result<usize, Network>| match place {
-            Ok(place) => jobs[place].result(name),
-            Err(network) => Err(Error::Prefix {
-                jail: name.to_owned(),
-                network,
-            }),
-        };
-        places.into_iter().map(result).collect()
+        places
+            .into_iter()
+            .filter_map(|place| Some(jobs.get(place)?.result(name)))
+            .collect()
     }
 }
 
 /// What nobody wants: neither it nor a network around it.
 fn foreign(present: HashMap<Network, Option<Duration>>, wanted: &[Element]) -> Vec<Element> {
-    let wanted: HashSet<_> = wanted
-        .iter()
-        .filter_map(|element| element.network.canonical())
-        .collect();
+    let wanted: HashSet<Network> = wanted.iter().map(|element| element.network).collect();
     let covers = [Family::V4, Family::V6].map(|family| {
-        let networks = wanted.iter().filter(|network| network.family() == family);
+        let networks = wanted
+            .iter()
+            .filter(|network| Family::of(**network) == family);
         let mut cover = Cover::default();
         networks
             .filter(|network| !network.is_single())
             .for_each(|network| {
-                cover.place(network.span(), 0);
+                cover.place(Span::of(*network), 0);
             });
         (family, cover)
     });
@@ -301,7 +293,7 @@ fn foreign(present: HashMap<Network, Option<Duration>>, wanted: &[Element]) -> V
 fn holds(covers: &[(Family, Cover)], network: Network) -> bool {
     covers
         .iter()
-        .any(|(family, cover)| *family == network.family() && cover.holds(network.span()))
+        .any(|(family, cover)| *family == Family::of(network) && cover.holds(Span::of(network)))
 }
 
 fn same(present: Option<Duration>, wanted: Option<Duration>) -> bool {

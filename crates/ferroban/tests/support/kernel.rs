@@ -43,7 +43,7 @@ pub(crate) fn listed(jail: &str) -> BTreeSet<String> {
     let found = found.unwrap_or_else(|error| panic!("{error}"));
     found
         .into_iter()
-        .map(|element| element.network.addr.to_string())
+        .map(|element| element.network.address().to_string())
         .collect()
 }
 

@@ -13,11 +13,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use ferroban_engine::Network;
 use rustix::io::Errno;
 
 use super::error::{Attempt, Error};
 use super::message::Batch;
-use super::network::{Cover, Network, Placed, Span};
+use super::network::{Cover, Placed, Span};
 use super::set::{Entry, Kind, SETS, Set, Verb};
 use super::socket::{BatchError, Socket};
 
@@ -62,7 +63,7 @@ pub(super) enum Outcome {
 }
 
 impl Job {
-    /// A job for a canonical network.
+    /// A job for one network.
     pub(super) fn new(network: Network, timeout: Option<Duration>, wish: Wish) -> Self {
         let set = Set::of(network);
         Self {
@@ -100,7 +101,7 @@ impl Job {
     fn entry(&self, job: usize) -> Entry {
         Entry {
             job,
-            span: self.network.span(),
+            span: Span::of(self.network),
             timeout: self.timeout,
         }
     }
@@ -171,7 +172,7 @@ fn peek(socket: &mut Socket, jail: &str, jobs: &mut [Job]) {
     }
     let addresses: Vec<_> = doubtful
         .iter()
-        .map(|job| (job.set, job.network.span()))
+        .map(|job| (job.set, Span::of(job.network)))
         .collect();
     for (job, held) in doubtful.iter_mut().zip(Set::peek(socket, jail, &addresses)) {
         match (job.wish, held) {
@@ -288,7 +289,7 @@ impl Plan {
     fn of_networks(socket: &mut Socket, jail: &str, set: Set, jobs: &mut [Job]) -> Self {
         let mut plan = Self::default();
         let wishes: Vec<_> = open(set, jobs)
-            .map(|(index, job)| (index, job.network.span(), job.wish == Wish::Remove))
+            .map(|(index, job)| (index, Span::of(job.network), job.wish == Wish::Remove))
             .collect();
         if wishes.is_empty() {
             return plan;

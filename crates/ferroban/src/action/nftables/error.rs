@@ -2,9 +2,8 @@
 
 use std::{error, fmt, io};
 
+use ferroban_engine::Network;
 use rustix::io::Errno;
-
-use super::network::Network;
 
 /// What was being done when the kernel refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,13 +42,6 @@ pub enum Error {
     NotStarted {
         /// The jail.
         jail: String,
-    },
-    /// An address has fewer bits than the prefix says.
-    Prefix {
-        /// The jail.
-        jail: String,
-        /// What was to be banned.
-        network: Network,
     },
     /// Ports were given, but all ranges are empty.
     NoPort {
@@ -153,13 +145,6 @@ impl fmt::Display for Error {
                 f,
                 "jail '{}': its nftables sets are not in the kernel; reload the jail to create them",
                 jail.escape_debug()
-            ),
-            Self::Prefix { jail, network } => write!(
-                f,
-                "jail '{}': {}/{} has a longer prefix than an address has bits; give at most 32 for IPv4 and 128 for IPv6",
-                jail.escape_debug(),
-                network.addr,
-                network.prefix
             ),
             Self::NoPort { jail } => write!(
                 f,

@@ -1,18 +1,10 @@
 //! What is banned, and the arithmetic of address ranges.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-/// An address, or all addresses that share its first bits.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Network {
-    /// An address of the network; its bits beyond the prefix do not matter.
-    pub addr: IpAddr,
-    /// How many bits are shared: 32 or 128 for a single address.
-    pub prefix: u8,
-}
+use ferroban_engine::Network;
 
 /// One entry of a jail's sets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,74 +15,6 @@ pub struct Element {
     pub timeout: Option<Duration>,
 }
 
-impl From<IpAddr> for Network {
-    fn from(addr: IpAddr) -> Self {
-        Self {
-            addr,
-            prefix: Family::of(addr).bits(),
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_single() {
-            write!(f, "{}", self.addr)
-        } else {
-            write!(f, "{}/{}", self.addr, self.prefix)
-        }
-    }
-}
-
-impl Network {
-    /// Whether it is one address only.
-    #[must_use]
-    pub fn is_single(&self) -> bool {
-        self.prefix == Family::of(self.addr).bits()
-    }
-
-    /// The one way to write it: no bits beyond the prefix, and an IPv4 address
-    /// dressed as IPv6 (`::ffff:192.0.2.1`) is the IPv4 address, as in fail2ban.
-    /// `None` if there are not so many bits.
-    pub(super) fn canonical(self) -> Option<Self> {
-        let family = Family::of(self.addr);
-        if self.prefix > family.bits() {
-            return None;
-        }
-        if let IpAddr::V6(v6) = self.addr
-            && let Some(v4) = v6.to_ipv4_mapped()
-            && let Some(prefix) = self.prefix.checked_sub(96)
-        {
-            return Self {
-                addr: v4.into(),
-                prefix,
-            }
-            .canonical();
-        }
-        Some(Self {
-            addr: family.addr(self.span().first),
-            ..self
-        })
-    }
-
-    /// The family of its addresses.
-    pub(super) fn family(self) -> Family {
-        Family::of(self.addr)
-    }
-
-    /// Its first and last address.
-    pub(super) fn span(self) -> Span {
-        let family = self.family();
-        let free = u32::from(family.bits().saturating_sub(self.prefix));
-        let hosts = family.last() & !u128::MAX.checked_shl(free).unwrap_or(0);
-        let first = family.value(self.addr) & !hosts;
-        Span {
-            first,
-            last: first | hosts,
-        }
-    }
-}
-
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Family {
@@ -99,8 +23,13 @@ pub(super) enum Family {
 }
 
 impl Family {
-    fn of(addr: IpAddr) -> Self {
-        if addr.is_ipv4() { Self::V4 } else { Self::V6 }
+    /// The family of a network's addresses.
+    pub(super) fn of(network: Network) -> Self {
+        if network.address().is_ipv4() {
+            Self::V4
+        } else {
+            Self::V6
+        }
     }
 
     /// Bits of an address.
@@ -161,6 +90,18 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// The first and last address of a network.
+    pub(super) fn of(network: Network) -> Self {
+        let family = Family::of(network);
+        let free = u32::from(family.bits().saturating_sub(network.prefix()));
+        let hosts = family.last() & !u128::MAX.checked_shl(free).unwrap_or(0);
+        let first = family.value(network.address()) & !hosts;
+        Self {
+            first,
+            last: first | hosts,
+        }
+    }
+
     fn contains(self, other: Self) -> bool {
         self.first <= other.first && other.last <= self.last
     }
@@ -177,11 +118,8 @@ impl Span {
             let prefix = family
                 .bits()
                 .saturating_sub(u8::try_from(free).unwrap_or(u8::MAX));
-            let network = Network {
-                addr: family.addr(first),
-                prefix,
-            };
-            next = network.span().last.checked_add(1);
+            let network = Network::new(family.addr(first), prefix);
+            next = Self::of(network).last.checked_add(1);
             found.push(network);
         }
         found
@@ -293,32 +231,7 @@ mod tests {
 
     fn network(text: &str) -> Network {
         let (addr, prefix) = text.split_once('/').unwrap();
-        Network {
-            addr: addr.parse().unwrap(),
-            prefix: prefix.parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn every_network_has_one_canonical_form() {
-        let cases = [
-            // text, canonical form
-            ("192.0.2.77/24", Some("192.0.2.0/24")),
-            ("192.0.2.77/32", Some("192.0.2.77")),
-            ("192.0.2.77/33", None),
-            ("192.0.2.77/0", Some("0.0.0.0/0")),
-            ("2001:db8::77/32", Some("2001:db8::/32")),
-            ("2001:db8::77/128", Some("2001:db8::77")),
-            ("2001:db8::77/129", None),
-            ("::/0", Some("::/0")),
-            ("::ffff:192.0.2.77/128", Some("192.0.2.77")),
-            ("::ffff:192.0.2.77/120", Some("192.0.2.0/24")),
-            ("::ffff:0:0/95", Some("::fffe:0:0/95")),
-        ];
-        for (text, expected) in cases {
-            let canonical = network(text).canonical().map(|network| network.to_string());
-            assert_eq!(canonical.as_deref(), expected, "{text}");
-        }
+        Network::new(addr.parse().unwrap(), prefix.parse().unwrap())
     }
 
     #[test]
@@ -347,7 +260,7 @@ mod tests {
 
     #[test]
     fn wider_networks_replace_narrower_ones_and_hold_later_ones() {
-        let span = |text: &str| network(text).span();
+        let span = |text: &str| Span::of(network(text));
         let mut cover = Cover::new([
             span("10.0.0.0/25"),
             span("10.0.1.0/24"),
@@ -378,40 +291,38 @@ mod tests {
         };
         let mut cover = Cover::new([odd]);
         assert_eq!(
-            cover.place(network("10.0.0.0/24").span(), 0),
+            cover.place(Span::of(network("10.0.0.0/24")), 0),
             Placed::Cut(odd)
         );
         assert_eq!(
-            cover.place(network("10.0.1.0/24").span(), 0),
+            cover.place(Span::of(network("10.0.1.0/24")), 0),
             Placed::Cut(odd)
         );
-        assert_eq!(cover.place(network("10.0.0.64/26").span(), 0), Placed::Held);
         assert_eq!(
-            cover.place(network("10.0.0.0/16").span(), 0),
+            cover.place(Span::of(network("10.0.0.64/26")), 0),
+            Placed::Held
+        );
+        assert_eq!(
+            cover.place(Span::of(network("10.0.0.0/16")), 0),
             Placed::In(vec![odd])
         );
     }
 
     fn any_network() -> impl Strategy<Value = Network> {
-        let v4 = (any::<u32>(), 0..=32_u8).prop_map(|(a, prefix)| Network {
-            addr: Ipv4Addr::from(a).into(),
-            prefix,
-        });
-        let v6 = (any::<u128>(), 0..=128_u8).prop_map(|(a, prefix)| Network {
-            addr: Ipv6Addr::from(a).into(),
-            prefix,
-        });
+        let v4 = (any::<u32>(), 0..=32_u8)
+            .prop_map(|(a, prefix)| Network::new(Ipv4Addr::from(a).into(), prefix));
+        let v6 = (any::<u128>(), 0..=128_u8)
+            .prop_map(|(a, prefix)| Network::new(Ipv6Addr::from(a).into(), prefix));
         prop_oneof![v4, v6]
     }
 
     proptest! {
         #[test]
         fn a_network_is_its_own_span(network in any_network()) {
-            let network = network.canonical().unwrap();
-            prop_assert_eq!(network.span().networks(network.family()), [network]);
-            let family = network.family();
-            let key = family.key(network.span().last);
-            prop_assert_eq!(family.read(&key), Some(network.span().last));
+            prop_assert_eq!(Span::of(network).networks(Family::of(network)), [network]);
+            let family = Family::of(network);
+            let key = family.key(Span::of(network).last);
+            prop_assert_eq!(family.read(&key), Some(Span::of(network).last));
         }
 
         #[test]
@@ -419,9 +330,8 @@ mod tests {
             let span = Span { first: u128::from(a.min(b)), last: u128::from(a.max(b)) };
             let mut next = span.first;
             for network in span.networks(Family::V4) {
-                prop_assert_eq!(network.canonical(), Some(network));
-                prop_assert_eq!(network.span().first, next);
-                next = network.span().last + 1;
+                prop_assert_eq!(Span::of(network).first, next);
+                next = Span::of(network).last + 1;
             }
             prop_assert_eq!(next, span.last + 1);
         }
@@ -432,7 +342,7 @@ mod tests {
             let mut cover = Cover::default();
             let mut banned = [false; 256];
             for (job, (host, prefix)) in places.into_iter().enumerate() {
-                let span = Network { addr: Ipv4Addr::from([10, 0, 0, host]).into(), prefix }.span();
+                let span = Span::of(Network::new(Ipv4Addr::from([10, 0, 0, host]).into(), prefix));
                 let held = banned.iter().enumerate().filter(|(at, _)| (span.first..=span.last).contains(&(0x0a00_0000 + *at as u128))).all(|(_, b)| *b);
                 let placed = cover.place(span, job);
                 prop_assert!(!matches!(placed, Placed::Cut(_)));

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use ferroban_engine::Network;
 use rustix::io::Errno;
 
 use super::message::{Attributes, Batch, CREATE, EXCLUSIVE, Message, Reader};
-use super::network::{Family, Network, Span};
+use super::network::{Family, Span};
 use super::socket::Socket;
 use super::table::TABLE;
 
@@ -123,7 +124,7 @@ impl Set {
         };
         Self {
             kind,
-            family: network.family(),
+            family: Family::of(network),
         }
     }
 
