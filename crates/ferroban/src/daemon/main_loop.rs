@@ -238,35 +238,37 @@ impl MainLoop {
         }
     }
 
-    /// Carries out what was decided: tells, hands the transaction to the
-    /// recorder, and holds the jobs until it is written.
+    /// Carries out what was decided: hands the transaction to the recorder, holds
+    /// the jobs until it is written, and tells. Telling comes last: a log that
+    /// nobody drains must not hold up a ban.
     pub(super) fn dispatch(&mut self, effects: Vec<Effect>) {
-        let (mut saves, mut jobs) = (Vec::new(), Vec::new());
+        let (mut saves, mut jobs, mut events) = (Vec::new(), Vec::new(), Vec::new());
         for effect in effects {
             match effect {
-                Effect::Report(event) => self.tell(&event),
+                Effect::Report(event) => events.push(event),
                 Effect::Save(save) => saves.push(save),
                 Effect::Act(job) => jobs.push(job),
             }
         }
         if !saves.is_empty() || self.positions_written.elapsed() >= POSITIONS_EVERY {
             self.positions_written = clock::tick();
-            saves.extend(
-                self.positions
-                    .drain()
-                    .map(|((jail, _), position)| Save::Position { jail, position }),
-            );
+            let positions = self.positions.drain();
+            saves.extend(positions.map(|((jail, _), position)| Save::Position { jail, position }));
         }
         let recorded = !saves.is_empty() && self.record(saves);
         if recorded || !self.held.is_empty() {
             let deadline = clock::tick() + PATIENCE;
+            let transaction = self.transactions;
             self.held.push_back(Held {
-                transaction: self.transactions,
+                transaction,
                 deadline,
                 jobs,
             });
         } else {
             self.hand_out(jobs);
+        }
+        for event in &events {
+            self.tell(event);
         }
     }
 
