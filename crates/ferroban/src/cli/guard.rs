@@ -98,17 +98,31 @@ fn introduce(plan: &Plan, log: &Log) {
     } else {
         "configuration: embedded"
     });
-    if plan.dry {
-        say(if sys::is_root() {
-            "dry run: nobody is banned"
-        } else {
-            "dry run: nobody is banned, for want of root's rights; for real: sudo ferroban guard"
-        });
+    let program = env::current_exe().unwrap_or_else(|_| "ferroban".into());
+    if plan.dry && sys::is_root() {
+        say("dry run: nobody is banned");
+    } else if plan.dry {
+        let text = format!(
+            "dry run: nobody is banned, for want of root's rights; for real: sudo {} guard",
+            program.display()
+        );
+        say(&text);
     }
     say(&format!(
-        "ask it with: fail2ban-client -s {} status sshd",
+        "ask it with: {} -s {} status sshd",
+        client(&program).display(),
         plan.socket.display()
     ));
+}
+
+/// Our client beside this program, or the name of whichever is installed.
+fn client(program: &Path) -> PathBuf {
+    let beside = program.with_file_name("fail2ban-client");
+    if beside.exists() {
+        beside
+    } else {
+        "fail2ban-client".into()
+    }
 }
 
 /// Where the daemon of this user listens unless told otherwise.
