@@ -661,6 +661,36 @@ mod tests {
     }
 
     #[test]
+    fn bans_move_to_fail2ban_and_back_with_the_database() {
+        in_world(|world| {
+            let setup = Setup::new().watch(&empty_log(world));
+            let guard = setup.start(world);
+            let mut banned = ban_many(3);
+            guard.kill();
+            let theirs = original::server_on(world, setup.database_file());
+            let status = || client_on(DEBIANS, original::SOCKET, &["get", "sshd", "banip", " "]);
+            until(SOON, "fail2ban takes our bans over", || {
+                let listed = status().stdout;
+                listed
+                    .split_whitespace()
+                    .map(ToOwned::to_owned)
+                    .collect::<BTreeSet<_>>()
+                    == banned
+            });
+            let ban = ["set", "sshd", "banip", "203.0.113.5"];
+            assert!(client_on(DEBIANS, original::SOCKET, &ban).succeeded("1\n"));
+            client_on(DEBIANS, original::SOCKET, &["stop"]);
+            theirs.finish(SOON);
+
+            let _guard = setup.start(world);
+            banned.insert("203.0.113.5".to_owned());
+            until(SOON, "we take theirs over", || {
+                kernel::set("addr4-sshd").as_ref() == Some(&banned)
+            });
+        });
+    }
+
+    #[test]
     fn an_emptied_firewall_is_told_once_and_put_back_by_order() {
         in_world(|world| {
             let mut guard = Setup::new().watch(&empty_log(world)).start(world);

@@ -16,7 +16,7 @@ const FILES: [(&str, &str); 4] = [
     (
         "fail2ban.conf",
         "[Definition]\nloglevel = INFO\nlogtarget = /run/e2e/original.log\nsyslogsocket = auto\n\
-         socket = /run/e2e/original.sock\npidfile = /run/e2e/original.pid\ndbfile = None\n\
+         socket = /run/e2e/original.sock\npidfile = /run/e2e/original.pid\ndbfile = @DATABASE@\n\
          dbpurgeage = 1d\n",
     ),
     (
@@ -34,14 +34,20 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-/// Starts it and returns when it answers.
+/// Starts it without a database and returns when it answers.
 pub(crate) fn server(world: &World) -> Running {
+    server_on(world, Path::new("None"))
+}
+
+/// The same on a database, which may be one of ours.
+pub(crate) fn server_on(world: &World, database: &Path) -> Running {
+    let database = database.display().to_string();
     let folder = world.path("original");
     for (name, content) in FILES {
         let file = folder.join(name);
         let parent = file.parent().unwrap_or(Path::new(DIR));
         fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&file, content))
+            .and_then(|()| fs::write(&file, content.replace("@DATABASE@", &database)))
             .expect("it is in memory");
     }
     let running = Running::start(
