@@ -4,6 +4,7 @@
 //! the same face without a link of that name.
 
 pub mod client;
+mod config;
 mod guard;
 pub mod out;
 mod regex;
@@ -70,6 +71,9 @@ enum OwnCommand {
     /// Guard this host's sshd, in the foreground, with the configuration inside
     /// the program. Not root: decide and tell, but ban nobody
     Guard(guard::Arguments),
+    /// Say what a configuration means, and what is wrong with it
+    #[command(subcommand)]
+    Config(config::Command),
 }
 
 fn ferroban(args: &[OsString]) -> ExitCode {
@@ -78,6 +82,9 @@ fn ferroban(args: &[OsString]) -> ExitCode {
         Ok(Own {
             command: OwnCommand::Guard(arguments),
         }) => guard::run(arguments),
+        Ok(Own {
+            command: OwnCommand::Config(command),
+        }) => config::run(command),
         Err(error) => {
             // Help and version are "errors" that belong on standard output.
             let text = error.render().to_string();
