@@ -11,7 +11,7 @@ use super::Told;
 use super::jail;
 use super::names;
 use super::problem::{Level, Problem, What};
-use super::reader::Reader;
+use super::reader::{MAX_PROBLEMS, Reader};
 use super::value::faults;
 
 /// What was found out.
@@ -160,16 +160,21 @@ impl<'a> Report<'a> {
             .into_iter()
             .map(|problem| self.reader.shown(problem))
             .collect();
+        if self.reader.is_full() {
+            lines.push(format!("only the first {MAX_PROBLEMS} problems are told"));
+        }
         lines.push(self.summary());
         lines.join("\n")
     }
 
     /// `jail 'web' skipped, 11 fine`.
     fn summary(&self) -> String {
+        let none = self.fine.is_empty() && self.skipped.is_empty();
+        let place = if none { "" } else { " outside of these jails" };
         let elsewhere = match self.elsewhere {
             0 => String::new(),
-            1 => "1 error outside of these jails; ".to_owned(),
-            many => format!("{many} errors outside of these jails; "),
+            1 => format!("1 error{place}; "),
+            many => format!("{many} errors{place}; "),
         };
         let fine = self.fine.len();
         let quoted: Vec<String> = self

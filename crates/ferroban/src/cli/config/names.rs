@@ -34,6 +34,9 @@ pub(super) fn options(
             .filter(|name| !known.contains(name) && !referred.contains(*name));
         for name in unknown {
             let at = layers.raw(section, name).map(|value| value.place().clone());
+            if reader.is_full() {
+                return;
+            }
             // What `define` predefines stands in no file.
             if at.as_ref().is_none_or(|at| at.line == 0) {
                 continue;
@@ -78,8 +81,7 @@ pub(super) fn sections(reader: &mut Reader<'_>, layers: &Layers, started: &HashS
         let meant = match special {
             Some(special) => Some(special.to_owned()),
             None if started.contains(name) || sets_own(layers, name) => None,
-            None if reader.part(Part::Filter, name).missing.is_none() => None,
-            None => similar(name, &all),
+            None => similar(name, &all).filter(|_| !reader.exists(Part::Filter, name)),
         };
         if let Some(nearest) = meant {
             let at = header(reader, layers, name);

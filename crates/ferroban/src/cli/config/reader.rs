@@ -1,6 +1,7 @@
 //! The files, read once, and the problems found so far.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -10,6 +11,9 @@ use super::part::PartFiles;
 use super::problem::{Level, Part, Problem, What};
 use super::source::Sources;
 use crate::COMPATIBLE;
+
+/// How many problems are told.
+pub(super) const MAX_PROBLEMS: usize = 1000;
 
 pub(super) struct Reader<'a> {
     pub(super) files: &'a dyn Files,
@@ -37,10 +41,15 @@ impl<'a> Reader<'a> {
     pub(super) fn tell(&mut self, at: Option<Place>, what: What) -> Level {
         let problem = Problem { at, what };
         let level = problem.level();
-        if self.told.insert(problem.to_string()) {
+        if !self.is_full() && self.told.insert(problem.to_string()) {
             self.problems.push(problem);
         }
         level
+    }
+
+    /// Whether further problems would not be told.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
     }
 
     pub(super) fn tell_config(&mut self, error: ferroban_config::Error) -> Level {
@@ -56,6 +65,15 @@ impl<'a> Reader<'a> {
         layers.define("fail2ban_version", COMPATIBLE);
         layers.define("fail2ban_confpath", &self.base.to_string_lossy());
         layers
+    }
+
+    /// Whether a filter or an action has files, good or not.
+    pub(super) fn exists(&self, part: Part, name: &str) -> bool {
+        ["conf", "local"].into_iter().any(|extension| {
+            let file = format!("{}.d/{name}.{extension}", part.word());
+            let read = self.files.read(&self.base.join(file), 1);
+            !read.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        })
     }
 
     /// The files of a filter or an action.

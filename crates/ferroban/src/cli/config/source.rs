@@ -66,7 +66,7 @@ impl<'a> Sources<'a> {
         if line.is_empty() {
             return None;
         }
-        let mark: Vec<char> = mark.chars().map(visible).collect();
+        let mark: Vec<char> = mark.chars().take(WIDTH).map(visible).collect();
         let (start, length) = find(&line, &mark).unwrap_or_else(|| whole_value(&line, continues));
         Some(underlined(&line, start, length))
     }

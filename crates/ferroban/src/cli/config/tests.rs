@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ferroban_config::{Files, Memory};
 
+use super::reader::MAX_PROBLEMS;
 use super::*;
 
 const BASE: &str = "/etc/fail2ban";
@@ -291,6 +292,18 @@ const CASES: &[(&str, &str, bool)] = &[
         true,
     ),
     (
+        "[web]\nfailregex = %(known/failregex)s\n            ^worse <HOST>\n",
+        "",
+        true,
+    ),
+    (
+        "[web]\naction = ban[port=1,\n             blocktype=x]\n         mai[dest=me]\n",
+        "jail.local:4: no action 'mai'; did you mean 'mail'?
+    mai[dest=me]
+    ^^^",
+        false,
+    ),
+    (
         "[web]\nusedns = never\nignoreip = 10.0.0.1 300.1.1.1\n",
         "jail.local:2: warning: usedns cannot be 'never', so no is taken; write yes, warn, no or raw
     usedns = never
@@ -327,7 +340,7 @@ jail.local:2: jail [ssh] has no filter: there is no 'ssh'; did you mean [sshd]?
     [ssh]
     ^^^^^
 jail 'ssh' skipped, 1 fine";
-    let text = "# mine\n[ssh]\nenabled = true\nlogpath = /var/log/auth.log\n";
+    let text = "# mine\n[ssh]\nenabled = true\nbackend = systemd\n";
     assert_checked(&with("jail.local", text), expected, false);
 }
 
@@ -387,6 +400,21 @@ jails 'web', 'other' skipped, 0 fine";
 }
 
 #[test]
+fn a_wrong_line_of_a_filter_breaks_every_jail_that_uses_it() {
+    let text = "[Definition]\nfailregex = ^bad <HOST>$\nnonsense\n";
+    let mut files = with("filter.d/web.conf", text);
+    let other = "[other]\nenabled = true\nfilter = web\nlogpath = /x\n";
+    let path = Path::new(BASE).join("jail.local");
+    files.0.insert(path, other.into());
+    let expected = "\
+filter.d/web.conf:3: 'nonsense' is no option; write name = value, or indent it to continue the value above
+    nonsense
+    ^^^^^^^^
+jails 'web', 'other' skipped, 0 fine";
+    assert_checked(&files, expected, false);
+}
+
+#[test]
 fn the_server_s_own_file_is_checked_too() {
     let text = "[DEFAULT]\ndbpurgage = 2d\n[Definition]\nloglevel = LOUD\ndbpurgeage = x\n";
     let expected = "\
@@ -421,7 +449,7 @@ impl Files for Odd {
 
 #[test]
 fn bad_input_is_one_error_and_nothing_else_is_lost() {
-    let undecodable = with("jail.d/a.local", &b"[sshd]\nenabled = \xff\n"[..]);
+    let undecodable = with("jail.d/a.local", &b"[web]\nport = \xff\n"[..]);
     let directory = with("jail.d/a.local/x", "");
     let looping = with(
         "jail.d/a.local",
@@ -436,8 +464,8 @@ fn bad_input_is_one_error_and_nothing_else_is_lost() {
         (
             &undecodable,
             "jail.d/a.local:2: byte 0xff is not UTF-8; save the file as UTF-8
-    enabled = \u{fffd}
-              ^",
+    port = \u{fffd}
+           ^",
             outside,
         ),
         (
@@ -476,13 +504,15 @@ fn a_folder_that_is_not_there_is_one_error() {
     let told = check::run(&Memory::default(), Path::new("/nowhere"), false);
     let expected =
         "/nowhere: cannot be listed; give the folder with jail.conf as --config: entity not found";
-    assert_eq!(told.text.lines().next(), Some(expected));
+    assert_eq!(
+        told.text,
+        format!("{expected}\n1 error; no jail is switched on")
+    );
     assert!(!told.good);
 }
 
-/// A how-to of 2007, in which the second action has its indentation.
-const GUIDE: &str = "\
-[DEFAULT]
+/// The jails of a how-to of 2007. Such files are still found on machines.
+const GUIDE: &str = r#"[DEFAULT]
 ignoreip = 127.0.0.1
 bantime  = 600
 findtime = 600
@@ -491,30 +521,96 @@ maxretry = 5
 [ssh-iptables]
 enabled = true
 filter = sshd
-action = ban[name=SSH, port=ssh, protocol=tcp]
+action = iptables[name=SSH, port=ssh, protocol=tcp]
 logpath = /var/log/auth.log
 maxretry = 5
 
 [courierpop3-iptables]
 enabled = true
-filter = web
+filter = courierlogin
 backend = polling
-action = ban[name=courierpop3, port=pop3, protocol=tcp]
-         mail[name=courierpop3, dest=root@localhost]
+action = iptables[name=courierpop3, port=pop3, protocol=tcp]
+         mail-whois[name=courierpop3, dest=root@localhost]
 logpath = /var/log/maillog
 maxretry = 5
-";
+
+[courierimap-iptables]
+enabled = true
+filter = courierlogin
+backend = polling
+action = iptables[name=courierimap, port=imap, protocol=tcp]
+         mail-whois[name=courierimap, dest=root@localhost]
+logpath = /var/log/maillog
+maxretry = 5
+
+[ssh-tcpwrapper]
+enabled = true
+filter = sshd
+action = hostsdeny
+         mail-whois[name=SSH, dest=root@localhost]
+logpath = /var/log/auth.log
+"#;
+
+fn guide(text: &str) -> Memory {
+    let filter = "[Definition]\nfailregex = ^bad <HOST>$\n";
+    let action = "[Definition]\nactionban = ban <ip> <name> <port> <protocol> <dest>\n";
+    let mut files = with("jail.conf", text);
+    for (name, text) in [
+        ("filter.d/courierlogin.conf", filter),
+        ("action.d/iptables.conf", action),
+        ("action.d/hostsdeny.conf", action),
+        ("action.d/mail-whois.conf", action),
+    ] {
+        files.0.insert(Path::new(BASE).join(name), text.into());
+    }
+    files
+}
 
 #[test]
 fn the_old_guide_loads_and_its_lost_indentation_is_told() {
-    assert_checked(&with("jail.conf", GUIDE), "2 jails fine", true);
-    let pasted = GUIDE.replace("         mail", "mail");
+    assert_checked(&guide(GUIDE), "4 jails fine", true);
+    let pasted = GUIDE.replacen("         mail-whois", "mail-whois", 1);
     let expected = "\
-jail.conf:19: warning: a second action 'mail' lost its indentation, so it never runs; indent it to continue 'action' above
-    mail[name=courierpop3, dest=root@localhost]
-    ^^^^^^^^^
-2 jails fine";
-    assert_checked(&with("jail.conf", pasted), expected, true);
+jail.conf:19: warning: a second action 'mail-whois' lost its indentation, so it never runs; indent it to continue 'action' above
+    mail-whois[name=courierpop3, dest=root@localhost]
+    ^^^^^^^^^^^^^^^
+4 jails fine";
+    assert_checked(&guide(&pasted), expected, true);
+    let (all, good) = checked(&guide(&GUIDE.replace("         mail-whois", "mail-whois")));
+    assert_eq!(all.matches("lost its indentation").count(), 3, "{all}");
+    assert!(good, "{all}");
+}
+
+#[test]
+fn a_broken_filter_that_no_jail_uses_is_not_told() {
+    let mut files = with("jail.local", "[ssh]\nmaxretry = 3\n");
+    let path = Path::new(BASE).join("filter.d/ssh.conf");
+    files.0.insert(path, "nonsense".into());
+    assert_checked(&files, "1 jail fine", true);
+}
+
+#[test]
+fn there_is_an_end_to_problems() {
+    let lines = |line: &str| format!("{line}\n").repeat(MAX_PROBLEMS + 1);
+    let numbered = |text: String| -> String {
+        let lines = text.lines().enumerate();
+        lines
+            .map(|(n, line)| line.replace('#', &n.to_string()) + "\n")
+            .collect()
+    };
+    let cases = [
+        (format!("[web]\n{}", lines("unknown# = 1")), "1 jail fine"),
+        (
+            format!("[web]\nlogpath = /x\n{}", lines("  /a b#")),
+            "jail 'web' skipped, 0 fine",
+        ),
+    ];
+    for (text, summary) in cases {
+        let (told, _) = checked(&with("jail.local", numbered(text)));
+        let last: Vec<&str> = told.lines().rev().take(2).collect();
+        assert_eq!(last, [summary, "only the first 1000 problems are told"]);
+        assert_eq!(told.matches("\n    ^").count(), MAX_PROBLEMS, "carets");
+    }
 }
 
 /// Debian's own configuration with every jail switched on.
@@ -558,7 +654,10 @@ fn debian_s_configuration_is_fine_with_every_jail_switched_on() {
 
 #[test]
 fn explain_tells_each_option_with_what_sets_it() {
-    let files = with("jail.local", "[sshd]\nmaxretry = 2\nmine = %(port)s\n");
+    let files = with(
+        "jail.local",
+        "[DEFAULT]\nlogs = /a\n  /b\n[sshd]\nmaxretry = 2\nmine = %(port)s\nlogpath = %(logs)s\n",
+    );
     let told = explain::run(&files, Path::new(BASE), Some("sshd"), false);
     assert!(told.good);
     for expected in [
@@ -566,10 +665,11 @@ fn explain_tells_each_option_with_what_sets_it() {
         "\nfilter               = sshd[mode=normal]    (/etc/fail2ban/jail.conf:4)\n",
         "\nbackend              = auto                 (default)\n",
         "\nfailregex            = ^bad <HOST>$         (/etc/fail2ban/filter.d/sshd.conf:2)\n",
-        "\nmaxretry             = 2                    (/etc/fail2ban/jail.local:2)\n",
+        "\nmaxretry             = 2                    (/etc/fail2ban/jail.local:5)\n",
+        "\nlogpath              = /a                   (/etc/fail2ban/jail.local:7)\n                       /b\n",
         "\nbantime              = 10m                  (/etc/fail2ban/jail.conf:5)\n",
         "\nport                 = ssh                  (/etc/fail2ban/jail.conf:12)\n",
-        "\nmine                 = ssh                  (/etc/fail2ban/jail.local:3)\n",
+        "\nmine                 = ssh                  (/etc/fail2ban/jail.local:6)\n",
     ] {
         assert!(told.text.contains(expected), "{expected}\n{}", told.text);
     }
