@@ -43,6 +43,14 @@ impl Layers {
     /// # Errors
     /// All mistakes of all its files, or that there is none.
     pub fn read(files: &dyn Files, base: &Path, name: &str) -> Result<Self, Errors> {
+        let (all, errors) = Self::read_partly(files, base, name);
+        Errors::unless_empty(errors, all)
+    }
+
+    /// The same, but gives what could be read beside the mistakes: a file that cannot be
+    /// read or decoded is left out, and of a file with wrong lines only these.
+    #[must_use]
+    pub fn read_partly(files: &dyn Files, base: &Path, name: &str) -> (Self, Vec<Error>) {
         let mut reader = Reader::new(files);
         for extension in ["conf", "local"] {
             reader.file(&with_suffix(base, name, extension), None);
@@ -57,7 +65,7 @@ impl Layers {
                 nearest: alike(files, base, name),
             });
         }
-        Errors::unless_empty(reader.errors, Self::merge(reader.parsed))
+        (Self::merge(reader.parsed), reader.errors)
     }
 
     fn merge(parsed: Vec<(Arc<Path>, File)>) -> Self {

@@ -13,6 +13,7 @@
 //! | `invocation` | [`Invocation`]: `name[option=value, …]` |
 //! | `seconds` | [`Seconds`]: `1h 30m` |
 //! | `addresses` | the items of `ignoreip` |
+//! | `nearest` | [`nearest()`]: which known name was probably meant |
 //! | `error`, `original` | [`Error`] in our words, and in fail2ban's |
 #![forbid(unsafe_code)]
 
@@ -36,6 +37,7 @@ pub use files::{Disk, Files, Memory};
 pub use invocation::{Invocation, InvocationError};
 pub use layers::Layers;
 pub use line::{Place, Value};
+pub use nearest::nearest;
 pub use ordered::{Options, Ordered};
 pub use seconds::{Seconds, SecondsError};
 pub use tags::Definition;

@@ -1,10 +1,13 @@
 //! Which known name was probably meant.
 
 /// The name closest to `wanted`, if one is close enough to be a slip of the keyboard.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+///
+/// ```
+/// let known = ["enabled", "maxretry"];
+/// assert_eq!(ferroban_config::nearest("enable", known).as_deref(), Some("enabled"));
+/// ```
+#[must_use]
+pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let wanted: Vec<char> = wanted.chars().take(LONGEST + 1).collect();
     if wanted.len() > LONGEST {
         return None;

@@ -4,6 +4,7 @@
 //! the same face without a link of that name.
 
 pub mod client;
+mod config;
 mod guard;
 pub mod out;
 mod regex;
@@ -74,6 +75,9 @@ enum OwnCommand {
     /// Let the running daemon read its configuration again; --plan tells what
     /// would change
     Reload(reload::Arguments),
+    /// Say what a configuration means, and what is wrong with it
+    #[command(subcommand)]
+    Config(config::Command),
 }
 
 fn ferroban(args: &[OsString]) -> ExitCode {
@@ -85,6 +89,9 @@ fn ferroban(args: &[OsString]) -> ExitCode {
         Ok(Own {
             command: OwnCommand::Reload(arguments),
         }) => reload::run(&arguments),
+        Ok(Own {
+            command: OwnCommand::Config(command),
+        }) => config::run(command),
         Err(error) => {
             // Help and version are "errors" that belong on standard output.
             let text = error.render().to_string();

@@ -336,3 +336,25 @@ fn a_missing_section_is_told() {
     );
     assert_eq!(tell("Init"), "there is no section [Init]; add it");
 }
+
+#[test]
+fn what_can_be_read_is_given_beside_the_mistakes() {
+    let files: Memory = [
+        ("/e/jail.conf", &b"[a]\nx = 1\nx = 2\n[b]\ny = 3\n"[..]),
+        ("/e/jail.d/bad.conf", b"[c]\nz = \xff\n"),
+        ("/e/jail.local", b"[b]\ny = 4\n"),
+    ]
+    .into_iter()
+    .collect();
+    let (layers, errors) = Layers::read_partly(&files, "/e".as_ref(), "jail");
+    assert_eq!(layers.sections().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(layers.raw("a", "x").unwrap().text(), "1");
+    assert_eq!(layers.raw("b", "y").unwrap().text(), "4");
+    let places = errors
+        .iter()
+        .map(|error| error.place().unwrap().to_string());
+    assert_eq!(
+        places.collect::<Vec<_>>(),
+        ["/e/jail.conf:3", "/e/jail.d/bad.conf:2"]
+    );
+}

@@ -7,8 +7,12 @@ const IP4: &str = r"(?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3})";
 const IP6: &str = r"(?P<ip6>(?:[0-9a-fA-F]{1,4}::?|:){1,7}(?:[0-9a-fA-F]{1,4}|(?<=:):))";
 const DNS: &str = r"(?P<dns>[\w\-.^_]*\w)";
 
-/// Replaces every tag of `pattern`; unknown ones stay as they are.
+/// Replaces every tag of `pattern`; unknown ones stay as they are. Flags at the
+/// start of a group, which Python takes no more, become flags of that group, as
+/// the original has it for filters that were written before.
 pub(super) fn expand(pattern: &str) -> String {
+    let pattern = pattern.replace("(?:(?i)", "(?i:").replace("((?i)", "(?i:");
+    let pattern = pattern.as_str();
     let mut out = String::with_capacity(pattern.len() + 64);
     let mut open: Vec<String> = Vec::new();
     let mut rest = pattern;
@@ -89,6 +93,8 @@ mod tests {
             ("a <F-USER>.*</F-USER> b", "a (?P<user>.*) b"),
             ("<F-ID>x</F-ID>", "(?P<fid>x)"),
             ("<F-ID/>", r"(?P<fid>\S+)"),
+            ("a(?:(?i)b)((?i)c)", "a(?i:b)(?i:c)"),
+            ("(?i)a", "(?i)a"),
             ("</F-USER>", "</F-USER>"),
             ("<F-user>", "<F-user>"),
             ("<unknown> <", "<unknown> <"),
