@@ -37,6 +37,7 @@ pub use invocation::{Invocation, InvocationError};
 pub use layers::Layers;
 pub use line::{Place, Value};
 pub use ordered::{Options, Ordered};
+pub use original::quoted;
 pub use seconds::{Seconds, SecondsError};
 pub use tags::Definition;
 

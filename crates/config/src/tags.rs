@@ -43,6 +43,9 @@ pub struct Definition<'a> {
     layers: &'a Layers,
     given: &'a Options,
     jail: &'a Options,
+    /// Those of the jail that tags of a filter see; `None` for an action, whose tags see
+    /// all of them.
+    early: Option<&'a Options>,
     /// `[Init]`, references replaced.
     init: Options,
     /// The names that `[Init]` or the caller also sets for some condition.
@@ -75,10 +78,28 @@ impl<'a> Definition<'a> {
             layers,
             given,
             jail,
+            early: None,
             init,
             conditional,
         };
         Errors::unless_empty(errors, new)
+    }
+
+    /// The same for a filter, which fail2ban reads twice: once with only the `early`
+    /// options of its jail, for `%(known/…)s`, and again when all are known. What is left
+    /// of the first time: a tag that is not in the filter's own `[Definition]` sees the
+    /// `early` options only, and `%(…)s` sees `[Init]` too.
+    ///
+    /// # Errors
+    /// All references in `[Init]` that cannot be replaced.
+    pub fn of_filter(
+        layers: &'a Layers,
+        given: &'a Options,
+        early: &'a Options,
+        jail: &'a Options,
+    ) -> Result<Self, Errors> {
+        let early = Some(early);
+        Self::new(layers, given, jail).map(|new| Self { early, ..new })
     }
 
     /// An option of `[Definition]`: what the caller gave, as it stands, or what the files
@@ -183,14 +204,31 @@ impl<'a> Definition<'a> {
                 self.layers.option(section, option)
             }
             Some(_) => Ok(None),
-            None if self.layers.has_section(DEFINITION) => self.configured(tag),
+            None if self.layers.has_section(DEFINITION) => match self.early {
+                Some(early) if !self.defines(tag) => {
+                    let given = [self.given, early];
+                    self.layers.option_with(DEFINITION, tag, &given)
+                }
+                _ => self.configured(tag),
+            },
             None => Ok(None),
         }
     }
 
+    /// Whether `[Definition]` itself sets the option.
+    fn defines(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.layers.own(DEFINITION).any(|(own, _)| own == name)
+    }
+
     fn configured(&self, name: &str) -> Result<Option<Value>, Error> {
-        self.layers
-            .option_with(DEFINITION, name, &[self.given, self.jail])
+        let all = [self.given, &self.init, self.jail];
+        let without_init = [self.given, self.jail];
+        let given: &[&Options] = match self.early {
+            Some(_) => &all,
+            None => &without_init,
+        };
+        self.layers.option_with(DEFINITION, name, given)
     }
 
     /// The text of the files although the caller gave another.

@@ -106,6 +106,38 @@ i = <x>
 }
 
 #[test]
+fn a_filter_sees_of_its_jail_what_fail2ban_shows_it() {
+    let text = "\
+[Definition]
+t = <maxretry> %(maxretry)s <bantime> %(bantime)s <x> <findtime> %(findtime)s <usedns> %(usedns)s <filter> <port>
+maxretry = 77
+x = %(maxretry)s
+[DEFAULT]
+bantime = 88
+usedns = default
+[Init]
+findtime = init
+";
+    let layers = read(text);
+    let none = Options::new();
+    let early = options(&[("filter", "f")]);
+    let jail = options(&[
+        ("filter", "f"),
+        ("maxretry", "5"),
+        ("bantime", "6"),
+        ("findtime", "7"),
+        ("usedns", "no"),
+        ("port", "9"),
+    ]);
+    let filter = Definition::of_filter(&layers, &none, &early, &jail).unwrap();
+    let shown = filter.resolved("t", &[]).unwrap().unwrap();
+    assert_eq!(shown.text(), "5 5 88 6 5 init init default no f <port>");
+    let action = Definition::new(&layers, &none, &jail).unwrap();
+    let shown = action.resolved("t", &[]).unwrap().unwrap();
+    assert_eq!(shown.text(), "5 5 6 6 5 init 7 no no f 9");
+}
+
+#[test]
 fn chains_that_bite_their_tail_are_told() {
     let cases = [
         ("t = <t>", "t"),
