@@ -200,7 +200,8 @@ impl Daemon {
             tell_options(&jail, log);
             let (queue, thread) =
                 actor::start(&name, action, inbox.clone()).map_err(StartError::Thread)?;
-            actors.insert(name, (jail.action.clone(), queue));
+            let called = jail.actions.first().map(|action| action.name.clone());
+            actors.insert(name, (called.unwrap_or_default(), queue));
             threads.push(thread);
             let bans = stored_bans(store.as_ref(), &jail, log);
             engine.restore_jail(clock::now(), jail.jail, bans, &mut effects);
@@ -247,18 +248,17 @@ impl Daemon {
 
 fn action(plan: &JailPlan, dry: bool, log: &Log) -> Option<Box<dyn Action>> {
     let jail = &plan.jail.name;
-    if plan.action != "ferroban" {
+    let names: Vec<&str> = plan.actions.iter().map(|action| &*action.name).collect();
+    let (["ferroban"], Some(action)) = (names.as_slice(), plan.actions.first()) else {
+        let names = names.join("', '");
         log.error(
             "ferroban.guard",
-            &format!(
-                "[{jail}] action '{}' is unknown; there is 'ferroban'. Jail skipped",
-                plan.action
-            ),
+            &format!("[{jail}] action '{names}' is unknown; there is 'ferroban'. Jail skipped"),
         );
         return None;
-    }
+    };
     let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    match Native::new(jail.as_str(), &plan.action_options, &services) {
+    match Native::new(jail.as_str(), &action.options, &services) {
         Ok(native) if dry => {
             log.info(
                 "ferroban.guard",
@@ -282,7 +282,7 @@ fn action(plan: &JailPlan, dry: bool, log: &Log) -> Option<Box<dyn Action>> {
         Err(error) => {
             log.error(
                 "ferroban.guard",
-                &format!("[{jail}] action '{}': {error}. Jail skipped", plan.action),
+                &format!("[{jail}] action '{}': {error}. Jail skipped", action.name),
             );
             None
         }

@@ -1,18 +1,26 @@
 //! From configuration to settings.
 //!
-//! There is one path: files become the stream of commands that fail2ban's client
-//! would send ([`stream`]), and the stream is folded into one [`Settings`] value
+//! There is one path: files ([`folder`]) become the stream of commands that fail2ban's
+//! client would send ([`stream`]), and the stream is folded into one [`Settings`] value
 //! ([`fold`]), which is complete and valid or not made at all.
 
 mod embedded;
 mod fold;
+mod folder;
 mod host;
+mod message;
 mod stream;
+mod word;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ferroban_config::quoted;
 use ferroban_engine::{FilterSettings, JailSettings};
+
+pub(crate) use folder::Folder;
+pub(crate) use stream::{How, Logs, Places};
+pub(crate) use word::{Command, Word};
 
 /// Everything a configuration says about jails.
 #[derive(Clone, Debug, Default)]
@@ -34,10 +42,17 @@ pub(crate) struct JailPlan {
     pub(crate) logpaths: Vec<String>,
     /// Journal entries it may read: alternatives of fields that must all match.
     pub(crate) journal: Vec<Vec<String>>,
-    /// The name of its action.
-    pub(crate) action: String,
-    /// The options of its action.
-    pub(crate) action_options: BTreeMap<String, String>,
+    /// How it bans, in the order in which that is done.
+    pub(crate) actions: Vec<ActionPlan>,
+}
+
+/// One action of a jail.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ActionPlan {
+    /// What it is called in this jail.
+    pub(crate) name: String,
+    /// Its options, but for those that only name it.
+    pub(crate) options: BTreeMap<String, String>,
 }
 
 /// Where lines come from.
@@ -57,7 +72,11 @@ pub(crate) enum LoadError {
     /// A file cannot be read or understood.
     Config(ferroban_config::Errors),
     /// An option cannot be read or understood.
-    Option(ferroban_config::Error),
+    Option(Box<ferroban_config::Error>),
+    /// There is no `fail2ban.conf`, or it cannot be read.
+    NoServer,
+    /// There is no `jail.conf`, or it cannot be read.
+    NoJails,
     /// `--set` wants `jail.option=value`.
     Override(String),
     /// An option has a value that it cannot have.
@@ -74,10 +93,20 @@ pub(crate) enum LoadError {
         text: String,
         source: ferroban_config::InvocationError,
     },
-    /// An option of this name does not exist.
-    NoOption { jail: String, option: String },
+    /// There is no such filter, or it cannot be read.
+    NoFilter { jail: String, filter: String },
+    /// There is no such action, or it cannot be read.
+    NoAction { jail: String, action: String },
     /// A filter has no failregex.
-    NoPattern { jail: String, filter: String },
+    NoPattern { jail: String },
+    /// A line of `journalmatch` cannot be split into words.
+    Words {
+        jail: String,
+        text: String,
+        source: stream::WordsError,
+    },
+    /// None of the log files of a jail exists.
+    NoLog { jail: String },
 }
 
 impl fmt::Display for LoadError {
@@ -85,6 +114,8 @@ impl fmt::Display for LoadError {
         match self {
             Self::Config(errors) => errors.fmt(f),
             Self::Option(error) => error.fmt(f),
+            Self::NoServer => write!(f, "fail2ban.conf cannot be read; create it"),
+            Self::NoJails => write!(f, "jail.conf cannot be read; create it"),
             Self::Override(text) => {
                 write!(
                     f,
@@ -107,23 +138,61 @@ impl fmt::Display for LoadError {
             } => {
                 write!(f, "jail '{jail}': {option} = {text}: {source}")
             }
-            Self::NoOption { jail, option } => {
-                let known: Vec<&str> = ferroban_engine::options::JAIL
-                    .iter()
-                    .map(|row| row.name)
-                    .collect();
+            Self::NoFilter { jail, filter } => {
                 write!(
                     f,
-                    "jail '{jail}': no option '{option}'; there are {}",
-                    known.join(", ")
+                    "jail '{jail}': there is no filter '{filter}'; name one that is in filter.d"
                 )
             }
-            Self::NoPattern { jail, filter } => {
+            Self::NoAction { jail, action } => {
                 write!(
                     f,
-                    "jail '{jail}': filter '{filter}' has no failregex; it would find nothing"
+                    "jail '{jail}': there is no action '{action}'; name one that is in action.d"
                 )
             }
+            Self::NoPattern { jail } => {
+                write!(
+                    f,
+                    "jail '{jail}': its filter has no failregex; it would find nothing"
+                )
+            }
+            Self::Words { jail, text, source } => {
+                write!(
+                    f,
+                    "jail '{jail}': journalmatch = {text}: {source}; complete it"
+                )
+            }
+            Self::NoLog { jail } => {
+                write!(
+                    f,
+                    "jail '{jail}': none of its log files exists; correct logpath"
+                )
+            }
+        }
+    }
+}
+
+impl LoadError {
+    /// What fail2ban says about this. Where it says nothing, our words.
+    pub(crate) fn original(&self) -> String {
+        match self {
+            Self::Config(errors) => errors.original(),
+            Self::Option(error) => error.original(),
+            Self::NoServer => "Read fail2ban configuration failed.".to_owned(),
+            Self::NoJails => "Read jails configuration failed.".to_owned(),
+            Self::Invocation {
+                option,
+                text,
+                source,
+                ..
+            } => format!("Invalid {option} definition {}: {source}", quoted(text)),
+            Self::NoFilter { filter, .. } => {
+                format!("Unable to read the filter {}", quoted(filter))
+            }
+            Self::NoAction { action, .. } => format!("Unable to read action {}", quoted(action)),
+            Self::Words { source, .. } => source.to_string(),
+            Self::NoLog { jail } => format!("Have not found any log file for '{jail}' jail."),
+            Self::Override(_) | Self::Value { .. } | Self::NoPattern { .. } => self.to_string(),
         }
     }
 }
@@ -133,7 +202,24 @@ impl std::error::Error for LoadError {}
 /// The configuration inside the program, changed by `overrides` of the form
 /// `jail.option=value`.
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
-    fold::settings(&stream::read(&embedded::files(overrides)?)?)
+    let files = embedded::files(overrides)?;
+    let mut folder = Folder::new(&files, embedded::BASE.as_ref());
+    let how = How {
+        logs: Logs::Listed,
+        strict: true,
+    };
+    let (stream, _) = folder.jails(how)?;
+    if let Some(problem) = folder.problems().into_iter().next() {
+        return Err(problem);
+    }
+    let settings = fold::settings(&stream)?;
+    let silent = |plan: &&JailPlan| plan.filter.failregex.is_empty();
+    match settings.jails.iter().find(silent) {
+        Some(plan) => Err(LoadError::NoPattern {
+            jail: plan.jail.name.to_string(),
+        }),
+        None => Ok(settings),
+    }
 }
 
 #[cfg(test)]

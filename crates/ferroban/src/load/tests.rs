@@ -122,7 +122,12 @@ fn the_embedded_configuration_guards_sshd() {
         Some("/var/log/auth.log")
     );
     assert_eq!(plan.journal.len(), 5);
-    assert_eq!(plan.action, "ferroban");
+    let [action] = plan.actions.as_slice() else {
+        panic!("one action")
+    };
+    assert_eq!(action.name, "ferroban");
+    let options: Vec<&str> = action.options.keys().map(String::as_str).collect();
+    assert_eq!(options, ["blocktype", "port", "protocol"]);
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn what_every_command_checks_is_checked() {
         let mut options = read(&["ping"]);
         options.apply(Name::Conf, folder.into());
         options.apply(Name::LogLevel, level.into());
-        options.check()
+        options.check_folder().and_then(|()| options.check_level())
     };
     assert_eq!(args("/", "INFO"), Ok(()));
     assert_eq!(
