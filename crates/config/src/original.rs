@@ -79,10 +79,19 @@ impl Error {
                 quoted(&wanted.raw)
             ),
             Self::SelfReference {
-                option, tag, value, ..
-            } => format!(
-                "properties contain self referencing definitions and cannot be resolved, fail tag: {option}, found: {tag} in {{}}, value: {value}"
-            ),
+                option,
+                tag,
+                repeats,
+                value,
+                ..
+            } => {
+                let count = |(tag, count): &(String, usize)| format!("{}: {count}", quoted(tag));
+                let repeats: Vec<String> = repeats.iter().map(count).collect();
+                format!(
+                    "properties contain self referencing definitions and cannot be resolved, fail tag: {option}, found: {tag} in {{{}}}, value: {value}",
+                    repeats.join(", ")
+                )
+            }
             other => other.to_string(),
         }
     }

@@ -6,10 +6,10 @@
 //! the caller replaced (`<known/option>`). A tag that nobody knows stays: it is for the
 //! filter (`<HOST>`), the action (`<ip>`), or the shell.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::{
-    Error, Errors, Layers, MAX_ERRORS, MAX_VALUE, Options, Value,
+    Error, Errors, Layers, MAX_ERRORS, MAX_VALUE, Options, Ordered, Value,
     file::DEFAULT,
     interpolate::Scope,
     line::{cut, newlines},
@@ -152,7 +152,7 @@ impl<'a> Definition<'a> {
     /// A reference cannot be replaced, or a tag leads to itself.
     pub fn resolve(&self, name: &str, text: &Value, keep: &[&str]) -> Result<Value, Error> {
         let mut out = text.clone();
-        let mut repeats: HashMap<String, usize> = HashMap::new();
+        let mut repeats: Ordered<usize> = Ordered::new();
         let mut work = 0;
         let mut from = 0;
         while let Some((at, tag)) = next_tag(out.text(), from) {
@@ -166,16 +166,17 @@ impl<'a> Definition<'a> {
                 from = at + 1;
                 continue;
             };
-            let repeat = repeats.entry(tag.clone()).or_default();
-            *repeat += 1;
-            if tag == name || *repeat > MAX_REPEATS + 1 {
+            let repeat = repeats.get(&tag).copied().unwrap_or(0);
+            if tag == name || repeat > MAX_REPEATS {
                 return Err(Error::SelfReference {
                     at: text.place().clone(),
                     option: name.to_owned(),
                     tag,
+                    repeats: repeats.into_iter().collect(),
                     value: out.text().to_owned(),
                 });
             }
+            repeats.insert(tag.as_str(), repeat + 1);
             out = replace(&out, &format!("<{tag}>"), &found);
             work += out.text().len();
             if out.text().len() > MAX_VALUE || work > MAX_WORK {

@@ -97,6 +97,8 @@ pub(crate) enum LoadError {
     NoFilter { jail: String, filter: String },
     /// There is no such action, or it cannot be read.
     NoAction { jail: String, action: String },
+    /// Something is wrong in the files of an action.
+    Action { text: String, source: Box<Self> },
     /// A filter has no failregex.
     NoPattern { jail: String },
     /// A line of `journalmatch` cannot be split into words.
@@ -114,6 +116,7 @@ impl fmt::Display for LoadError {
         match self {
             Self::Config(errors) => errors.fmt(f),
             Self::Option(error) => error.fmt(f),
+            Self::Action { source, .. } => source.fmt(f),
             Self::NoServer => write!(f, "fail2ban.conf cannot be read; create it"),
             Self::NoJails => write!(f, "jail.conf cannot be read; create it"),
             Self::Override(text) => {
@@ -178,6 +181,11 @@ impl LoadError {
         match self {
             Self::Config(errors) => errors.original(),
             Self::Option(error) => error.original(),
+            Self::Action { text, source } => format!(
+                "Error in action definition {}: {}",
+                quoted(text),
+                source.original()
+            ),
             Self::NoServer => "Read fail2ban configuration failed.".to_owned(),
             Self::NoJails => "Read jails configuration failed.".to_owned(),
             Self::Invocation {

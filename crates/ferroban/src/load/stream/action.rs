@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::super::LoadError;
 use super::super::folder::Folder;
-use super::super::word::{Command, Word, set};
-use super::definition::{Standard, check, combined, kind};
+use super::super::word::{Command, Word, is_on, set};
+use super::definition::{Standard, check, combined, kind, resolved};
 use super::typed::{Kind, Typed};
 
 const STANDARD: &[Standard] = &[
@@ -39,14 +39,34 @@ const LATER: &[&str] = &[
 /// The action that needs no file.
 const NATIVE: &str = "ferroban";
 
-/// Commands for the actions that `text` calls for. What is wrong is the jail's mistake.
+/// An action of a jail.
+pub(super) enum Action {
+    /// One whose commands are in a file.
+    File(Box<FileAction>),
+    /// One that is a Python program.
+    Python(Command),
+}
+
+/// An action whose commands are in a file.
+pub(super) struct FileAction {
+    layers: Rc<Layers>,
+    name: String,
+    given: Options,
+    /// What it says; tags are still in it.
+    raw: Vec<(String, Value)>,
+    /// Whether it has a `[Definition]`.
+    defined: bool,
+}
+
+/// The actions that `text` calls for. What is wrong is the jail's mistake.
 pub(super) fn read(
     folder: &mut Folder<'_>,
     jail: &str,
     text: &str,
     options: &Typed,
-) -> Result<Result<Vec<Command>, LoadError>, LoadError> {
-    let mut commands = Vec::new();
+) -> Result<Result<Vec<Action>, LoadError>, LoadError> {
+    let options = options.as_options(&Place::named(jail));
+    let mut actions = Vec::new();
     for item in Invocation::split(text) {
         let invocation = match Invocation::parse(item) {
             Ok(invocation) => invocation,
@@ -60,39 +80,95 @@ pub(super) fn read(
             }
         };
         if let Some(stem) = invocation.name.strip_suffix(".py") {
-            commands.push(python(folder.base(), jail, stem, &invocation));
+            let command = python(folder.base(), jail, stem, &invocation);
+            actions.push(Action::Python(command));
             continue;
         }
-        let Some(layers) = layers(folder, &invocation.name)? else {
-            return Ok(Err(LoadError::NoAction {
-                jail: jail.to_owned(),
-                action: invocation.name,
-            }));
-        };
-        let (name, given) = named(jail, &invocation);
-        let jail_options = options.as_options(&Place::named(jail));
-        let definition = Definition::new(&layers, &given, &jail_options);
-        let definition = definition.map_err(LoadError::Config)?;
-        let there = check(folder, &layers, STANDARD);
-        let wanted = |name: &str| given.get(name).is_none();
-        let mut standard = combined(&definition, STANDARD, wanted, LATER)?;
-        let mut pairs = Vec::new();
-        if !there {
-            pairs = nothing(&given, &mut standard);
+        let action = FileAction::read(folder, jail, &invocation, &options);
+        match action.map_err(|source| LoadError::Action {
+            text: item.to_owned(),
+            source: Box::new(source),
+        })? {
+            Some(action) => actions.push(Action::File(Box::new(action))),
+            None => {
+                return Ok(Err(LoadError::NoAction {
+                    jail: jail.to_owned(),
+                    action: invocation.name,
+                }));
+            }
         }
-        for (name, value) in &standard {
-            let kind = kind(STANDARD, name).unwrap_or(Kind::Text);
-            pairs.push((name.clone(), folder.convert(kind, name, value.text())));
+    }
+    Ok(Ok(actions))
+}
+
+impl Action {
+    /// The commands that add the action to its jail.
+    pub(super) fn commands(
+        self,
+        folder: &mut Folder<'_>,
+        jail: &str,
+        options: &Typed,
+    ) -> Result<Vec<Command>, LoadError> {
+        match self {
+            Self::Python(command) => Ok(vec![command]),
+            Self::File(action) => action.commands(folder, jail, options),
+        }
+    }
+}
+
+impl FileAction {
+    fn read(
+        folder: &mut Folder<'_>,
+        jail: &str,
+        invocation: &Invocation,
+        options: &Options,
+    ) -> Result<Option<Self>, LoadError> {
+        let Some(layers) = layers(folder, &invocation.name)? else {
+            return Ok(None);
+        };
+        let (name, given) = named(jail, invocation);
+        let defined = check(folder, &layers, STANDARD, [&given, options])?;
+        let definition = Definition::new(&layers, &given, options).map_err(LoadError::Config)?;
+        let wanted = |name: &str| given.get(name).is_none();
+        let raw = combined(&definition, STANDARD, wanted)?;
+        Ok(Some(Self {
+            layers,
+            name,
+            given,
+            raw,
+            defined,
+        }))
+    }
+
+    fn commands(
+        self,
+        folder: &mut Folder<'_>,
+        jail: &str,
+        options: &Typed,
+    ) -> Result<Vec<Command>, LoadError> {
+        let options = options.as_options(&Place::named(jail));
+        let definition = Definition::new(&self.layers, &self.given, &options);
+        let definition = definition.map_err(LoadError::Config)?;
+        let mut standard = resolved(&definition, self.raw, LATER)?;
+        let mut pairs = if self.defined {
+            Vec::new()
+        } else {
+            nothing(&self.given, &mut standard)
+        };
+        for (name, value) in standard {
+            let kind = kind(STANDARD, &name).unwrap_or(Kind::Text);
+            let word = folder.convert(kind, &name, value.text());
+            pairs.push((name, word));
         }
         for (name, value) in definition.properties() {
             if kind(STANDARD, &name).is_none() {
                 pairs.push((name, value.text().into()));
             }
         }
-        commands.push(set(jail, "addaction", name.as_str().into()));
-        commands.extend(properties(jail, &name, pairs));
+        let mut commands = vec![set(jail, "addaction", self.name.as_str().into())];
+        commands.extend(properties(jail, &self.name, pairs));
+        Ok(commands)
     }
-    Ok(Ok(commands))
 }
 
 /// The files of an action. The native one has none, and wants none.
@@ -142,7 +218,7 @@ fn nothing(given: &Options, standard: &mut Vec<(String, Value)>) -> Vec<(String,
     {
         let at = standard.iter().position(|(known, _)| known == name);
         let word = match at.map(|at| standard.remove(at).1) {
-            Some(value) if *kind == Kind::Bool => super::super::word::is_on(value.text()).into(),
+            Some(value) if *kind == Kind::Bool => is_on(value.text()).into(),
             Some(value) => value.text().into(),
             None => Word::None,
         };

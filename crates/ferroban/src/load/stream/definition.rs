@@ -1,12 +1,14 @@
 //! What filters and actions have in common: some options have a meaning of their own and
 //! come first, and the jail or `[Init]` may give them too.
 
-use ferroban_config::{Definition, Layers, Value};
+use ferroban_config::{Definition, Layers, Options, Value};
 
 use super::super::LoadError;
 use super::super::folder::{CONFIG_READER, Folder};
 use super::typed::Kind;
 use crate::log::Level;
+
+const DEFINITION: &str = "Definition";
 
 /// An option with a meaning, and how it is read.
 pub(super) type Standard = (&'static str, Kind);
@@ -17,14 +19,36 @@ pub(super) fn kind(standard: &[Standard], name: &str) -> Option<Kind> {
     found.map(|(_, kind)| *kind)
 }
 
-/// The standard options that are set, tags replaced except those to `keep`: those of
-/// `[Definition]` that are `wanted` and not passed, in the order of the table, then those
-/// that are passed or in `[Init]`.
+/// Reads the standard options of `[Definition]` as fail2ban does: before anything else,
+/// and with a complaint for each if there is no such section. `given` comes first, that of
+/// the caller before that of the jail.
+pub(super) fn check(
+    folder: &mut Folder<'_>,
+    layers: &Layers,
+    standard: &[Standard],
+    given: [&Options; 2],
+) -> Result<bool, LoadError> {
+    let there = layers.has_section(DEFINITION);
+    for (name, _) in standard {
+        if !there {
+            let text = format!("No section: '{DEFINITION}'");
+            folder.tell(Level::Error, CONFIG_READER, text);
+        } else if given.iter().all(|given| given.get(name).is_none()) {
+            layers
+                .option_with(DEFINITION, name, &given)
+                .map_err(option)?;
+        }
+    }
+    Ok(there)
+}
+
+/// The standard options that are set: those of `[Definition]` that are `wanted`, in the
+/// order of the table, then those that are passed or in `[Init]`. Their tags are still in
+/// them.
 pub(super) fn combined(
     definition: &Definition<'_>,
     standard: &[Standard],
     wanted: impl Fn(&str) -> bool,
-    keep: &[&str],
 ) -> Result<Vec<(String, Value)>, LoadError> {
     let properties = definition.properties();
     let mut all: Vec<(String, Value)> = Vec::new();
@@ -34,30 +58,30 @@ pub(super) fn combined(
             all.push(((*name).to_owned(), value));
         }
     }
-    for (name, value) in properties.iter() {
-        let known = all.iter().any(|(known, _)| known == name);
-        if !known && kind(standard, name).is_some() {
-            all.push((name.to_owned(), value.clone()));
+    for (name, value) in properties {
+        let known = all.iter().any(|(known, _)| *known == name);
+        if !known && kind(standard, &name).is_some() {
+            all.push((name, value));
         }
-    }
-    for (name, value) in &mut all {
-        *value = definition.resolve(name, value, keep).map_err(option)?;
     }
     Ok(all)
 }
 
-pub(super) fn option(error: ferroban_config::Error) -> LoadError {
-    LoadError::Option(Box::new(error))
+/// The same without tags, but for those to `keep`.
+pub(super) fn resolved(
+    definition: &Definition<'_>,
+    options: Vec<(String, Value)>,
+    keep: &[&str],
+) -> Result<Vec<(String, Value)>, LoadError> {
+    options
+        .into_iter()
+        .map(|(name, value)| {
+            let value = definition.resolve(&name, &value, keep).map_err(option)?;
+            Ok((name, value))
+        })
+        .collect()
 }
 
-/// Tells if there is no `[Definition]`, once for each option that was looked for in it.
-pub(super) fn check(folder: &mut Folder<'_>, layers: &Layers, standard: &[Standard]) -> bool {
-    let there = layers.has_section("Definition");
-    if !there {
-        for _ in standard {
-            let text = "No section: 'Definition'".to_owned();
-            folder.tell(Level::Error, CONFIG_READER, text);
-        }
-    }
-    there
+pub(super) fn option(error: ferroban_config::Error) -> LoadError {
+    LoadError::Option(Box::new(error))
 }

@@ -5,12 +5,12 @@
 
 use std::rc::Rc;
 
-use ferroban_config::{Definition, Invocation, Layers, Options, Place};
+use ferroban_config::{Definition, Invocation, Layers, Options, Place, Value};
 
 use super::super::LoadError;
 use super::super::folder::Folder;
 use super::super::word::{Command, Word, set};
-use super::definition::{Standard, check, combined, kind, option};
+use super::definition::{Standard, check, combined, kind, option, resolved};
 use super::typed::{Kind, Typed};
 use super::words;
 
@@ -31,6 +31,8 @@ pub(super) struct Filter {
     given: Options,
     /// What of the jail was known when the filter was read.
     early: Options,
+    /// What it says with all of the jail known; tags are still in it.
+    raw: Vec<(String, Value)>,
 }
 
 impl Filter {
@@ -64,45 +66,50 @@ impl Filter {
         if given.get("logtype").is_none() && !is_set("logtype") {
             let journal = early.text("backend").starts_with("systemd");
             let kind = if journal { "journal" } else { "file" };
-            let value = ferroban_config::Value::new(kind, place.clone());
+            let value = Value::new(kind, place.clone());
             given.insert("logtype", value);
         }
-        check(folder, &layers, STANDARD);
+        let early = early.as_options(&place);
+        check(folder, &layers, STANDARD, [&given, &early])?;
         Ok(Ok(Self {
             layers,
             given,
-            early: early.as_options(&place),
+            early,
+            raw: Vec::new(),
         }))
     }
 
     /// Everything the filter sets and was passed, for `%(known/…)s` in the jail.
-    pub(super) fn known(&self) -> Result<Options, LoadError> {
+    pub(super) fn known(&self, folder: &mut Folder<'_>) -> Result<Options, LoadError> {
         let definition = Definition::new(&self.layers, &self.given, &self.early);
         let definition = definition.map_err(LoadError::Config)?;
-        let properties = definition.properties();
-        let own = self.layers.names("Definition");
-        let names = own.chain(properties.names().filter(|name| !name.contains('?')));
-        let mut known = Options::new();
-        for name in names {
-            let value = match properties.get(name) {
-                Some(value) => Some(value.clone()),
-                None => definition.option(name).map_err(option)?,
-            };
-            if let Some(value) = value {
-                let value = definition.resolve(name, &value, &[]).map_err(option)?;
-                known.insert(name, value);
+        let wanted = |name: &str| self.given.get(name).is_none();
+        let mut all: Options = combined(&definition, STANDARD, wanted)?
+            .into_iter()
+            .collect();
+        for name in self.layers.names("Definition") {
+            if all.get(name).is_none()
+                && let Some(value) = definition.option(name).map_err(option)?
+            {
+                all.insert(name, value);
             }
         }
-        Ok(known)
+        for (name, value) in definition.properties() {
+            if !name.contains('?') {
+                all.insert(name, value);
+            }
+        }
+        let all = resolved(&definition, all.into_iter().collect(), &[])?;
+        for (name, value) in &all {
+            if kind(STANDARD, name) == Some(Kind::Int) {
+                folder.convert(Kind::Int, name, value.text());
+            }
+        }
+        Ok(all.into_iter().collect())
     }
 
-    /// The commands for what the jail does not set itself.
-    pub(super) fn commands(
-        &self,
-        folder: &mut Folder<'_>,
-        jail: &str,
-        options: &Typed,
-    ) -> Result<Vec<Command>, LoadError> {
+    /// Reads the filter again, now that the jail is known.
+    pub(super) fn read_again(&mut self, jail: &str, options: &Typed) -> Result<(), LoadError> {
         let all = options.as_options(&Place::named(jail));
         let definition = Definition::of_filter(&self.layers, &self.given, &self.early, &all);
         let definition = definition.map_err(LoadError::Config)?;
@@ -110,8 +117,21 @@ impl Filter {
         // [Init], is sent all the same, behind the rest.
         let properties = definition.properties();
         let wanted = |name: &str| options.get(name).is_none() && properties.get(name).is_none();
-        let combined = combined(&definition, STANDARD, wanted, &[])?;
-        let words: Vec<(String, Word)> = combined
+        self.raw = combined(&definition, STANDARD, wanted)?;
+        Ok(())
+    }
+
+    /// The commands for what the jail does not set itself.
+    pub(super) fn commands(
+        self,
+        folder: &mut Folder<'_>,
+        jail: &str,
+        options: &Typed,
+    ) -> Result<Vec<Command>, LoadError> {
+        let all = options.as_options(&Place::named(jail));
+        let definition = Definition::of_filter(&self.layers, &self.given, &self.early, &all);
+        let definition = definition.map_err(LoadError::Config)?;
+        let words: Vec<(String, Word)> = resolved(&definition, self.raw, &[])?
             .into_iter()
             .map(|(name, value)| {
                 let kind = kind(STANDARD, &name).unwrap_or(Kind::Text);

@@ -10,7 +10,7 @@ use ferroban_config::{Layers, addresses};
 use super::super::LoadError;
 use super::super::folder::{Folder, JAIL_READER};
 use super::super::word::{Command, Stream, Word, set};
-use super::action;
+use super::action::{self, Action};
 use super::filter::{self, Filter};
 use super::logpath::{self, Logs};
 use super::typed::{Kind, Row, Typed};
@@ -23,7 +23,8 @@ const FIRST: &[Row] = &[
     ("filter", Kind::Text, Some("")),
 ];
 
-/// Everything else, in the order of the commands.
+/// Everything else, in the order in which it is read and sent; what may stand in a filter
+/// too is sent before the rest.
 const REST: &[Row] = &[
     ("maxretry", Kind::Int, None),
     ("maxmatches", Kind::Int, None),
@@ -36,13 +37,6 @@ const REST: &[Row] = &[
     ("bantime.maxtime", Kind::Text, None),
     ("bantime.rndtime", Kind::Text, None),
     ("bantime.overalljails", Kind::Bool, None),
-    ("usedns", Kind::Text, None),
-    ("prefregex", Kind::Text, None),
-    ("maxlines", Kind::Int, None),
-    ("ignoreregex", Kind::Text, None),
-    ("failregex", Kind::Text, None),
-    ("datepattern", Kind::Text, None),
-    ("journalmatch", Kind::Text, None),
     ("ignorecommand", Kind::Text, None),
     ("ignoreself", Kind::Bool, None),
     ("ignoreip", Kind::Text, None),
@@ -53,6 +47,13 @@ const REST: &[Row] = &[
     ("skip_if_nologs", Kind::Bool, Some("false")),
     ("systemd_if_nologs", Kind::Bool, Some("true")),
     ("action", Kind::Text, Some("")),
+    ("usedns", Kind::Text, None),
+    ("prefregex", Kind::Text, None),
+    ("ignoreregex", Kind::Text, None),
+    ("failregex", Kind::Text, None),
+    ("maxlines", Kind::Int, None),
+    ("datepattern", Kind::Text, None),
+    ("journalmatch", Kind::Text, None),
 ];
 
 /// What was read of a jail.
@@ -69,8 +70,8 @@ pub(super) enum Read {
 pub(super) struct Jail {
     name: String,
     options: Typed,
-    filter: Vec<Command>,
-    actions: Vec<Command>,
+    filter: Option<Filter>,
+    actions: Vec<Action>,
 }
 
 /// What became of a jail.
@@ -89,7 +90,7 @@ impl Folder<'_> {
             return Ok(Read::Off);
         }
         let text = options.text("filter").to_owned();
-        let filter = if text.is_empty() {
+        let mut filter = if text.is_empty() {
             let text = format!("No filter set for jail {name}");
             self.tell(Level::Warning, JAIL_READER, text);
             None
@@ -100,13 +101,12 @@ impl Folder<'_> {
             }
         };
         if let Some(filter) = &filter {
-            layers.publish_known(name, &filter.known()?);
+            layers.publish_known(name, &filter.known(self)?);
         }
         options.extend(self.typed(layers, name, REST)?);
-        let filter = match filter {
-            Some(filter) => filter.commands(self, name, &options)?,
-            None => Vec::new(),
-        };
+        if let Some(filter) = &mut filter {
+            filter.read_again(name, &options)?;
+        }
         let text = options.text("action").to_owned();
         let actions = match action::read(self, name, &text, &options)? {
             Ok(actions) => actions,
@@ -136,9 +136,13 @@ impl Folder<'_> {
         let Jail {
             name,
             options,
-            filter: mut commands,
+            filter,
             actions,
         } = jail;
+        let mut commands = match filter {
+            Some(filter) => filter.commands(self, &name, &options)?,
+            None => Vec::new(),
+        };
         let mut backend = options.text("backend").to_owned();
         let mut files = Vec::new();
         let journal = backend.starts_with("systemd");
@@ -164,7 +168,9 @@ impl Folder<'_> {
         let mut stream: Stream = vec![["add", &name, &backend].map(Word::from).into()];
         stream.append(&mut commands);
         stream.append(&mut files);
-        stream.extend(actions);
+        for action in actions {
+            stream.extend(action.commands(self, &name, &options)?);
+        }
         Ok(Made::Started(stream))
     }
 
