@@ -129,20 +129,43 @@ impl<'a> Definition<'a> {
     /// What the caller gave, then the rest of `[Init]`, in order; tags are still in it.
     /// A given `x` also stands for every `x?condition` of `[Init]`.
     #[must_use]
-    pub fn properties(&self) -> Options {
-        let mut all = self.given.clone();
+    pub fn properties(&self) -> Vec<(&str, &Value)> {
+        let mut all: Vec<(&str, &Value)> = self.given.iter().collect();
         let (conditional, plain): (Vec<_>, Vec<_>) =
             self.init.iter().partition(|(name, _)| name.contains('?'));
         for (name, value) in plain.into_iter().chain(conditional) {
-            if self.given.get(name).is_some() {
-                continue;
+            if self.given.get(name).is_none() {
+                let given = base(name).and_then(|base| self.given.get(base));
+                all.push((name, given.unwrap_or(value)));
             }
-            let value = base(name)
-                .and_then(|base| self.given.get(base))
-                .unwrap_or(value);
-            all.insert(name, value.clone());
         }
         all
+    }
+
+    /// One of the [`properties`](Self::properties).
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&Value> {
+        let given = base(name).and_then(|base| self.given.get(base));
+        let init = self.init.get(name);
+        self.given.get(name).or_else(|| init.and(given).or(init))
+    }
+
+    /// Whether all [`properties`](Self::properties) can be resolved. fail2ban replaces the
+    /// tags of all of them, so one that leads to itself is a mistake even if nobody uses it.
+    ///
+    /// # Errors
+    /// A reference cannot be replaced, or a tag leads to itself.
+    pub fn check(&self, keep: &[&str]) -> Result<(), Error> {
+        for (name, value) in self.given.iter() {
+            self.resolve(name, value, keep)?;
+        }
+        for (name, value) in self.init.iter() {
+            if value.text().contains('<') {
+                self.resolve(&format!("known/{name}"), value, keep)?;
+                self.resolve(name, self.property(name).unwrap_or(value), keep)?;
+            }
+        }
+        Ok(())
     }
 
     /// `text` of the option `name` with its tags replaced, except those in `keep` and

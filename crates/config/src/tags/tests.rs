@@ -154,6 +154,29 @@ fn chains_that_bite_their_tail_are_told() {
 }
 
 #[test]
+fn a_property_that_leads_to_itself_is_a_mistake_though_unused() {
+    let cases = [
+        ("x = <y>\ny = z", Ok(())),
+        ("x = <y>\ny = <x>", Err("known/x")),
+        ("x = <known/x>", Err("known/x")),
+        ("ip = <ip>", Err("known/ip")),
+        ("x = <later>", Ok(())),
+    ];
+    for (init, expected) in cases {
+        let layers = read(&format!(
+            "[Definition]\nt = 1\n[Init]\n{init}\nlater = <later>\n"
+        ));
+        let none = Options::new();
+        let definition = Definition::new(&layers, &none, &none).unwrap();
+        let told = definition.check(&["later"]).map_err(|error| match error {
+            Error::SelfReference { option, .. } => option,
+            other => other.to_string(),
+        });
+        assert_eq!(told, expected.map_err(str::to_owned), "{init}");
+    }
+}
+
+#[test]
 fn a_chain_is_given_up_after_so_many_rounds() {
     let layers = read("[Definition]\nt = x<b>\nb = <c>\nc = y<b>");
     let none = Options::new();
@@ -237,15 +260,27 @@ blocktype = REJECT6
     let none = Options::new();
     for (given, expected) in cases {
         let given = options(given);
-        let properties = Definition::new(&layers, &given, &none)
-            .unwrap()
-            .properties();
+        let definition = Definition::new(&layers, &given, &none).unwrap();
+        let properties = definition.properties();
         let shown: Vec<String> = properties
             .iter()
             .map(|(name, value)| format!("{name}={}", value.text()))
             .collect();
         assert_eq!(shown, expected);
     }
+}
+
+#[test]
+fn a_property_is_the_same_alone_and_among_all() {
+    let layers = read("[Init]\nx = 1\ny = 2\n[Init?family=inet6]\nx = 6\ny = 66\nz = 666\n");
+    let (given, none) = (options(&[("x", "given"), ("w", "0")]), Options::new());
+    let definition = Definition::new(&layers, &given, &none).unwrap();
+    let properties = definition.properties();
+    assert_eq!(properties.len(), 6);
+    for (name, value) in properties {
+        assert_eq!(definition.property(name), Some(value), "{name}");
+    }
+    assert_eq!(definition.property("z"), None);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::super::LoadError;
 use super::super::folder::Folder;
 use super::super::word::{Command, Word, is_on, set};
-use super::definition::{Standard, check, combined, kind, resolved};
-use super::typed::{Kind, Typed};
+use super::definition::{Standard, check, combined, first_mistake, kind, option, resolved};
+use super::typed::Kind;
 
 const STANDARD: &[Standard] = &[
     ("actionstart", Kind::Text),
@@ -63,9 +63,8 @@ pub(super) fn read(
     folder: &mut Folder<'_>,
     jail: &str,
     text: &str,
-    options: &Typed,
+    options: &Options,
 ) -> Result<Result<Vec<Action>, LoadError>, LoadError> {
-    let options = options.as_options(&Place::named(jail));
     let mut actions = Vec::new();
     for item in Invocation::split(text) {
         let invocation = match Invocation::parse(item) {
@@ -84,7 +83,7 @@ pub(super) fn read(
             actions.push(Action::Python(command));
             continue;
         }
-        let action = FileAction::read(folder, jail, &invocation, &options);
+        let action = FileAction::read(folder, jail, &invocation, options);
         match action.map_err(|source| LoadError::Action {
             text: item.to_owned(),
             source: Box::new(source),
@@ -107,7 +106,7 @@ impl Action {
         self,
         folder: &mut Folder<'_>,
         jail: &str,
-        options: &Typed,
+        options: &Options,
     ) -> Result<Vec<Command>, LoadError> {
         match self {
             Self::Python(command) => Ok(vec![command]),
@@ -127,8 +126,9 @@ impl FileAction {
             return Ok(None);
         };
         let (name, given) = named(jail, invocation);
-        let defined = check(folder, &layers, STANDARD, [&given, options])?;
-        let definition = Definition::new(&layers, &given, options).map_err(LoadError::Config)?;
+        let defined = check(folder, &layers, STANDARD);
+        let definition = Definition::new(&layers, &given, options)
+            .map_err(|errors| first_mistake(errors, &layers, STANDARD, [&given, options]))?;
         let wanted = |name: &str| given.get(name).is_none();
         let raw = combined(&definition, STANDARD, wanted)?;
         Ok(Some(Self {
@@ -144,12 +144,12 @@ impl FileAction {
         self,
         folder: &mut Folder<'_>,
         jail: &str,
-        options: &Typed,
+        options: &Options,
     ) -> Result<Vec<Command>, LoadError> {
-        let options = options.as_options(&Place::named(jail));
-        let definition = Definition::new(&self.layers, &self.given, &options);
+        let definition = Definition::new(&self.layers, &self.given, options);
         let definition = definition.map_err(LoadError::Config)?;
         let mut standard = resolved(&definition, self.raw, LATER)?;
+        definition.check(LATER).map_err(option)?;
         let mut pairs = if self.defined {
             Vec::new()
         } else {
@@ -161,8 +161,8 @@ impl FileAction {
             pairs.push((name, word));
         }
         for (name, value) in definition.properties() {
-            if kind(STANDARD, &name).is_none() {
-                pairs.push((name, value.text().into()));
+            if kind(STANDARD, name).is_none() {
+                pairs.push((name.to_owned(), value.text().into()));
             }
         }
         let mut commands = vec![set(jail, "addaction", self.name.as_str().into())];

@@ -1,14 +1,14 @@
 //! What filters and actions have in common: some options have a meaning of their own and
 //! come first, and the jail or `[Init]` may give them too.
 
-use ferroban_config::{Definition, Layers, Options, Value};
+use ferroban_config::{Definition, Errors, Layers, Options, Value};
 
 use super::super::LoadError;
 use super::super::folder::{CONFIG_READER, Folder};
 use super::typed::Kind;
 use crate::log::Level;
 
-const DEFINITION: &str = "Definition";
+pub(super) const DEFINITION: &str = "Definition";
 
 /// An option with a meaning, and how it is read.
 pub(super) type Standard = (&'static str, Kind);
@@ -19,27 +19,33 @@ pub(super) fn kind(standard: &[Standard], name: &str) -> Option<Kind> {
     found.map(|(_, kind)| *kind)
 }
 
-/// Reads the standard options of `[Definition]` as fail2ban does: before anything else,
-/// and with a complaint for each if there is no such section. `given` comes first, that of
-/// the caller before that of the jail.
-pub(super) fn check(
-    folder: &mut Folder<'_>,
+/// Tells if there is no `[Definition]`, once for each option that was looked for in it.
+pub(super) fn check(folder: &mut Folder<'_>, layers: &Layers, standard: &[Standard]) -> bool {
+    let there = layers.has_section(DEFINITION);
+    if !there {
+        for _ in standard {
+            let text = format!("No section: '{DEFINITION}'");
+            folder.tell(Level::Error, CONFIG_READER, text);
+        }
+    }
+    there
+}
+
+/// The mistake that fail2ban would have told instead of those in `[Init]`: it reads the
+/// standard options before. `given` comes first, that of the caller before that of the
+/// jail.
+pub(super) fn first_mistake(
+    errors: Errors,
     layers: &Layers,
     standard: &[Standard],
     given: [&Options; 2],
-) -> Result<bool, LoadError> {
-    let there = layers.has_section(DEFINITION);
-    for (name, _) in standard {
-        if !there {
-            let text = format!("No section: '{DEFINITION}'");
-            folder.tell(Level::Error, CONFIG_READER, text);
-        } else if given.iter().all(|given| given.get(name).is_none()) {
-            layers
-                .option_with(DEFINITION, name, &given)
-                .map_err(option)?;
-        }
-    }
-    Ok(there)
+) -> LoadError {
+    let passed = |name: &str| given.iter().any(|given| given.get(name).is_some());
+    let names = standard.iter().map(|(name, _)| *name);
+    let earlier = names
+        .filter(|name| !passed(name) && layers.has_section(DEFINITION))
+        .find_map(|name| layers.option_with(DEFINITION, name, &given).err());
+    earlier.map_or(LoadError::Config(errors), option)
 }
 
 /// The standard options that are set: those of `[Definition]` that are `wanted`, in the
@@ -50,18 +56,17 @@ pub(super) fn combined(
     standard: &[Standard],
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<(String, Value)>, LoadError> {
-    let properties = definition.properties();
     let mut all: Vec<(String, Value)> = Vec::new();
     for (name, _) in standard.iter().filter(|(name, _)| wanted(name)) {
         if let Some(value) = definition.option(name).map_err(option)? {
-            let value = properties.get(name).unwrap_or(&value).clone();
+            let value = definition.property(name).cloned().unwrap_or(value);
             all.push(((*name).to_owned(), value));
         }
     }
-    for (name, value) in properties {
-        let known = all.iter().any(|(known, _)| *known == name);
-        if !known && kind(standard, &name).is_some() {
-            all.push((name, value));
+    for (name, value) in definition.properties() {
+        let known = all.iter().any(|(known, _)| known == name);
+        if !known && kind(standard, name).is_some() {
+            all.push((name.to_owned(), value.clone()));
         }
     }
     Ok(all)

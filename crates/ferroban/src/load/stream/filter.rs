@@ -10,7 +10,9 @@ use ferroban_config::{Definition, Invocation, Layers, Options, Place, Value};
 use super::super::LoadError;
 use super::super::folder::Folder;
 use super::super::word::{Command, Word, set};
-use super::definition::{Standard, check, combined, kind, option, resolved};
+use super::definition::{
+    DEFINITION, Standard, check, combined, first_mistake, kind, option, resolved,
+};
 use super::typed::{Kind, Typed};
 use super::words;
 
@@ -62,7 +64,7 @@ impl Filter {
         };
         let place = Place::named(jail);
         let mut given = invocation.options_at(&place);
-        let is_set = |name: &str| layers.names("Definition").any(|own| own == name);
+        let is_set = |name: &str| layers.names(DEFINITION).any(|own| own == name);
         if given.get("logtype").is_none() && !is_set("logtype") {
             let journal = early.text("backend").starts_with("systemd");
             let kind = if journal { "journal" } else { "file" };
@@ -70,7 +72,7 @@ impl Filter {
             given.insert("logtype", value);
         }
         let early = early.as_options(&place);
-        check(folder, &layers, STANDARD, [&given, &early])?;
+        check(folder, &layers, STANDARD);
         Ok(Ok(Self {
             layers,
             given,
@@ -82,24 +84,31 @@ impl Filter {
     /// Everything the filter sets and was passed, for `%(known/…)s` in the jail.
     pub(super) fn known(&self, folder: &mut Folder<'_>) -> Result<Options, LoadError> {
         let definition = Definition::new(&self.layers, &self.given, &self.early);
-        let definition = definition.map_err(LoadError::Config)?;
+        let given = [&self.given, &self.early];
+        let definition =
+            definition.map_err(|errors| first_mistake(errors, &self.layers, STANDARD, given))?;
         let wanted = |name: &str| self.given.get(name).is_none();
         let mut all: Options = combined(&definition, STANDARD, wanted)?
             .into_iter()
             .collect();
-        for name in self.layers.names("Definition") {
-            if all.get(name).is_none()
-                && let Some(value) = definition.option(name).map_err(option)?
-            {
+        // What the files say must make sense, even where the jail passes something else.
+        for name in self.layers.names(DEFINITION) {
+            let read = kind(STANDARD, name).is_some() && wanted(name);
+            let value = if read {
+                None
+            } else {
+                self.layers.option(DEFINITION, name).map_err(option)?
+            };
+            if let Some(value) = value.filter(|_| all.get(name).is_none()) {
                 all.insert(name, value);
             }
         }
-        for (name, value) in definition.properties() {
-            if !name.contains('?') {
-                all.insert(name, value);
-            }
-        }
-        let all = resolved(&definition, all.into_iter().collect(), &[])?;
+        let mut all = resolved(&definition, all.into_iter().collect(), &[])?;
+        definition.check(&[]).map_err(option)?;
+        let passed = definition.properties().into_iter();
+        let passed = passed.filter(|(name, _)| !name.contains('?'));
+        let passed = passed.map(|(name, value)| (name.to_owned(), value.clone()));
+        all.extend(resolved(&definition, passed.collect(), &[])?);
         for (name, value) in &all {
             if kind(STANDARD, name) == Some(Kind::Int) {
                 folder.convert(Kind::Int, name, value.text());
@@ -109,14 +118,12 @@ impl Filter {
     }
 
     /// Reads the filter again, now that the jail is known.
-    pub(super) fn read_again(&mut self, jail: &str, options: &Typed) -> Result<(), LoadError> {
-        let all = options.as_options(&Place::named(jail));
-        let definition = Definition::of_filter(&self.layers, &self.given, &self.early, &all);
+    pub(super) fn read_again(&mut self, jail: &Typed, seen: &Options) -> Result<(), LoadError> {
+        let definition = Definition::of_filter(&self.layers, &self.given, &self.early, seen);
         let definition = definition.map_err(LoadError::Config)?;
         // What the jail sets is not read here. That which is passed to the filter, or in its
         // [Init], is sent all the same, behind the rest.
-        let properties = definition.properties();
-        let wanted = |name: &str| options.get(name).is_none() && properties.get(name).is_none();
+        let wanted = |name: &str| jail.get(name).is_none() && definition.property(name).is_none();
         self.raw = combined(&definition, STANDARD, wanted)?;
         Ok(())
     }
@@ -126,10 +133,9 @@ impl Filter {
         self,
         folder: &mut Folder<'_>,
         jail: &str,
-        options: &Typed,
+        options: &Options,
     ) -> Result<Vec<Command>, LoadError> {
-        let all = options.as_options(&Place::named(jail));
-        let definition = Definition::of_filter(&self.layers, &self.given, &self.early, &all);
+        let definition = Definition::of_filter(&self.layers, &self.given, &self.early, options);
         let definition = definition.map_err(LoadError::Config)?;
         let words: Vec<(String, Word)> = resolved(&definition, self.raw, &[])?
             .into_iter()

@@ -5,7 +5,7 @@
 //! Then, when all jails have been read, its log files are looked for and it becomes
 //! commands.
 
-use ferroban_config::{Layers, addresses};
+use ferroban_config::{Layers, Options, Place, addresses};
 
 use super::super::LoadError;
 use super::super::folder::{Folder, JAIL_READER};
@@ -70,6 +70,8 @@ pub(super) enum Read {
 pub(super) struct Jail {
     name: String,
     options: Typed,
+    /// The same as its filter and its actions see it.
+    seen: Options,
     filter: Option<Filter>,
     actions: Vec<Action>,
 }
@@ -104,11 +106,12 @@ impl Folder<'_> {
             layers.publish_known(name, &filter.known(self)?);
         }
         options.extend(self.typed(layers, name, REST)?);
+        let seen = options.as_options(&Place::named(name));
         if let Some(filter) = &mut filter {
-            filter.read_again(name, &options)?;
+            filter.read_again(&options, &seen)?;
         }
         let text = options.text("action").to_owned();
-        let actions = match action::read(self, name, &text, &options)? {
+        let actions = match action::read(self, name, &text, &seen)? {
             Ok(actions) => actions,
             Err(problem) => return Ok(self.skip(problem)),
         };
@@ -119,6 +122,7 @@ impl Folder<'_> {
         Ok(Read::Good(Box::new(Jail {
             name: name.to_owned(),
             options,
+            seen,
             filter,
             actions,
         })))
@@ -136,11 +140,12 @@ impl Folder<'_> {
         let Jail {
             name,
             options,
+            seen,
             filter,
             actions,
         } = jail;
         let mut commands = match filter {
-            Some(filter) => filter.commands(self, &name, &options)?,
+            Some(filter) => filter.commands(self, &name, &seen)?,
             None => Vec::new(),
         };
         let mut backend = options.text("backend").to_owned();
@@ -169,7 +174,7 @@ impl Folder<'_> {
         stream.append(&mut commands);
         stream.append(&mut files);
         for action in actions {
-            stream.extend(action.commands(self, &name, &options)?);
+            stream.extend(action.commands(self, &name, &seen)?);
         }
         Ok(Made::Started(stream))
     }

@@ -196,6 +196,15 @@ fn numbers_that_are_none_are_told_and_sent_as_nothing() {
     );
     assert!(came.commands.contains(&"set a maxretry None".to_owned()));
     assert!(!came.commands.iter().any(|c| c.contains("maxlines")));
+    let filter = [(
+        "filter.d/f.conf",
+        "[Definition]\nfailregex = x\nmaxlines = 3\n",
+    )];
+    assert_eq!(
+        jail("maxlines = bad\n", &filter),
+        ["addfailregex x"],
+        "the jail's word counts, even if it cannot be read"
+    );
 }
 
 const OVERRIDDEN: &str = "[Definition]\n_x = abc\njournalmatch = A=1\nfailregex = ^f <HOST> <_x> <maxretry>\n\
