@@ -389,33 +389,53 @@ fn a_wrong_jail_is_left_out_and_told() {
     }
 }
 
+/// A file, and what fail2ban says about it.
+const FATAL: &[((&str, &str), &str)] = &[
+    (
+        ("jail.local", "[a]\nenabled = 1\nbantime = %(no)s\n"),
+        "Bad value substitution: option 'bantime' in section 'a' contains an interpolation key 'no' which is not a valid option name. Raw value: '%(no)s'",
+    ),
+    (
+        ("jail.local", "[a]\nfilter = %(no)s\n"),
+        "Bad value substitution: option 'filter' in section 'a' contains an interpolation key 'no' which is not a valid option name. Raw value: '%(no)s'",
+    ),
+    (
+        ("jail.local", "[a]\nenabled = 1\njournalmatch = 'x\n"),
+        "No closing quotation",
+    ),
+    (
+        ("filter.d/f.conf", "x\n"),
+        "File contains no section headers.\nfile: '/c/filter.d/f.conf', line: 1\n'x\\n'",
+    ),
+    (
+        ("filter.d/f.conf", "[Definition]\nunused = %(no)s\n"),
+        "Bad value substitution: option 'unused' in section 'Definition' contains an interpolation key 'no' which is not a valid option name. Raw value: '%(no)s'",
+    ),
+    (("jail.conf", ""), "Read jails configuration failed."),
+    (("fail2ban.conf", ""), "Read fail2ban configuration failed."),
+    (
+        ("action.d/act.conf", "x\n"),
+        "Error in action definition 'act': File contains no section headers.\nfile: '/c/action.d/act.conf', line: 1\n'x\\n'",
+    ),
+    (
+        (
+            "action.d/act.conf",
+            "[Definition]\nactionban = b\n[Init]\nip = <ip>\n",
+        ),
+        "properties contain self referencing definitions and cannot be resolved, fail tag: known/ip, found: ip in {'ip': 26}, value: <ip>",
+    ),
+    (
+        (
+            "filter.d/f.conf",
+            "[Definition]\nfailregex = b\n[Init]\nx = <known/x>\n",
+        ),
+        "properties contain self referencing definitions and cannot be resolved, fail tag: known/x, found: known/x in {}, value: <known/x>",
+    ),
+];
+
 #[test]
 fn what_ends_the_reading_is_told_in_fail2bans_words() {
-    let rows = [
-        (
-            ("jail.local", "[a]\nenabled = 1\nbantime = %(no)s\n"),
-            "Bad value substitution: option 'bantime' in section 'a' contains an interpolation key 'no' which is not a valid option name. Raw value: '%(no)s'",
-        ),
-        (
-            ("jail.local", "[a]\nfilter = %(no)s\n"),
-            "Bad value substitution: option 'filter' in section 'a' contains an interpolation key 'no' which is not a valid option name. Raw value: '%(no)s'",
-        ),
-        (
-            ("jail.local", "[a]\nenabled = 1\njournalmatch = 'x\n"),
-            "No closing quotation",
-        ),
-        (
-            ("filter.d/f.conf", "x\n"),
-            "File contains no section headers.\nfile: '/c/filter.d/f.conf', line: 1\n'x\\n'",
-        ),
-        (
-            ("filter.d/f.conf", "[Definition]\nunused = %(no)s\n"),
-            "Bad value substitution: option 'unused' in section 'Definition' contains an interpolation key 'no' which is not a valid option name. Raw value: '%(no)s'",
-        ),
-        (("jail.conf", ""), "Read jails configuration failed."),
-        (("fail2ban.conf", ""), "Read fail2ban configuration failed."),
-    ];
-    for ((name, text), why) in rows {
+    for ((name, text), why) in FATAL.iter().copied() {
         let on = ("jail.d/a.conf", "[a]\nenabled = 1\n");
         let files = [(name, text), on];
         let files = if name == "jail.conf" {
