@@ -150,7 +150,7 @@ impl fmt::Display for LoadError {
             Self::NoAction { jail, action } => {
                 write!(
                     f,
-                    "jail '{jail}': there is no action '{action}'; name one that is in action.d"
+                    "jail '{jail}': there is no action '{action}'; name one that is in action.d, or 'ferroban'"
                 )
             }
             Self::NoPattern { jail } => {

@@ -4,7 +4,7 @@
 //! prints the reply. Texts, exit codes and the format of error lines are those of the
 //! original: programs read them.
 //!
-//! What needs the configuration folder is in [`configuration`]. Commands that start a
+//! What needs the configuration folder is in `configuration`. Commands that start a
 //! daemon from it (`start`, `restart`, `reload`) are refused with one line.
 
 mod beautify;

@@ -88,7 +88,11 @@ impl<'a> Folder<'a> {
                 for (logger, text) in lines {
                     self.tell(Level::Error, logger, text);
                 }
-                self.problem(LoadError::Config(errors));
+                // Who wanted a file that is not there knows better what to say.
+                let missing = |error: &Error| matches!(error, Error::NoFiles { .. });
+                if !errors.iter().all(missing) {
+                    self.problem(LoadError::Config(errors));
+                }
                 Ok(None)
             }
         }
