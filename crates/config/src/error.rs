@@ -140,6 +140,8 @@ pub enum Error {
         option: String,
         /// The tag that came up again.
         tag: String,
+        /// How often each tag had been replaced.
+        repeats: Box<[(String, usize)]>,
         /// The text so far.
         value: String,
     },

@@ -5,7 +5,7 @@
 //! `%(known/x)s` for the value before the last file changed it, `%(other/x)s` another
 //! section. Names are lower-cased first, so a section with capitals cannot be asked.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use crate::{
     Error, Layers, MAX_VALUE, Options,
@@ -23,19 +23,13 @@ const MAX_STEPS: usize = 100_000;
 pub(crate) struct Scope<'a> {
     layers: &'a Layers,
     section: &'a str,
-    /// What the caller gave, by lower-cased name.
-    given: HashMap<String, &'a Value>,
+    /// What the caller gave.
+    given: &'a [&'a Options],
 }
 
 impl<'a> Scope<'a> {
     /// Of several `given`, the first that has a name wins.
-    pub(crate) fn new(layers: &'a Layers, section: &'a str, given: &[&'a Options]) -> Self {
-        let given = given
-            .iter()
-            .rev()
-            .flat_map(|options| options.iter())
-            .map(|(name, value)| (name.to_lowercase(), value))
-            .collect();
+    pub(crate) fn new(layers: &'a Layers, section: &'a str, given: &'a [&'a Options]) -> Self {
         Self {
             layers,
             section,
@@ -65,7 +59,7 @@ impl<'a> Scope<'a> {
     }
 
     fn plain(&self, name: &str) -> Option<&'a Value> {
-        let given = self.given.get(name).copied();
+        let given = self.given.iter().find_map(|options| lowered(options, name));
         given.or_else(|| self.layers.raw(self.section, name))
     }
 
@@ -93,9 +87,22 @@ impl<'a> Scope<'a> {
             return Some(format!("{section}/{option}"));
         }
         let visible = self.layers.visible_names(self.section);
-        let given = self.given.keys().map(String::as_str);
+        let given = self.given.iter().flat_map(|options| options.names());
         nearest(name, given.chain(visible.iter().map(String::as_str)))
     }
+}
+
+/// The last option whose name in lower case is `name`.
+fn lowered<'a>(options: &'a Options, name: &str) -> Option<&'a Value> {
+    let same = |own: &str| {
+        if own.is_ascii() {
+            own.eq_ignore_ascii_case(name)
+        } else {
+            own.to_lowercase() == name
+        }
+    };
+    let found = options.iter().rev().find(|(own, _)| same(own));
+    found.map(|(_, value)| value)
 }
 
 /// One option being put together.

@@ -153,9 +153,10 @@ impl Invocation {
     }
 
     /// The options as those of a [`Definition`](crate::Definition), written at `place`.
+    /// White space around a value does not count, be it in quotes.
     #[must_use]
     pub fn options_at(&self, place: &Place) -> Options {
-        let value = |text: &String| Value::new(text.as_str(), place.clone());
+        let value = |text: &String| Value::new(text.trim_matches(is_space), place.clone());
         self.options
             .iter()
             .map(|(key, text)| (key, value(text)))

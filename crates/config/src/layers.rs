@@ -306,8 +306,8 @@ impl<'a> Reader<'a> {
         };
         let path: Arc<Path> = Arc::from(path);
         let (file, mut errors) = File::parse(&path, &bytes);
-        let [before, after] = ["before", "after"].map(|option| {
-            includes(&file, option).unwrap_or_else(|error| {
+        let [before, after] = includes(&file).map(|list| {
+            list.unwrap_or_else(|error| {
                 errors.push(error);
                 None
             })
@@ -397,17 +397,25 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One option of a file's own `[INCLUDES]`, references replaced from this file alone.
-fn includes(file: &File, option: &str) -> Result<Option<Value>, Error> {
-    if file.sections.get(INCLUDES).is_none() {
-        return Ok(None);
+/// What a file includes before and after itself, references replaced from this file alone.
+fn includes(file: &File) -> [Result<Option<Value>, Error>; 2] {
+    let Some(own) = file.sections.get(INCLUDES) else {
+        return [Ok(None), Ok(None)];
+    };
+    let simple = |value: &Value| !value.text().contains('%');
+    if own.iter().all(|(_, value)| simple(value)) {
+        let plain = |option| own.get(option).or_else(|| file.defaults.get(option));
+        let values = ["before", "after"].map(plain);
+        if values.iter().flatten().all(|value| simple(value)) {
+            return values.map(|value| Ok(value.cloned()));
+        }
     }
     let alone = Layers {
         sections: file.sections.clone(),
         defaults: file.defaults.clone(),
         ..Layers::default()
     };
-    alone.option(INCLUDES, option)
+    ["before", "after"].map(|option| alone.option(INCLUDES, option))
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub use layers::Layers;
 pub use line::{Place, Value};
 pub use nearest::nearest;
 pub use ordered::{Options, Ordered};
+pub use original::quoted;
 pub use seconds::{Seconds, SecondsError};
 pub use tags::Definition;
 

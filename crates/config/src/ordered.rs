@@ -22,8 +22,12 @@ pub type Options = Ordered<Value>;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ordered<V> {
     entries: Vec<(String, V)>,
+    /// Where each name is; empty as long as looking through the few names is quicker.
     index: HashMap<String, usize>,
 }
+
+/// How many names are looked through one by one.
+const FEW: usize = 16;
 
 impl<V> Default for Ordered<V> {
     fn default() -> Self {
@@ -47,20 +51,40 @@ impl<V> Ordered<V> {
         if let Some(old) = self.get_mut(&name) {
             return Some(std::mem::replace(old, value));
         }
-        self.index.insert(name.clone(), self.entries.len());
-        self.entries.push((name, value));
+        self.push(name, value);
         None
+    }
+
+    /// Adds a name that is not there yet.
+    fn push(&mut self, name: String, value: V) {
+        let count = self.entries.len();
+        if count == FEW {
+            let names = self.entries.iter().map(|(name, _)| name.clone());
+            self.index = names.zip(0..).collect();
+        }
+        if count >= FEW {
+            self.index.insert(name.clone(), count);
+        }
+        self.entries.push((name, value));
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        if self.entries.len() > FEW {
+            return self.index.get(name).copied();
+        }
+        self.entries.iter().position(|(own, _)| own == name)
     }
 
     /// What `name` stands for. The name is taken as written: no lower-casing.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&V> {
-        let (_, value) = self.entries.get(*self.index.get(name)?)?;
+        let (_, value) = self.entries.get(self.position(name)?)?;
         Some(value)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
-        let (_, value) = self.entries.get_mut(*self.index.get(name)?)?;
+        let at = self.position(name)?;
+        let (_, value) = self.entries.get_mut(at)?;
         Some(value)
     }
 
@@ -69,15 +93,15 @@ impl<V> Ordered<V> {
     where
         V: Default,
     {
-        let at = *self.index.entry(name.to_owned()).or_insert_with(|| {
-            self.entries.push((name.to_owned(), V::default()));
+        let at = self.position(name).unwrap_or_else(|| {
+            self.push(name.to_owned(), V::default());
             self.entries.len() - 1
         });
         &mut self.entries[at].1
     }
 
     /// All names and values, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &V)> {
         self.entries
             .iter()
             .map(|(name, value)| (name.as_str(), value))
@@ -121,5 +145,24 @@ impl<N: Into<String>, V> FromIterator<(N, V)> for Ordered<V> {
             all.insert(name, value);
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_names_and_many_are_found_alike() {
+        let mut all = Ordered::new();
+        for n in 0..3 * FEW {
+            assert_eq!(all.insert(format!("n{n}"), n), None);
+            *all.entry(&format!("n{}", n / 2)) += 100;
+            assert_eq!(all.get(&format!("n{n}")).map(|own| own % 100), Some(n));
+            assert_eq!(all.get("n999"), None);
+        }
+        assert_eq!(all.insert("n20", 7), Some(220));
+        assert_eq!(all.names().nth(20), Some("n20"));
+        assert_eq!(all.len(), 3 * FEW);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The `fail2ban-*` programs print these, and other programs look for them.
 
-use crate::Error;
+use crate::{Error, Errors};
 
 impl Error {
     /// What fail2ban says about this. Where fail2ban has no words for it, ours.
@@ -27,10 +27,9 @@ impl Error {
                 quoted(&format!("{line}\n"))
             ),
             Self::BadLine { at, line, .. } => format!(
-                "Source contains parsing errors: '{}'\n\t[line {:2}]: {}",
+                "Source contains parsing errors: '{}'{}",
                 at.file.display(),
-                at.line,
-                quoted(&format!("{line}\n"))
+                bad_line(at.line, line)
             ),
             Self::DuplicateSection { at, section, .. } => format!(
                 "While reading from '{}' [line {:2}]: section {} already exists",
@@ -80,17 +79,59 @@ impl Error {
                 quoted(&wanted.raw)
             ),
             Self::SelfReference {
-                option, tag, value, ..
-            } => format!(
-                "properties contain self referencing definitions and cannot be resolved, fail tag: {option}, found: {tag} in {{}}, value: {value}"
-            ),
+                option,
+                tag,
+                repeats,
+                value,
+                ..
+            } => {
+                let count = |(tag, count): &(String, usize)| format!("{}: {count}", quoted(tag));
+                let repeats: Vec<String> = repeats.iter().map(count).collect();
+                format!(
+                    "properties contain self referencing definitions and cannot be resolved, fail tag: {option}, found: {tag} in {{{}}}, value: {value}",
+                    repeats.join(", ")
+                )
+            }
             other => other.to_string(),
         }
     }
 }
 
-/// A text as Python's `repr` shows it.
-fn quoted(text: &str) -> String {
+impl Errors {
+    /// What fail2ban says about them: it stops at the first, but shows all lines of that
+    /// file that are no options.
+    #[must_use]
+    pub fn original(&self) -> String {
+        let mut errors = self.iter();
+        let Some(first) = errors.next() else {
+            return String::new();
+        };
+        let mut text = first.original();
+        if let Error::BadLine { at: first, .. } = first {
+            for error in errors {
+                match error {
+                    Error::BadLine { at, line, .. } if at.file == first.file => {
+                        text.push_str(&bad_line(at.line, line));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        text
+    }
+}
+
+fn bad_line(number: u32, line: &str) -> String {
+    format!("\n\t[line {number:2}]: {}", quoted(&format!("{line}\n")))
+}
+
+/// A text as Python's `repr` shows it, for words in which fail2ban quotes one.
+///
+/// ```
+/// assert_eq!(ferroban_config::quoted("it's\n"), r#""it's\n""#);
+/// ```
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') {
         '"'
     } else {

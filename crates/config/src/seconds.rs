@@ -108,6 +108,8 @@ pub enum SecondsError {
     Unit(String),
     /// A whole number begins with `0`, as in `010`.
     LeadingZero,
+    /// An underscore that does not stand between two digits.
+    Underscore,
     /// Something else that does not belong there; nothing if the text ends too early.
     Unexpected(Option<char>),
     /// A division by zero.
@@ -123,6 +125,7 @@ impl fmt::Display for SecondsError {
             Self::Word(word) => write!(f, "'{word}' is no number; write 600 or 10m"),
             Self::Unit(unit) => write!(f, "'{unit}' is no unit; use s, m, h, d, w, mo or y"),
             Self::LeadingZero => write!(f, "a number begins with 0; leave the 0 out"),
+            Self::Underscore => write!(f, "misplaced underscore; leave it out"),
             Self::Unexpected(Some(c)) => {
                 write!(
                     f,
@@ -145,7 +148,7 @@ impl SecondsError {
         match self {
             Self::Empty => "invalid syntax (<string>, line 0)".to_owned(),
             Self::Word(word) => format!("name '{word}' is not defined"),
-            Self::Unit(_) => "invalid decimal literal (<string>, line 1)".to_owned(),
+            Self::Unit(_) | Self::Underscore => "invalid decimal literal (<string>, line 1)".to_owned(),
             Self::LeadingZero => "leading zeros in decimal integer literals are not permitted; use an 0o prefix for octal integers (<string>, line 1)".to_owned(),
             Self::DivisionByZero => "division by zero".to_owned(),
             Self::Unexpected(_) | Self::TooLarge => "invalid syntax (<string>, line 1)".to_owned(),
@@ -202,7 +205,11 @@ impl<'a> Parser<'a> {
     fn unexpected(&mut self) -> SecondsError {
         match self.peek() {
             Some(c) if c.is_alphabetic() => {
-                SecondsError::Word(self.take(|c| c.is_alphanumeric() || c == '_').to_owned())
+                let word = self.take(|c| c.is_alphanumeric() || c == '_').to_owned();
+                match self.peek() {
+                    Some(next) if next.is_alphanumeric() => SecondsError::Unexpected(Some(c)),
+                    _ => SecondsError::Word(word),
+                }
             }
             other => SecondsError::Unexpected(other),
         }
@@ -278,12 +285,14 @@ impl<'a> Parser<'a> {
             .split_once('.')
             .map_or((text, None), |(a, b)| (a, Some(b)));
         let parts = [whole, fraction.unwrap_or_default()];
-        if parts
-            .iter()
-            .any(|part| part.contains('.') || !(part.is_empty() || well_placed(part)))
-            || text == "."
-        {
+        if text == "." || parts.iter().any(|part| part.contains('.')) {
             return Err(SecondsError::Unexpected(Some('.')));
+        }
+        if !parts
+            .iter()
+            .all(|part| part.is_empty() || well_placed(part))
+        {
+            return Err(SecondsError::Underscore);
         }
         let digits = text.replace('_', "");
         if fraction.is_some() {
@@ -300,9 +309,10 @@ impl<'a> Parser<'a> {
 
     /// What the unit after a number multiplies it with: 1 if there is none.
     fn unit(&mut self) -> Result<Seconds, SecondsError> {
-        if !self.peek().is_some_and(char::is_alphabetic) {
+        let glued = self.rest.starts_with(char::is_alphabetic);
+        let Some(first) = self.peek().filter(|c| c.is_alphabetic()) else {
             return Ok(Seconds::Whole(1));
-        }
+        };
         let unit = self.take(char::is_alphabetic);
         Ok(match unit.to_lowercase().as_str() {
             "s" | "ss" | "se" | "sec" | "second" | "seconds" => Seconds::Whole(1),
@@ -312,7 +322,8 @@ impl<'a> Parser<'a> {
             "w" | "ww" | "we" | "wee" | "week" | "weeks" => Seconds::Whole(604_800),
             "mo" | "mon" | "month" | "months" => Seconds::Fraction(2_629_800.0),
             "y" | "yy" | "ye" | "yea" | "year" | "years" => Seconds::Fraction(31_557_600.0),
-            _ => return Err(SecondsError::Unit(unit.to_owned())),
+            _ if glued => return Err(SecondsError::Unit(unit.to_owned())),
+            _ => return Err(SecondsError::Unexpected(Some(first))),
         })
     }
 }

@@ -6,10 +6,10 @@
 //! the caller replaced (`<known/option>`). A tag that nobody knows stays: it is for the
 //! filter (`<HOST>`), the action (`<ip>`), or the shell.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::{
-    Error, Errors, Layers, MAX_ERRORS, MAX_VALUE, Options, Value,
+    Error, Errors, Layers, MAX_ERRORS, MAX_VALUE, Options, Ordered, Value,
     file::DEFAULT,
     interpolate::Scope,
     line::{cut, newlines},
@@ -43,6 +43,9 @@ pub struct Definition<'a> {
     layers: &'a Layers,
     given: &'a Options,
     jail: &'a Options,
+    /// Those of the jail that tags of a filter see; `None` for an action, whose tags see
+    /// all of them.
+    early: Option<&'a Options>,
     /// `[Init]`, references replaced.
     init: Options,
     /// The names that `[Init]` or the caller also sets for some condition.
@@ -75,10 +78,28 @@ impl<'a> Definition<'a> {
             layers,
             given,
             jail,
+            early: None,
             init,
             conditional,
         };
         Errors::unless_empty(errors, new)
+    }
+
+    /// The same for a filter, which fail2ban reads twice: once with only the `early`
+    /// options of its jail, for `%(known/…)s`, and again when all are known. What is left
+    /// of the first time: a tag that is not in the filter's own `[Definition]` sees the
+    /// `early` options only, and `%(…)s` sees `[Init]` too.
+    ///
+    /// # Errors
+    /// All references in `[Init]` that cannot be replaced.
+    pub fn of_filter(
+        layers: &'a Layers,
+        given: &'a Options,
+        early: &'a Options,
+        jail: &'a Options,
+    ) -> Result<Self, Errors> {
+        let early = Some(early);
+        Self::new(layers, given, jail).map(|new| Self { early, ..new })
     }
 
     /// An option of `[Definition]`: what the caller gave, as it stands, or what the files
@@ -108,20 +129,43 @@ impl<'a> Definition<'a> {
     /// What the caller gave, then the rest of `[Init]`, in order; tags are still in it.
     /// A given `x` also stands for every `x?condition` of `[Init]`.
     #[must_use]
-    pub fn properties(&self) -> Options {
-        let mut all = self.given.clone();
+    pub fn properties(&self) -> Vec<(&str, &Value)> {
+        let mut all: Vec<(&str, &Value)> = self.given.iter().collect();
         let (conditional, plain): (Vec<_>, Vec<_>) =
             self.init.iter().partition(|(name, _)| name.contains('?'));
         for (name, value) in plain.into_iter().chain(conditional) {
-            if self.given.get(name).is_some() {
-                continue;
+            if self.given.get(name).is_none() {
+                let given = base(name).and_then(|base| self.given.get(base));
+                all.push((name, given.unwrap_or(value)));
             }
-            let value = base(name)
-                .and_then(|base| self.given.get(base))
-                .unwrap_or(value);
-            all.insert(name, value.clone());
         }
         all
+    }
+
+    /// One of the [`properties`](Self::properties).
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&Value> {
+        let given = base(name).and_then(|base| self.given.get(base));
+        let init = self.init.get(name);
+        self.given.get(name).or_else(|| init.and(given).or(init))
+    }
+
+    /// Whether all [`properties`](Self::properties) can be resolved. fail2ban replaces the
+    /// tags of all of them, so one that leads to itself is a mistake even if nobody uses it.
+    ///
+    /// # Errors
+    /// A reference cannot be replaced, or a tag leads to itself.
+    pub fn check(&self, keep: &[&str]) -> Result<(), Error> {
+        for (name, value) in self.given.iter() {
+            self.resolve(name, value, keep)?;
+        }
+        for (name, value) in self.init.iter() {
+            if value.text().contains('<') {
+                self.resolve(&format!("known/{name}"), value, keep)?;
+                self.resolve(name, self.property(name).unwrap_or(value), keep)?;
+            }
+        }
+        Ok(())
     }
 
     /// `text` of the option `name` with its tags replaced, except those in `keep` and
@@ -131,7 +175,7 @@ impl<'a> Definition<'a> {
     /// A reference cannot be replaced, or a tag leads to itself.
     pub fn resolve(&self, name: &str, text: &Value, keep: &[&str]) -> Result<Value, Error> {
         let mut out = text.clone();
-        let mut repeats: HashMap<String, usize> = HashMap::new();
+        let mut repeats: Ordered<usize> = Ordered::new();
         let mut work = 0;
         let mut from = 0;
         while let Some((at, tag)) = next_tag(out.text(), from) {
@@ -145,16 +189,17 @@ impl<'a> Definition<'a> {
                 from = at + 1;
                 continue;
             };
-            let repeat = repeats.entry(tag.clone()).or_default();
-            *repeat += 1;
-            if tag == name || *repeat > MAX_REPEATS + 1 {
+            let repeat = repeats.get(&tag).copied().unwrap_or(0);
+            if tag == name || repeat > MAX_REPEATS {
                 return Err(Error::SelfReference {
                     at: text.place().clone(),
                     option: name.to_owned(),
                     tag,
+                    repeats: repeats.into_iter().collect(),
                     value: out.text().to_owned(),
                 });
             }
+            repeats.insert(tag.as_str(), repeat + 1);
             out = replace(&out, &format!("<{tag}>"), &found);
             work += out.text().len();
             if out.text().len() > MAX_VALUE || work > MAX_WORK {
@@ -183,14 +228,31 @@ impl<'a> Definition<'a> {
                 self.layers.option(section, option)
             }
             Some(_) => Ok(None),
-            None if self.layers.has_section(DEFINITION) => self.configured(tag),
+            None if self.layers.has_section(DEFINITION) => match self.early {
+                Some(early) if !self.defines(tag) => {
+                    let given = [self.given, early];
+                    self.layers.option_with(DEFINITION, tag, &given)
+                }
+                _ => self.configured(tag),
+            },
             None => Ok(None),
         }
     }
 
+    /// Whether `[Definition]` itself sets the option.
+    fn defines(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.layers.own(DEFINITION).any(|(own, _)| own == name)
+    }
+
     fn configured(&self, name: &str) -> Result<Option<Value>, Error> {
-        self.layers
-            .option_with(DEFINITION, name, &[self.given, self.jail])
+        let all = [self.given, &self.init, self.jail];
+        let without_init = [self.given, self.jail];
+        let given: &[&Options] = match self.early {
+            Some(_) => &all,
+            None => &without_init,
+        };
+        self.layers.option_with(DEFINITION, name, given)
     }
 
     /// The text of the files although the caller gave another.

@@ -1,18 +1,26 @@
 //! From configuration to settings.
 //!
-//! There is one path: files become the stream of commands that fail2ban's client
-//! would send ([`stream`]), and the stream is folded into one [`Settings`] value
+//! There is one path: files ([`folder`]) become the stream of commands that fail2ban's
+//! client would send ([`stream`]), and the stream is folded into one [`Settings`] value
 //! ([`fold`]), which is complete and valid or not made at all.
 
 mod embedded;
 mod fold;
+mod folder;
 mod host;
+mod message;
 mod stream;
+mod word;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ferroban_config::quoted;
 use ferroban_engine::{FilterSettings, JailSettings};
+
+pub(crate) use folder::Folder;
+pub(crate) use stream::{How, Logs, Places};
+pub(crate) use word::{Command, Word};
 
 /// Everything a configuration says about jails.
 #[derive(Clone, Debug, Default)]
@@ -34,10 +42,17 @@ pub(crate) struct JailPlan {
     pub(crate) logpaths: Vec<String>,
     /// Journal entries it may read: alternatives of fields that must all match.
     pub(crate) journal: Vec<Vec<String>>,
-    /// The name of its action.
-    pub(crate) action: String,
-    /// The options of its action.
-    pub(crate) action_options: BTreeMap<String, String>,
+    /// How it bans, in the order in which that is done.
+    pub(crate) actions: Vec<ActionPlan>,
+}
+
+/// One action of a jail.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ActionPlan {
+    /// What it is called in this jail.
+    pub(crate) name: String,
+    /// Its options, but for those that only name it.
+    pub(crate) options: BTreeMap<String, String>,
 }
 
 /// Where lines come from.
@@ -57,7 +72,11 @@ pub(crate) enum LoadError {
     /// A file cannot be read or understood.
     Config(ferroban_config::Errors),
     /// An option cannot be read or understood.
-    Option(ferroban_config::Error),
+    Option(Box<ferroban_config::Error>),
+    /// There is no `fail2ban.conf`, or it cannot be read.
+    NoServer,
+    /// There is no `jail.conf`, or it cannot be read.
+    NoJails,
     /// `--set` wants `jail.option=value`.
     Override(String),
     /// An option has a value that it cannot have.
@@ -78,8 +97,22 @@ pub(crate) enum LoadError {
     NoOption { jail: String, option: String },
     /// A jail of this name does not exist.
     NoJail { jail: String },
+    /// There is no such filter, or it cannot be read.
+    NoFilter { jail: String, filter: String },
+    /// There is no such action, or it cannot be read.
+    NoAction { jail: String, action: String },
+    /// Something is wrong in the files of an action.
+    Action { text: String, source: Box<Self> },
     /// A filter has no failregex.
-    NoPattern { jail: String, filter: String },
+    NoPattern { jail: String },
+    /// A line of `journalmatch` cannot be split into words.
+    Words {
+        jail: String,
+        text: String,
+        source: stream::WordsError,
+    },
+    /// None of the log files of a jail exists.
+    NoLog { jail: String },
 }
 
 impl fmt::Display for LoadError {
@@ -87,49 +120,109 @@ impl fmt::Display for LoadError {
         match self {
             Self::Config(errors) => errors.fmt(f),
             Self::Option(error) => error.fmt(f),
+            Self::Action { source, .. } => source.fmt(f),
+            Self::NoServer => f.write_str("fail2ban.conf cannot be read; create it"),
+            Self::NoJails => f.write_str("jail.conf cannot be read; create it"),
             Self::Override(text) => {
                 write!(
                     f,
                     "--set {text}: not understood; write it as jail.option=value"
                 )
             }
-            Self::Value {
-                jail,
-                option,
-                value,
-                wanted,
-            } => {
-                write!(f, "jail '{jail}': {option} = {value}: not {wanted}")
-            }
-            Self::Invocation {
-                jail,
-                option,
-                text,
-                source,
-            } => {
-                write!(f, "jail '{jail}': {option} = {text}: {source}")
-            }
-            Self::NoOption { jail, option } => {
-                let known: Vec<&str> = ferroban_engine::options::JAIL
-                    .iter()
-                    .map(|row| row.name)
-                    .collect();
-                write!(
-                    f,
-                    "jail '{jail}': no option '{option}'; there are {}",
-                    known.join(", ")
-                )
-            }
             Self::NoJail { jail } => write!(
                 f,
                 "no jail '{jail}'; there is 'sshd', and --set {jail}.enabled=true would make one"
             ),
-            Self::NoPattern { jail, filter } => {
+            Self::Value { jail, .. }
+            | Self::Invocation { jail, .. }
+            | Self::NoFilter { jail, .. }
+            | Self::NoOption { jail, .. }
+            | Self::NoAction { jail, .. }
+            | Self::NoPattern { jail }
+            | Self::Words { jail, .. }
+            | Self::NoLog { jail } => {
+                write!(f, "jail '{jail}': ")?;
+                self.fmt_in_jail(f)
+            }
+        }
+    }
+}
+
+impl LoadError {
+    /// What is wrong with a jail, without its name.
+    fn fmt_in_jail(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value {
+                option,
+                value,
+                wanted,
+                ..
+            } => write!(f, "{option} = {value}: not {wanted}"),
+            Self::Invocation {
+                option,
+                text,
+                source,
+                ..
+            } => write!(f, "{option} = {text}: {source}"),
+            Self::NoFilter { filter, .. } => {
                 write!(
                     f,
-                    "jail '{jail}': filter '{filter}' has no failregex; it would find nothing"
+                    "there is no filter '{filter}'; name one that is in filter.d"
                 )
             }
+            Self::NoOption { option, .. } => {
+                let rows = ferroban_engine::options::JAIL.iter();
+                let known: Vec<&str> = rows.map(|row| row.name).collect();
+                write!(f, "no option '{option}'; there are {}", known.join(", "))
+            }
+            Self::NoAction { action, .. } => {
+                write!(
+                    f,
+                    "there is no action '{action}'; name one that is in action.d, or 'ferroban'"
+                )
+            }
+            Self::NoPattern { .. } => {
+                f.write_str("its filter has no failregex; it would find nothing")
+            }
+            Self::Words { text, source, .. } => {
+                write!(f, "journalmatch = {text}: {source}; complete it")
+            }
+            Self::NoLog { .. } => f.write_str("none of its log files exists; correct logpath"),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+impl LoadError {
+    /// What fail2ban says about this. Where it says nothing, our words.
+    pub(crate) fn original(&self) -> String {
+        match self {
+            Self::Config(errors) => errors.original(),
+            Self::Option(error) => error.original(),
+            Self::Action { text, source } => format!(
+                "Error in action definition {}: {}",
+                quoted(text),
+                source.original()
+            ),
+            Self::NoServer => "Read fail2ban configuration failed.".to_owned(),
+            Self::NoJails => "Read jails configuration failed.".to_owned(),
+            Self::Invocation {
+                option,
+                text,
+                source,
+                ..
+            } => format!("Invalid {option} definition {}: {source}", quoted(text)),
+            Self::NoFilter { filter, .. } => {
+                format!("Unable to read the filter {}", quoted(filter))
+            }
+            Self::NoAction { action, .. } => format!("Unable to read action {}", quoted(action)),
+            Self::Words { source, .. } => source.to_string(),
+            Self::NoLog { jail } => format!("Have not found any log file for '{jail}' jail."),
+            Self::Override(_)
+            | Self::NoOption { .. }
+            | Self::NoJail { .. }
+            | Self::Value { .. }
+            | Self::NoPattern { .. } => self.to_string(),
         }
     }
 }
@@ -139,7 +232,24 @@ impl std::error::Error for LoadError {}
 /// The configuration inside the program, changed by `overrides` of the form
 /// `jail.option=value`.
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
-    fold::settings(&stream::read(&embedded::files(overrides)?)?)
+    let files = embedded::files(overrides)?;
+    let mut folder = Folder::new(&files, embedded::BASE.as_ref());
+    let how = How {
+        logs: Logs::Listed,
+        strict: true,
+    };
+    let (stream, _) = folder.jails(how)?;
+    if let Some(problem) = folder.problems().into_iter().next() {
+        return Err(problem);
+    }
+    let settings = fold::settings(&stream)?;
+    let silent = |plan: &&JailPlan| plan.filter.failregex.is_empty();
+    match settings.jails.iter().find(silent) {
+        Some(plan) => Err(LoadError::NoPattern {
+            jail: plan.jail.name.to_string(),
+        }),
+        None => Ok(settings),
+    }
 }
 
 #[cfg(test)]

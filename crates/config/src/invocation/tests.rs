@@ -124,3 +124,11 @@ fn a_list_is_split_outside_its_brackets() {
         assert_eq!(Invocation::split(text), expected, "{text:?}");
     }
 }
+
+#[test]
+fn white_space_around_a_value_does_not_reach_the_filter() {
+    let parsed = Invocation::parse("f[a=\" x y \", b= z ]").unwrap();
+    let options = parsed.options_at(&Place::named("jail"));
+    let values: Vec<&str> = options.iter().map(|(_, value)| value.text()).collect();
+    assert_eq!(values, ["x y", "z"]);
+}

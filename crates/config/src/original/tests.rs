@@ -82,3 +82,15 @@ fn texts_are_shown_as_python_shows_them() {
         assert_eq!(super::quoted(text), expected);
     }
 }
+
+#[test]
+fn all_bad_lines_of_the_first_bad_file_are_told_together() {
+    let files: Memory = [("/e/j.conf", "[a]\nx\ny\n"), ("/e/j.local", "[a]\nz\n")]
+        .into_iter()
+        .collect();
+    let errors = Layers::read(&files, Path::new("/e"), "j").unwrap_err();
+    assert_eq!(
+        errors.original(),
+        "Source contains parsing errors: '/e/j.conf'\n\t[line  2]: 'x\\n'\n\t[line  3]: 'y\\n'"
+    );
+}

@@ -95,7 +95,10 @@ fn what_is_no_time_is_told() {
         ("2**3", unexpected(Some('*'))),
         ("5//2", unexpected(Some('/'))),
         ("1d(2)", unexpected(Some('('))),
-        ("1__0", unexpected(Some('.'))),
+        ("1__0", Err(SecondsError::Underscore)),
+        ("1_", Err(SecondsError::Underscore)),
+        ("5 x", unexpected(Some('x'))),
+        ("a b", unexpected(Some('a'))),
         ("1.2.3", unexpected(Some('.'))),
         (".", unexpected(Some('.'))),
         ("1/0", Err(SecondsError::DivisionByZero)),
@@ -106,6 +109,30 @@ fn what_is_no_time_is_told() {
     for (text, expected) in cases {
         assert_eq!(text.parse::<Seconds>(), expected, "{text:?}");
     }
+}
+
+#[test]
+fn the_words_for_a_mistake_are_those_of_fail2ban() {
+    let syntax = "invalid syntax (<string>, line 1)";
+    let literal = "invalid decimal literal (<string>, line 1)";
+    let cases = [
+        ("", "invalid syntax (<string>, line 0)"),
+        ("bogus", "name 'bogus' is not defined"),
+        ("a b", syntax),
+        ("5 x", syntax),
+        ("+", syntax),
+        ("1x", literal),
+        ("1hr", literal),
+        ("1e3", literal),
+        ("1__0", literal),
+        ("1/0", "division by zero"),
+    ];
+    for (text, expected) in cases {
+        let error = text.parse::<Seconds>().unwrap_err();
+        assert_eq!(error.original(), expected, "{text:?}");
+    }
+    let zeros = "007".parse::<Seconds>().unwrap_err().original();
+    assert!(zeros.starts_with("leading zeros in decimal"), "{zeros}");
 }
 
 #[test]

@@ -106,6 +106,38 @@ i = <x>
 }
 
 #[test]
+fn a_filter_sees_of_its_jail_what_fail2ban_shows_it() {
+    let text = "\
+[Definition]
+t = <maxretry> %(maxretry)s <bantime> %(bantime)s <x> <findtime> %(findtime)s <usedns> %(usedns)s <filter> <port>
+maxretry = 77
+x = %(maxretry)s
+[DEFAULT]
+bantime = 88
+usedns = default
+[Init]
+findtime = init
+";
+    let layers = read(text);
+    let none = Options::new();
+    let early = options(&[("filter", "f")]);
+    let jail = options(&[
+        ("filter", "f"),
+        ("maxretry", "5"),
+        ("bantime", "6"),
+        ("findtime", "7"),
+        ("usedns", "no"),
+        ("port", "9"),
+    ]);
+    let filter = Definition::of_filter(&layers, &none, &early, &jail).unwrap();
+    let shown = filter.resolved("t", &[]).unwrap().unwrap();
+    assert_eq!(shown.text(), "5 5 88 6 5 init init default no f <port>");
+    let action = Definition::new(&layers, &none, &jail).unwrap();
+    let shown = action.resolved("t", &[]).unwrap().unwrap();
+    assert_eq!(shown.text(), "5 5 6 6 5 init 7 no no f 9");
+}
+
+#[test]
 fn chains_that_bite_their_tail_are_told() {
     let cases = [
         ("t = <t>", "t"),
@@ -118,6 +150,29 @@ fn chains_that_bite_their_tail_are_told() {
             format!("/e/f.conf:2: tag <{tag}> in option 't' leads to itself; break the chain");
         let text = format!("[Definition]\n{text}");
         assert_eq!(resolved(&text, &[], &[]), Err(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_property_that_leads_to_itself_is_a_mistake_though_unused() {
+    let cases = [
+        ("x = <y>\ny = z", Ok(())),
+        ("x = <y>\ny = <x>", Err("known/x")),
+        ("x = <known/x>", Err("known/x")),
+        ("ip = <ip>", Err("known/ip")),
+        ("x = <later>", Ok(())),
+    ];
+    for (init, expected) in cases {
+        let layers = read(&format!(
+            "[Definition]\nt = 1\n[Init]\n{init}\nlater = <later>\n"
+        ));
+        let none = Options::new();
+        let definition = Definition::new(&layers, &none, &none).unwrap();
+        let told = definition.check(&["later"]).map_err(|error| match error {
+            Error::SelfReference { option, .. } => option,
+            other => other.to_string(),
+        });
+        assert_eq!(told, expected.map_err(str::to_owned), "{init}");
     }
 }
 
@@ -205,15 +260,27 @@ blocktype = REJECT6
     let none = Options::new();
     for (given, expected) in cases {
         let given = options(given);
-        let properties = Definition::new(&layers, &given, &none)
-            .unwrap()
-            .properties();
+        let definition = Definition::new(&layers, &given, &none).unwrap();
+        let properties = definition.properties();
         let shown: Vec<String> = properties
             .iter()
             .map(|(name, value)| format!("{name}={}", value.text()))
             .collect();
         assert_eq!(shown, expected);
     }
+}
+
+#[test]
+fn a_property_is_the_same_alone_and_among_all() {
+    let layers = read("[Init]\nx = 1\ny = 2\n[Init?family=inet6]\nx = 6\ny = 66\nz = 666\n");
+    let (given, none) = (options(&[("x", "given"), ("w", "0")]), Options::new());
+    let definition = Definition::new(&layers, &given, &none).unwrap();
+    let properties = definition.properties();
+    assert_eq!(properties.len(), 6);
+    for (name, value) in properties {
+        assert_eq!(definition.property(name), Some(value), "{name}");
+    }
+    assert_eq!(definition.property("z"), None);
 }
 
 #[test]

@@ -163,7 +163,6 @@ fn compare_definition(name: &str, given: &[(&str, &str)], keep: &[&str], theirs:
     let given: Options = given.iter().map(|(k, v)| (*k, value(v))).collect();
     let none = Options::new();
     let definition = Definition::new(&layers, &given, &none).unwrap();
-    let properties = definition.properties();
     assert!(
         !theirs.0.is_empty() && theirs.failure().is_none(),
         "{name}: {theirs:?}"
@@ -175,7 +174,7 @@ fn compare_definition(name: &str, given: &[(&str, &str)], keep: &[&str], theirs:
         if option.starts_with("known/") {
             continue;
         }
-        let ours = match properties.get(option) {
+        let ours = match definition.property(option) {
             Some(value) if !keep.is_empty() => value.clone(),
             Some(value) => definition.resolve(option, value, &[]).unwrap(),
             None => definition.resolved(option, keep).unwrap().unwrap(),

@@ -4,14 +4,15 @@
 //! prints the reply. Texts, exit codes and the format of error lines are those of the
 //! original: programs read them.
 //!
-//! Commands that start from a configuration folder (`start`, `restart`, `reload`, `-d`,
-//! `-t`) are refused with one line.
+//! What needs the configuration folder is in `configuration`. Commands that start a
+//! daemon from it (`start`, `restart`, `reload`) are refused with one line.
 
 mod beautify;
-mod duration;
+mod configuration;
 mod help;
 mod lines;
 mod options;
+mod pretty;
 mod table;
 pub(super) mod transport;
 mod tree;
@@ -27,16 +28,14 @@ use std::time::Duration;
 use crate::COMPATIBLE;
 use crate::cli::out;
 use crate::wire::pickle::{Str, Value};
-use crate::wire::text::{display, repr};
+use crate::wire::text::{display, float, repr};
+use configuration::{Dump, Next};
+use ferroban_config::Seconds;
 use lines::{Level, Lines};
 use options::Name;
 use table::Charset;
 use transport::{ContactError, Patience};
 
-/// Where the daemon listens unless told otherwise.
-const SOCKET: &str = "/var/run/fail2ban/fail2ban.sock";
-/// Where the daemon leaves its process id unless told otherwise.
-const PID_FILE: &str = "/var/run/fail2ban/fail2ban.pid";
 /// The client's last word on options it cannot follow; the server has none.
 const INIT_FAILED: &str = "Init of command line failed";
 /// How long a daemon may take to show that it is there.
@@ -83,9 +82,12 @@ struct Options {
     conf: Option<PathBuf>,
     log_level: Option<OsString>,
     log_target: Option<OsString>,
+    syslog_socket: Option<OsString>,
     lines: Lines,
-    /// Only look at the configuration.
-    inspect: bool,
+    /// Print the configuration.
+    dump: Option<Dump>,
+    /// Test it.
+    test: bool,
     interactive: bool,
     words: Vec<Str>,
 }
@@ -100,25 +102,15 @@ fn options(args: &[OsString], face: Face) -> Result<Options, ExitCode> {
         }
         return Err(failure);
     };
-    let mut options = Options {
-        face,
-        socket: None,
-        pid_file: None,
-        conf: None,
-        log_level: None,
-        log_target: None,
-        lines: Lines { verbosity: 1 },
-        inspect: false,
-        interactive: false,
-        words: line.words.iter().map(|word| Str::from_os(word)).collect(),
-    };
+    let words = line.words.iter().map(|word| Str::from_os(word)).collect();
+    let mut options = Options::new(face, words);
     for (name, value) in line.options {
         let told = match name {
             Name::Help => Ok(Some(help::usage(face))),
             Name::ShortVersion => Ok(Some(COMPATIBLE.into())),
             Name::Version => Ok(Some(format!("Fail2Ban v{COMPATIBLE}"))),
-            Name::Seconds => duration::seconds(&value.to_string_lossy()).map(Some),
-            Name::Timeout => duration::seconds(&value.to_string_lossy()).map(|_| None),
+            Name::Seconds => seconds(&value.to_string_lossy()).map(Some),
+            Name::Timeout => seconds(&value.to_string_lossy()).map(|_| None),
             name => {
                 options.apply(name, value);
                 Ok(None)
@@ -139,7 +131,11 @@ fn options(args: &[OsString], face: Face) -> Result<Options, ExitCode> {
             }
         }
     }
-    if let Err(error) = options.check() {
+    let checked = options
+        .check_folder()
+        .and_then(|()| configuration::complete(&mut options))
+        .and_then(|()| options.check_level());
+    if let Err(error) = checked {
         out::line(&format!("ERROR: {error}"));
         if face == Face::Client {
             options.lines.error(INIT_FAILED);
@@ -150,6 +146,23 @@ fn options(args: &[OsString], face: Face) -> Result<Options, ExitCode> {
 }
 
 impl Options {
+    fn new(face: Face, words: Vec<Str>) -> Self {
+        Self {
+            face,
+            socket: None,
+            pid_file: None,
+            conf: None,
+            log_level: None,
+            log_target: None,
+            syslog_socket: None,
+            lines: Lines { verbosity: 1 },
+            dump: None,
+            test: false,
+            interactive: false,
+            words,
+        }
+    }
+
     fn apply(&mut self, name: Name, value: OsString) {
         match name {
             Name::Conf => self.conf = Some(value.into()),
@@ -159,11 +172,13 @@ impl Options {
             Name::LogTarget => self.log_target = Some(value),
             Name::Verbose => self.lines.verbosity += 1,
             Name::Quiet => self.lines.verbosity -= 1,
-            Name::Dump | Name::DumpPretty | Name::Test => self.inspect = true,
+            Name::SyslogSocket => self.syslog_socket = Some(value),
+            Name::Dump => self.dump = Some(Dump::Plain),
+            Name::DumpPretty => self.dump = Some(Dump::Pretty),
+            Name::Test => self.test = true,
             Name::Interactive => self.interactive = true,
             // These say how to start the daemon, or were acted on before.
             Name::Pname
-            | Name::SyslogSocket
             | Name::Force
             | Name::Background
             | Name::Foreground
@@ -176,14 +191,24 @@ impl Options {
         }
     }
 
-    /// What is checked for every command, whether it needs it or not.
-    fn check(&self) -> Result<(), String> {
-        if let Some(folder) = self.conf.as_deref().filter(|folder| !folder.exists()) {
-            let folder = folder.display();
-            return Err(format!(
-                "Base configuration directory {folder} does not exist "
-            ));
+    /// The folder of the configuration.
+    fn folder(&self) -> &Path {
+        self.conf.as_deref().unwrap_or(Path::new("/etc/fail2ban"))
+    }
+
+    /// Checked for every command, whether it needs the folder or not.
+    fn check_folder(&self) -> Result<(), String> {
+        match self.conf.as_deref().filter(|folder| !folder.exists()) {
+            None => Ok(()),
+            Some(folder) => Err(format!(
+                "Base configuration directory {} does not exist ",
+                folder.display()
+            )),
         }
+    }
+
+    /// Checked for every command, too.
+    fn check_level(&self) -> Result<(), String> {
         match &self.log_level {
             Some(level) if !is_log_level(level) => {
                 let level = repr(&Value::Str(Str::from_os(level)));
@@ -191,6 +216,15 @@ impl Options {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What `--str2sec` prints, or fail2ban's words for why there is nothing to print.
+fn seconds(text: &str) -> Result<String, String> {
+    match text.parse() {
+        Ok(Seconds::Whole(number)) => Ok(number.to_string()),
+        Ok(Seconds::Fraction(number)) => Ok(float(number)),
+        Err(error) => Err(error.original()),
     }
 }
 
@@ -214,11 +248,8 @@ fn is_log_level(level: &OsStr) -> bool {
 }
 
 /// Where the daemon listens.
-fn socket_path(options: &Options) -> Cow<'_, Path> {
-    match &options.socket {
-        Some(path) => Cow::Borrowed(path),
-        None => Cow::Borrowed(Path::new(SOCKET)),
-    }
+fn socket_path(options: &Options) -> &Path {
+    options.socket.as_deref().unwrap_or(Path::new(""))
 }
 
 /// Does what the words say.
@@ -227,14 +258,15 @@ fn command(options: &Options) -> Result<(), Failed> {
     let lossy: Vec<Cow<'_, str>> = options.words.iter().map(Str::to_lossy).collect();
     let words: Vec<&str> = lossy.iter().map(AsRef::as_ref).collect();
     tell_paths(options);
+    match configuration::inspect(options)? {
+        Next::Done => return Ok(()),
+        Next::GoOn => {}
+    }
     if options.interactive {
         lines.error(
             "the interactive mode (-i) is not there yet; give the command behind the options",
         );
         return Err(Failed);
-    }
-    if options.inspect {
-        return Err(no_configuration(options));
     }
     match words.as_slice() {
         [] if options.face == Face::Client => {
@@ -255,28 +287,24 @@ fn tell_paths(options: &Options) {
         "Using socket file {}",
         socket_path(options).display()
     ));
-    let or = |given: &Option<OsString>, usual: &str| match given {
-        Some(given) => given.to_string_lossy().into_owned(),
-        None => usual.to_owned(),
-    };
-    let pid_file = options.pid_file.as_deref().unwrap_or(Path::new(PID_FILE));
+    let text = |given: &Option<OsString>| given.clone().unwrap_or_default();
     say(&format!(
         "Using pid file {}, [{}] logging to {}",
-        pid_file.display(),
-        or(&options.log_level, "INFO"),
-        or(&options.log_target, "/var/log/fail2ban.log"),
+        options
+            .pid_file
+            .as_deref()
+            .unwrap_or(Path::new(""))
+            .display(),
+        text(&options.log_level).to_string_lossy(),
+        text(&options.log_target).to_string_lossy(),
     ));
 }
 
 /// Tells that a command needs what is not there yet.
 fn no_configuration(options: &Options) -> Failed {
-    let folder = options
-        .conf
-        .as_deref()
-        .unwrap_or(Path::new("/etc/fail2ban"));
     options.lines.error(&format!(
-        "{}: this version cannot read a configuration folder yet; run 'ferroban guard' instead",
-        folder.display()
+        "{}: this version cannot start a server from a configuration folder yet; run 'ferroban guard' instead",
+        options.folder().display()
     ));
     Failed
 }
@@ -307,7 +335,7 @@ fn reload(options: &Options, words: &[&str]) -> Result<(), Failed> {
 }
 
 fn is_running(options: &Options) -> bool {
-    transport::ask(&socket_path(options), &Value::strings(["ping"]), PING).is_ok()
+    transport::ask(socket_path(options), &Value::strings(["ping"]), PING).is_ok()
 }
 
 /// Sends the words as they are and prints the reply.
@@ -323,7 +351,7 @@ fn send(options: &Options, words: &[&str]) -> Result<(), Failed> {
     let request = Value::List(options.words.iter().cloned().map(Value::Str).collect());
     let heavy = |text: &str| lines.say(Level::Heavy, "fail2ban", text);
     heavy(&format!("CMD: {}", repr(&request)));
-    let reply = transport::ask(&socket_path(options), &request, patience).map_err(|error| {
+    let reply = transport::ask(socket_path(options), &request, patience).map_err(|error| {
         lines.error(&contact_text(&error, words));
         Failed
     })?;

@@ -14,7 +14,7 @@ use super::message::Message;
 use super::watcher::{self, WatchPlan};
 use super::{Watch, actor};
 use crate::action::{Action, Dry, Native};
-use crate::load::JailPlan;
+use crate::load::{ActionPlan, JailPlan};
 use crate::log::Log;
 use crate::source::Waker;
 use crate::{clock, report};
@@ -174,7 +174,10 @@ impl Crew {
             let count = plan.filter.failregex.len() + plan.filter.ignoreregex.len();
             format!("{count} pattern(s)")
         };
-        let action = |plan: &JailPlan| format!("{}{:?}", plan.action, plan.action_options);
+        let action = |plan: &JailPlan| {
+            let shown = |action: &ActionPlan| format!("{}{:?}", action.name, action.options);
+            lines(&plan.actions.iter().map(shown).collect::<Vec<_>>())
+        };
         let mut all = vec![
             OptionChange::between(
                 "backend",
@@ -194,11 +197,9 @@ impl Crew {
 
     /// Whether the actor of a jail must be replaced for a new plan.
     pub(super) fn needs_new_actor(&self, new: &JailPlan) -> bool {
-        self.members.get(&new.jail.name).is_none_or(|member| {
-            member.leaving
-                || member.plan.action != new.action
-                || member.plan.action_options != new.action_options
-        })
+        self.members
+            .get(&new.jail.name)
+            .is_none_or(|member| member.leaving || member.plan.actions != new.actions)
     }
 
     /// Watches what the jails of now want watched: what is watched already in
@@ -289,9 +290,10 @@ impl Crew {
 
     /// The name of a jail's action.
     pub(super) fn action(&self, jail: &JailName) -> &str {
-        self.members
-            .get(jail)
-            .map_or("", |member| &member.plan.action)
+        let actions = self.members.get(jail).map(|member| &member.plan.actions);
+        actions
+            .and_then(|actions| actions.first())
+            .map_or("", |action| &action.name)
     }
 
     /// Gives a job to the actor of its jail.
@@ -322,13 +324,14 @@ fn patterns(plan: &JailPlan) -> (&Option<String>, &[String], &[String]) {
 }
 
 fn native(plan: &JailPlan) -> Result<Native, String> {
-    if plan.action != "ferroban" {
+    let names: Vec<&str> = plan.actions.iter().map(|action| &*action.name).collect();
+    let (["ferroban"], Some(action)) = (names.as_slice(), plan.actions.first()) else {
         return Err(format!(
             "action '{}' is unknown; there is 'ferroban'",
-            plan.action
+            names.join("', '")
         ));
-    }
+    };
     let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    Native::new(plan.jail.name.as_str(), &plan.action_options, &services)
-        .map_err(|error| format!("action '{}': {error}", plan.action))
+    Native::new(plan.jail.name.as_str(), &action.options, &services)
+        .map_err(|error| format!("action '{}': {error}", action.name))
 }

@@ -161,13 +161,12 @@ impl MainLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
     use std::sync::mpsc::{channel, sync_channel};
 
     use ferroban_engine::{Engine, FilterSettings};
 
     use super::super::crew::Crew;
-    use crate::load::Backend;
+    use crate::load::{ActionPlan, Backend};
     use crate::log::{Level, Log, Target};
 
     fn plan(jail: &str, failregex: &str, action: &str) -> JailPlan {
@@ -180,8 +179,10 @@ mod tests {
             backend: Backend::Files,
             logpaths: Vec::new(),
             journal: Vec::new(),
-            action: action.to_owned(),
-            action_options: BTreeMap::new(),
+            actions: vec![ActionPlan {
+                name: action.to_owned(),
+                ..ActionPlan::default()
+            }],
         }
     }
 

@@ -505,8 +505,7 @@ mod tests {
             backend: Backend::Files,
             logpaths: logpaths.iter().map(text).collect(),
             journal: Vec::new(),
-            action: String::new(),
-            action_options: std::collections::BTreeMap::new(),
+            actions: Vec::new(),
         }
     }
 

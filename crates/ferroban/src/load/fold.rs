@@ -3,32 +3,33 @@
 use ferroban_config::Seconds;
 use ferroban_engine::{BanTime, FailId, FilterSettings, JailName, JailSettings};
 
-use super::stream::{Stream, is_on};
-use super::{Backend, JailPlan, LoadError, Settings};
+use super::word::{Command, Word, is_on};
+use super::{ActionPlan, Backend, JailPlan, LoadError, Settings};
 
 /// What the commands of a stream amount to. Jails that are added but not
 /// started are left out.
-pub(super) fn settings(stream: &Stream) -> Result<Settings, LoadError> {
+pub(super) fn settings(stream: &[Command]) -> Result<Settings, LoadError> {
     let mut jails: Vec<JailPlan> = Vec::new();
     let mut started = Settings::default();
     for command in stream {
-        match command
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .as_slice()
-        {
-            ["add", jail, backend] => jails.push(added(jail, backend)?),
-            ["set", jail, option, values @ ..] => {
-                if let Some(plan) = jails.iter_mut().find(|plan| plan.jail.name == **jail) {
-                    set(plan, option, values)?;
+        let text = |index| {
+            command
+                .get(index)
+                .and_then(Word::as_str)
+                .unwrap_or_default()
+        };
+        let values = command.get(3..).unwrap_or_default();
+        let at = jails.iter().position(|plan| plan.jail.name == *text(1));
+        match (text(0), at.and_then(|at| jails.get_mut(at))) {
+            ("add", _) => jails.push(added(text(1), text(2))?),
+            ("set", Some(plan)) => set(plan, text(2), values)?,
+            ("multi-set", Some(plan)) => {
+                let (last, before) = values.split_last().unwrap_or((&Word::None, &[]));
+                for words in each(last) {
+                    set(plan, text(2), &[before, words].concat())?;
                 }
             }
-            ["start", jail] => {
-                if let Some(index) = jails.iter().position(|plan| plan.jail.name == **jail) {
-                    started.jails.push(jails.remove(index));
-                }
-            }
+            ("start", Some(_)) => started.jails.extend(at.map(|at| jails.remove(at))),
             _ => {}
         }
     }
@@ -38,11 +39,24 @@ pub(super) fn settings(stream: &Stream) -> Result<Settings, LoadError> {
     Ok(started)
 }
 
+/// The words of each item of a list.
+fn each(list: &Word) -> impl Iterator<Item = &[Word]> {
+    let items = match list {
+        Word::List(items) => items.as_slice(),
+        _ => &[],
+    };
+    items.iter().map(|item| match item {
+        Word::List(words) => words.as_slice(),
+        word => std::slice::from_ref(word),
+    })
+}
+
 fn added(jail: &str, backend: &str) -> Result<JailPlan, LoadError> {
     let name: JailName = jail
         .parse()
         .map_err(|_| wrong(jail, "name", jail, "the name of a jail"))?;
-    let backend = match backend.to_ascii_lowercase().as_str() {
+    let (kind, _) = backend.split_once('[').unwrap_or((backend, ""));
+    let backend = match kind.to_ascii_lowercase().as_str() {
         "auto" => Backend::Auto,
         "pyinotify" | "polling" => Backend::Files,
         "systemd" => Backend::Journal,
@@ -61,48 +75,63 @@ fn added(jail: &str, backend: &str) -> Result<JailPlan, LoadError> {
         backend,
         logpaths: Vec::new(),
         journal: Vec::new(),
-        action: String::new(),
-        action_options: std::collections::BTreeMap::new(),
+        actions: Vec::new(),
     })
 }
 
-fn set(plan: &mut JailPlan, option: &str, values: &[&str]) -> Result<(), LoadError> {
+/// Options that have no effect yet are passed over.
+fn set(plan: &mut JailPlan, option: &str, values: &[Word]) -> Result<(), LoadError> {
     let jail = plan.jail.name.to_string();
-    let first = values.first().copied().unwrap_or_default();
+    let first = values.first().and_then(Word::shown).unwrap_or_default();
+    let texts = || values.iter().filter_map(Word::as_str);
     let number = |least: u32| {
         let parsed = first.parse().ok().filter(|number| *number >= least);
-        parsed.ok_or_else(|| wrong(&jail, option, first, "a whole number that makes sense here"))
+        parsed.ok_or_else(|| {
+            wrong(
+                &jail,
+                option,
+                &first,
+                "a whole number that makes sense here",
+            )
+        })
     };
     match option {
         "maxretry" => plan.jail.maxretry = number(1)?,
         "maxmatches" => plan.jail.maxmatches = usize::try_from(number(0)?).unwrap_or(usize::MAX),
-        "findtime" => plan.jail.findtime = findtime(&jail, first)?,
-        "bantime" => plan.jail.bantime = bantime(&jail, first)?,
-        "ignoreself" => plan.jail.ignoreself = is_on(first),
-        "addignoreip" => plan
-            .jail
-            .ignoreip
-            .extend(values.iter().map(|text| FailId::parse(text))),
-        "prefregex" => plan.filter.prefregex = Some(first.to_owned()),
-        "addfailregex" => plan.filter.failregex.push(first.to_owned()),
-        "addignoreregex" => plan.filter.ignoreregex.push(first.to_owned()),
-        "addlogpath" => plan.logpaths.push(first.to_owned()),
-        "addjournalmatch" => plan.journal.extend(groups(values)),
-        "addaction" => first.clone_into(&mut plan.action),
-        "action" => {
-            if let [_, property, value] = values {
-                plan.action_options
-                    .insert((*property).to_owned(), (*value).to_owned());
-            }
-        }
-        _ => {
-            return Err(LoadError::NoOption {
-                jail,
-                option: option.to_owned(),
-            });
-        }
+        "findtime" => plan.jail.findtime = findtime(&jail, &first)?,
+        "bantime" => plan.jail.bantime = bantime(&jail, &first)?,
+        "ignoreself" => plan.jail.ignoreself = is_on(&first),
+        "addignoreip" => plan.jail.ignoreip.extend(texts().map(FailId::parse)),
+        "prefregex" => plan.filter.prefregex = Some(first).filter(|regex| !regex.is_empty()),
+        "addfailregex" => plan.filter.failregex.push(first),
+        "addignoreregex" => plan.filter.ignoreregex.push(first),
+        "addlogpath" => plan.logpaths.push(first),
+        "addjournalmatch" => plan.journal.extend(groups(&texts().collect::<Vec<_>>())),
+        "addaction" => plan.actions.push(ActionPlan {
+            name: first,
+            ..ActionPlan::default()
+        }),
+        "action" => set_action(plan, values),
+        _ => {}
     }
     Ok(())
+}
+
+/// Sets one property of an action. What it is called is known already.
+fn set_action(plan: &mut JailPlan, values: &[Word]) {
+    let [name, property, value] = values else {
+        return;
+    };
+    let (Some(name), Some(property)) = (name.as_str(), property.as_str()) else {
+        return;
+    };
+    let action = plan.actions.iter_mut().find(|action| action.name == name);
+    let (Some(action), Some(value)) = (action, value.shown()) else {
+        return;
+    };
+    if !["name", "actname"].contains(&property) {
+        action.options.insert(property.to_owned(), value);
+    }
 }
 
 fn seconds(jail: &str, option: &str, text: &str) -> Result<i64, LoadError> {
@@ -144,18 +173,33 @@ fn wrong(jail: &str, option: &str, value: &str, wanted: &'static str) -> LoadErr
 mod tests {
     use super::*;
 
-    fn stream(text: &str) -> Stream {
-        let line = |line: &str| line.split('|').map(str::to_owned).collect();
+    /// One command a line, words between `|`; what is in braces is a list.
+    fn stream(text: &str) -> Vec<Command> {
+        let word = |word: &str| match word.strip_prefix('{') {
+            Some(list) => Word::List(list.trim_end_matches('}').split(' ').map(pair).collect()),
+            None => word.parse().map_or_else(|_| word.into(), Word::Int),
+        };
+        let line = |line: &str| line.split('|').map(word).collect();
         text.lines().map(line).collect()
+    }
+
+    fn pair(text: &str) -> Word {
+        match text.split_once('=') {
+            Some((name, value)) => Word::List(vec![name.into(), value.into()]),
+            None => text.into(),
+        }
     }
 
     #[test]
     fn commands_become_settings() {
         let settings = settings(&stream(
-            "add|a|auto\nset|a|maxretry|3\nset|a|findtime|1h\nset|a|bantime|-1\n\
+            "set|loglevel|INFO\nadd|a|auto\nset|a|maxretry|3\nset|a|findtime|1h\nset|a|bantime|-1\n\
              set|a|addignoreip|::1|10.0.0.0/8\nset|a|addfailregex|x <HOST>\n\
+             multi-set|a|addfailregex|{y<HOST> z<HOST>}\n\
              set|a|addjournalmatch|A=1|B=2|+|C=3\nset|a|addaction|ferroban\n\
-             set|a|action|ferroban|port|22\nadd|b|polling\nstart|a",
+             multi-set|a|action|ferroban|{port=22 name=a actname=ferroban}\n\
+             set|a|addaction|mail\nset|a|action|mail|dest|me\nset|a|usedns|raw\n\
+             add|b|systemd[journalflags=1]\nconfig-error|Jail 'c' skipped\nstart|a",
         ))
         .unwrap();
         let [plan] = settings.jails.as_slice() else {
@@ -165,10 +209,15 @@ mod tests {
         assert_eq!((plan.jail.findtime, plan.filter.findtime), (3600, 3600));
         assert_eq!(plan.jail.bantime, BanTime::Forever);
         assert_eq!(plan.jail.ignoreip.len(), 2);
+        assert_eq!(plan.filter.failregex, ["x <HOST>", "y<HOST>", "z<HOST>"]);
         assert_eq!(plan.journal, [vec!["A=1", "B=2"], vec!["C=3"]]);
+        let actions: Vec<String> = plan.actions.iter().map(|a| format!("{a:?}")).collect();
         assert_eq!(
-            plan.action_options.get("port").map(String::as_str),
-            Some("22")
+            actions,
+            [
+                r#"ActionPlan { name: "ferroban", options: {"port": "22"} }"#,
+                r#"ActionPlan { name: "mail", options: {"dest": "me"} }"#,
+            ]
         );
     }
 

@@ -1,172 +1,143 @@
 //! The stream of commands that a configuration stands for.
 //!
-//! It has the words of the stream that fail2ban's client sends to its server, so
-//! that one day either of the two clients can drive us.
+//! It is word for word the stream that fail2ban's client sends to its server, so that
+//! either client can drive either server, and `-d` can print it. Everything that the
+//! original tells on the way is told in the same order, and what ends its reading ends
+//! ours.
 
-use ferroban_config::{Definition, Invocation, Layers, Memory, Options, Place, Value, addresses};
-use ferroban_engine::options::{self, Kind};
+mod action;
+mod definition;
+mod filter;
+mod general;
+mod glob;
+mod jail;
+mod logpath;
+mod typed;
+mod words;
 
-use super::{LoadError, embedded::BASE};
+pub(crate) use general::Places;
+pub(crate) use logpath::Logs;
+pub(crate) use words::WordsError;
 
-/// Commands in the order in which they are to be carried out.
-pub(super) type Stream = Vec<Vec<String>>;
+use super::LoadError;
+use super::folder::Folder;
+use super::word::Stream;
+use crate::COMPATIBLE;
+use crate::log::Level;
+use jail::{Made, Read};
 
-/// The options of a jail that become `set <jail> <option> <value>` as they are.
-const PLAIN: &[&str] = &[
-    "maxretry",
-    "findtime",
-    "bantime",
-    "maxmatches",
-    "ignoreself",
-];
+const JAILS_READER: &str = "fail2ban.jailsreader";
 
-/// Reads a configuration.
-pub(super) fn read(files: &Memory) -> Result<Stream, LoadError> {
-    let layers = Layers::read(files, BASE.as_ref(), "jail").map_err(LoadError::Config)?;
-    let mut stream = Stream::new();
-    let mut starts = Stream::new();
-    for name in layers.sections() {
-        let jail = Section {
-            files,
-            layers: &layers,
-            name,
-        };
-        if is_on(&jail.text("enabled")?) {
-            jail.write(&mut stream)?;
-            starts.push(words(["start", name]));
-        }
-    }
-    stream.extend(starts);
-    Ok(stream)
+/// What reading a configuration came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The commands; none if the configuration as a whole is broken.
+    pub(crate) stream: Option<Stream>,
+    /// Whether fail2ban would go on with it: no jail is wrong, or that does not matter.
+    pub(crate) good: bool,
 }
 
-/// One section of `jail.conf`.
-struct Section<'a> {
-    files: &'a Memory,
-    layers: &'a Layers,
-    name: &'a str,
+/// How a configuration is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// What becomes of log files.
+    pub(crate) logs: Logs,
+    /// Whether one wrong jail spoils everything.
+    pub(crate) strict: bool,
 }
 
-impl Section<'_> {
-    fn write(&self, stream: &mut Stream) -> Result<(), LoadError> {
-        let name = self.name;
-        stream.push(words(["add", name, &self.text("backend")?]));
-        self.write_filter(stream)?;
-        for option in PLAIN {
-            stream.push(words(["set", name, option, &self.text(option)?]));
-        }
-        let ignored = self.text("ignoreip")?;
-        let mut ignore = words(["set", name, "addignoreip"]);
-        ignore.extend(addresses(&ignored).map(str::to_owned));
-        stream.push(ignore);
-        for path in self
-            .text("logpath")?
-            .lines()
-            .map(str::trim)
-            .filter(|path| !path.is_empty())
-        {
-            stream.push(words(["set", name, "addlogpath", path]));
-        }
-        let journal = self.text("journalmatch")?;
-        let mut matches = words(["set", name, "addjournalmatch"]);
-        matches.extend(journal.split_whitespace().map(str::to_owned));
-        stream.push(matches);
-        self.write_action(stream)
-    }
-
-    fn write_filter(&self, stream: &mut Stream) -> Result<(), LoadError> {
-        let (filter, given) = self.invocation("filter")?;
-        let layers = Layers::read(self.files, BASE.as_ref(), &format!("filter.d/{filter}"))
-            .map_err(LoadError::Config)?;
-        let none = Options::new();
-        let definition = Definition::new(&layers, &given, &none).map_err(LoadError::Config)?;
-        let option = |name: &str| -> Result<String, LoadError> {
-            let value = definition.resolved(name, &[]).map_err(LoadError::Option)?;
-            Ok(value
-                .map(|value| value.text().to_owned())
-                .unwrap_or_default())
-        };
-        let prefix = option("prefregex")?;
-        if !prefix.is_empty() {
-            stream.push(words(["set", self.name, "prefregex", &prefix]));
-        }
-        let mut found = false;
-        for (name, command) in [
-            ("failregex", "addfailregex"),
-            ("ignoreregex", "addignoreregex"),
-        ] {
-            for pattern in option(name)?
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty())
-            {
-                found |= name == "failregex";
-                stream.push(words(["set", self.name, command, pattern]));
+impl Folder<'_> {
+    /// Reads everything. What is wrong is among the messages.
+    pub(crate) fn stream(&mut self, places: &Places, how: How) -> Outcome {
+        match self.try_stream(places, how) {
+            Ok((stream, good)) => Outcome {
+                stream: Some(stream),
+                good,
+            },
+            Err(error) => {
+                let text = format!("Failed during configuration: {}", error.original());
+                self.tell(Level::Error, "fail2ban", text);
+                Outcome {
+                    stream: None,
+                    good: false,
+                }
             }
         }
-        if found {
-            Ok(())
-        } else {
-            Err(LoadError::NoPattern {
-                jail: self.name.into(),
-                filter,
-            })
+    }
+
+    fn try_stream(&mut self, places: &Places, how: How) -> Result<(Stream, bool), LoadError> {
+        // Jails that cannot be read at all are told first.
+        let layers = self.layers("jail")?.ok_or(LoadError::NoJails)?;
+        let mut stream = self.general(places)?;
+        let (jails, good) = self.jails_of(&layers, how)?;
+        stream.extend(jails);
+        Ok((stream, good))
+    }
+
+    /// Reads the jails alone.
+    pub(super) fn jails(&mut self, how: How) -> Result<(Stream, bool), LoadError> {
+        let layers = self.layers("jail")?.ok_or(LoadError::NoJails)?;
+        self.jails_of(&layers, how)
+    }
+
+    fn jails_of(
+        &mut self,
+        layers: &ferroban_config::Layers,
+        how: How,
+    ) -> Result<(Stream, bool), LoadError> {
+        let mut layers = layers.clone();
+        layers.define("fail2ban_version", COMPATIBLE);
+        layers.define("fail2ban_confpath", &self.base().display().to_string());
+        let names: Vec<String> = layers.sections().map(str::to_owned).collect();
+        let mut jails = Vec::new();
+        for name in names {
+            match self.jail(&mut layers, &name)? {
+                Read::Off => {}
+                jail => {
+                    self.tell_wrong(&name, &jail, how);
+                    jails.push((name, jail));
+                }
+            }
+        }
+        let wrong = |(_, jail): &&(String, Read)| matches!(jail, Read::Wrong(_));
+        let wrong = jails.iter().filter(wrong).count();
+        let good = wrong == 0 || (!how.strict && wrong < jails.len());
+        Ok((self.made(jails, how)?, good))
+    }
+
+    fn tell_wrong(&mut self, name: &str, jail: &Read, how: How) {
+        if matches!(jail, Read::Wrong(_)) {
+            let name = ferroban_config::quoted(name);
+            let rest = if how.strict { "" } else { " Skipping..." };
+            let text = format!("Errors in jail {name}.{rest}");
+            self.tell(Level::Error, JAILS_READER, text);
         }
     }
 
-    fn write_action(&self, stream: &mut Stream) -> Result<(), LoadError> {
-        let (action, given) = self.invocation("action")?;
-        stream.push(words(["set", self.name, "addaction", &action]));
-        for (property, value) in given.iter() {
-            stream.push(words([
-                "set",
-                self.name,
-                "action",
-                &action,
-                property,
-                value.text(),
-            ]));
+    /// The commands of all jails, and then what starts them.
+    fn made(&mut self, jails: Vec<(String, Read)>, how: How) -> Result<Stream, LoadError> {
+        let (mut stream, mut starts) = (Stream::new(), Stream::new());
+        for (name, jail) in jails {
+            match jail {
+                Read::Off => {}
+                Read::Wrong(why) => {
+                    let text =
+                        format!("Jail '{name}' skipped, because of wrong configuration: {why}");
+                    stream.push(vec!["config-error".into(), text.into()]);
+                }
+                Read::Good(jail) => match self.make(*jail, how.logs)? {
+                    Made::Skipped(commands) => stream.extend(commands),
+                    Made::Started(commands) => {
+                        stream.extend(commands);
+                        starts.push(vec!["start".into(), name.into()]);
+                    }
+                },
+            }
         }
-        Ok(())
-    }
-
-    /// The `name[…]` of an option.
-    fn invocation(&self, option: &'static str) -> Result<(String, Options), LoadError> {
-        let text = self.text(option)?;
-        let parsed = Invocation::parse(text.trim()).map_err(|source| LoadError::Invocation {
-            jail: self.name.into(),
-            option,
-            text: text.clone(),
-            source,
-        })?;
-        let given = parsed.options_at(&Place::named(self.name));
-        Ok((parsed.name, given))
-    }
-
-    /// The text of an option, or its default.
-    fn text(&self, option: &str) -> Result<String, LoadError> {
-        let row = options::jail(option).ok_or_else(|| LoadError::NoOption {
-            jail: self.name.into(),
-            option: option.into(),
-        })?;
-        let value = self
-            .layers
-            .option(self.name, option)
-            .map_err(LoadError::Option)?;
-        let text = value.as_ref().map_or(row.default, Value::text);
-        Ok(if row.kind == Kind::Lines {
-            text.to_owned()
-        } else {
-            text.trim().to_owned()
-        })
+        stream.append(&mut starts);
+        Ok(stream)
     }
 }
 
-/// fail2ban's idea of yes.
-pub(super) fn is_on(text: &str) -> bool {
-    ["1", "on", "true", "yes"].contains(&text.to_ascii_lowercase().as_str())
-}
-
-fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
-    words.map(str::to_owned).into()
-}
+#[cfg(test)]
+mod tests;

@@ -122,7 +122,12 @@ fn the_embedded_configuration_guards_sshd() {
         Some("/var/log/auth.log")
     );
     assert_eq!(plan.journal.len(), 5);
-    assert_eq!(plan.action, "ferroban");
+    let [action] = plan.actions.as_slice() else {
+        panic!("one action")
+    };
+    assert_eq!(action.name, "ferroban");
+    let options: Vec<&str> = action.options.keys().map(String::as_str).collect();
+    assert_eq!(options, ["blocktype", "port", "protocol"]);
 }
 
 #[test]
@@ -140,11 +145,38 @@ fn an_override_wins_and_a_mistake_names_the_option() {
             .jails
             .is_empty()
     );
-    let error = embedded(&["sshd.maxretry=lots".to_owned()])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("jail 'sshd': maxretry = lots: not "),
-        "{error}"
-    );
+    let cases = [
+        (
+            "maxretry=lots",
+            "jail 'sshd': maxretry = lots: not a whole number",
+        ),
+        (
+            "bantime=soon",
+            "jail 'sshd': bantime = soon: not a time such as 600, 10m or 1d 12h",
+        ),
+        (
+            "filter=ssh",
+            "jail 'sshd': there is no filter 'ssh'; name one that is in filter.d",
+        ),
+        (
+            "filter=sshd[x",
+            "jail 'sshd': filter = sshd[x: unexpected option syntax",
+        ),
+        (
+            "action=nft",
+            "jail 'sshd': there is no action 'nft'; name one that is in action.d, or 'ferroban'",
+        ),
+        (
+            "failregex=",
+            "jail 'sshd': its filter has no failregex; it would find nothing",
+        ),
+        (
+            "port=%(por)s",
+            "/embedded/jail.d/set-0000.local:2: no option 'por'; did you mean 'port'?",
+        ),
+    ];
+    for (option, expected) in cases {
+        let error = embedded(&[format!("sshd.{option}")]).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
 }

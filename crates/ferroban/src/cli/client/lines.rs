@@ -2,12 +2,14 @@
 
 use crate::cli::out;
 use crate::clock;
+use crate::log;
 
 /// How important a line is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Level {
     Error,
     Warning,
+    Notice,
     Info,
     Debug,
     /// What is sent and received; fail2ban calls it HEAVYDEBUG.
@@ -19,6 +21,7 @@ impl Level {
         match self {
             Self::Error => "ERROR",
             Self::Warning => "WARNING",
+            Self::Notice => "NOTICE",
             Self::Info => "INFO",
             Self::Debug => "DEBUG",
             Self::Heavy => "HEAVY",
@@ -30,9 +33,21 @@ impl Level {
         match self {
             Self::Error => i32::MIN,
             Self::Warning => 1,
-            Self::Info => 2,
+            Self::Notice | Self::Info => 2,
             Self::Debug => 3,
             Self::Heavy => 4,
+        }
+    }
+}
+
+impl From<log::Level> for Level {
+    fn from(level: log::Level) -> Self {
+        match level {
+            log::Level::Critical | log::Level::Error => Self::Error,
+            log::Level::Warning => Self::Warning,
+            log::Level::Notice => Self::Notice,
+            log::Level::Info => Self::Info,
+            log::Level::Msg | log::Level::Debug => Self::Debug,
         }
     }
 }
@@ -106,6 +121,7 @@ mod tests {
         let mut levels = [
             Level::Heavy,
             Level::Error,
+            Level::Notice,
             Level::Info,
             Level::Debug,
             Level::Warning,

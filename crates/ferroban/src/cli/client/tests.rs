@@ -111,7 +111,7 @@ fn what_every_command_checks_is_checked() {
         let mut options = read(&["ping"]);
         options.apply(Name::Conf, folder.into());
         options.apply(Name::LogLevel, level.into());
-        options.check()
+        options.check_folder().and_then(|()| options.check_level())
     };
     assert_eq!(args("/", "INFO"), Ok(()));
     assert_eq!(
@@ -119,4 +119,75 @@ fn what_every_command_checks_is_checked() {
         Err("Base configuration directory /no/such does not exist ".into())
     );
     assert_eq!(args("/", "BOGUS"), Err("Invalid log level 'BOGUS'".into()));
+}
+
+/// A folder with that `fail2ban.conf`, and what `ping` makes of it.
+fn of_folder(text: &str, args: &[&str]) -> Result<Options, ExitCode> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("fail2ban.conf"), text).unwrap();
+    let mut all: Vec<OsString> = vec!["-c".into(), folder.path().into()];
+    all.extend(args.iter().chain(&["ping"]).map(OsString::from));
+    options(&all, Face::Client)
+}
+
+#[test]
+fn what_the_command_line_leaves_open_is_in_the_folder() {
+    let text =
+        "[Definition]\nsocket = /run/s\npidfile = /run/%(name)s\nname = p\nloglevel = debug\n";
+    let shown = |options: Options| {
+        let os = |text: Option<OsString>| text.unwrap().into_string().unwrap();
+        let path = |path: Option<PathBuf>| path.unwrap().display().to_string();
+        [
+            path(options.socket),
+            path(options.pid_file),
+            os(options.log_level),
+            os(options.log_target),
+            os(options.syslog_socket),
+        ]
+        .join(" ")
+    };
+    let rows: [(&[&str], &str); 3] = [
+        (&[], "/run/s /run/p debug /var/log/fail2ban.log auto"),
+        (
+            &["-s", "/a", "--loglevel", "INFO"],
+            "/a /run/p INFO /var/log/fail2ban.log auto",
+        ),
+        (
+            &["--logtarget=STDERR", "--syslogsocket", "/x", "-p", "/b"],
+            "/run/s /b debug STDERR /x",
+        ),
+    ];
+    for (args, expected) in rows {
+        assert_eq!(shown(of_folder(text, args).unwrap()), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_broken_stops_every_command_that_needs_it() {
+    let all = "-s /s -p /p --loglevel INFO --logtarget /l --syslogsocket auto";
+    let all: Vec<&str> = all.split(' ').collect();
+    for text in [
+        "socket = /s\n",
+        "[Definition]\nsocket = %(no)s\n",
+        "[Definition]\nloglevel = BOGUS\n",
+    ] {
+        assert!(of_folder(text, &[]).is_err(), "{text}");
+        assert!(of_folder(text, &all).is_ok(), "{text}: nobody asks it");
+    }
+}
+
+#[test]
+fn seconds_are_printed_as_python_prints_them() {
+    let rows = [
+        ("1d12h", Ok("129600")),
+        ("1mo", Ok("2629800.0")),
+        ("1y*1000000000000000", Ok("3.15576e+22")),
+        ("bogus", Err("name 'bogus' is not defined")),
+        ("", Err("invalid syntax (<string>, line 0)")),
+    ];
+    for (text, expected) in rows {
+        let told = seconds(text);
+        let told = told.as_deref().map_err(String::as_str);
+        assert_eq!(told, expected, "{text}");
+    }
 }
