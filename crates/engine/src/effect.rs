@@ -30,6 +30,8 @@ pub enum Save {
     Jail { jail: JailName, enabled: bool },
     /// A new ban: history and current state.
     Ban { jail: JailName, ban: Ban },
+    /// A ban lasts longer than was written; no new ban for the history.
+    Prolong { jail: JailName, ban: Ban },
     /// Everything about this id in this jail is to be forgotten.
     Forget { jail: JailName, id: FailId },
     /// Everything about every id in this jail is to be forgotten.

@@ -248,24 +248,11 @@ impl Engine {
             } => self.with(&jail, now, effects, |jail, turn| {
                 unban(jail, &ids, report_absent, turn)
             }),
-            Command::UnbanEverywhere { ids } => {
-                let jobs = self.each(now, effects, |jail, turn| {
-                    ids.iter()
-                        .flat_map(|id| jail.unban_by_order(id, turn))
-                        .collect()
-                });
-                Answer {
-                    reply: Reply::Count(jobs.len()),
-                    after: jobs,
-                }
-            }
-            Command::UnbanAll => {
-                let jobs = self.each(now, effects, Jail::unban_all);
-                Answer {
-                    reply: Reply::Count(jobs.len()),
-                    after: jobs,
-                }
-            }
+            Command::UnbanEverywhere { ids } => self.count_each(now, effects, |jail, turn| {
+                let lifted = ids.iter().map(|id| jail.unban_by_order(id, turn));
+                lifted.fold((0, Vec::new()), add)
+            }),
+            Command::UnbanAll => self.count_each(now, effects, Jail::unban_all),
             Command::Stop => Answer {
                 reply: Reply::Nothing,
                 after: self.stop(now, effects),
@@ -277,6 +264,47 @@ impl Engine {
     /// the firewall.
     pub fn stop(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Vec<JobId> {
         self.each(now, effects, |jail, turn| vec![jail.stop(turn)])
+    }
+
+    /// Takes over bans that were stored and could not be read at the start.
+    pub fn take_over(
+        &mut self,
+        now: Timestamp,
+        jail: &JailName,
+        bans: Vec<Ban>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(jail) = self.jails.get_mut(jail) {
+            let jobs = &mut self.jobs;
+            jail.take_over(
+                bans,
+                &mut Turn {
+                    now,
+                    protected: &self.protected,
+                    jobs,
+                    effects,
+                },
+            );
+        }
+    }
+
+    /// Asks every jail, and answers with the sum once all jobs are done.
+    fn count_each(
+        &mut self,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+        mut order: impl FnMut(&mut Jail, &mut Turn<'_>) -> (usize, Vec<JobId>),
+    ) -> Answer {
+        let mut count = 0;
+        let after = self.each(now, effects, |jail, turn| {
+            let (lifted, jobs) = order(jail, turn);
+            count += lifted;
+            jobs
+        });
+        Answer {
+            reply: Reply::Count(count),
+            after,
+        }
     }
 
     fn banned_by_jail(&self) -> Vec<(JailName, Vec<FailId>)> {
@@ -342,22 +370,29 @@ fn ban(jail: &mut Jail, ids: Vec<FailId>, force: bool, turn: &mut Turn<'_>) -> A
 }
 
 fn unban(jail: &mut Jail, ids: &[FailId], report_absent: bool, turn: &mut Turn<'_>) -> Answer {
-    let (mut after, mut absent) = (Vec::new(), Vec::new());
+    let (mut count, mut after, mut absent) = (0, Vec::new(), Vec::new());
     for id in ids {
-        let jobs = jail.unban_by_order(id, turn);
-        if jobs.is_empty() {
+        let (lifted, jobs) = jail.unban_by_order(id, turn);
+        if lifted == 0 {
             turn.effects
                 .push(Effect::Report(Event::NotBanned { id: id.clone() }));
             absent.push(id.clone());
         }
+        count += lifted;
         after.extend(jobs);
     }
     let reply = if report_absent && !absent.is_empty() {
         Reply::Error(CommandError::NotBanned(absent))
     } else {
-        Reply::Count(after.len())
+        Reply::Count(count)
     };
     Answer { reply, after }
+}
+
+fn add(one: (usize, Vec<JobId>), other: (usize, Vec<JobId>)) -> (usize, Vec<JobId>) {
+    let (count, mut jobs) = one;
+    jobs.extend(other.1);
+    (count + other.0, jobs)
 }
 
 #[cfg(test)]

@@ -1,23 +1,25 @@
-//! One rule at work: counts failures, holds bans, keeps its actions honest.
+//! One rule at work: counts failures and holds bans.
+//!
+//! How its bans get into the firewall, and what happens when they do not, is in
+//! [`applying`].
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod applying;
 
+use std::collections::HashMap;
+
+use applying::{Actions, Purpose, Retries};
 use ferroban_date::Timestamp;
 
 use crate::ban::{Ban, Ticket};
 use crate::bans::Bans;
 use crate::command::JailStatus;
-use crate::effect::{Effect, Job, JobId, Outcome, Save, Task};
-use crate::event::{Event, Step};
+use crate::effect::{Effect, Job, JobId, Save, Task};
+use crate::event::Event;
 use crate::failures::Failures;
 use crate::filter::Failure;
 use crate::id::{FailId, JailName};
 use crate::ignore::{IgnoreList, IgnoreReason, Protected, Protection, protection};
 use crate::settings::JailSettings;
-
-/// How long to wait before a failed action is tried again, in seconds: doubled
-/// with each failure in a row, up to the limit.
-const RETRY: (i64, i64) = (5, 300);
 
 /// Hands out names for jobs.
 #[derive(Debug, Default)]
@@ -58,43 +60,12 @@ impl Turn<'_> {
     }
 }
 
-/// Whether the actions of a jail are ready.
-#[derive(Debug, Eq, PartialEq)]
-enum Actions {
-    Starting {
-        attempt: u32,
-    },
-    Up,
-    Down {
-        attempt: u32,
-        retry: Timestamp,
-    },
-    /// Taken away by somebody; only an order brings them back.
-    Lost,
-}
-
-/// What a job under way was for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Purpose {
-    Start,
-    Ban(FailId),
-    Unban(FailId),
-    Stop,
-}
-
-impl Purpose {
-    fn banning(&self) -> Option<&FailId> {
-        if let Self::Ban(id) = self {
-            Some(id)
-        } else {
-            None
-        }
-    }
-}
-
-/// A ban that was not there before, and the job that applies it, if the actions
-/// are in a state to try.
-struct NewBan {
+/// What became of an order to ban.
+#[derive(Default)]
+struct Banned {
+    /// Whether it was not banned before.
+    new: bool,
+    /// The job that applies the ban, if the actions are in a state to try.
     job: Option<JobId>,
 }
 
@@ -105,7 +76,7 @@ pub(crate) struct Jail {
     failures: Failures,
     bans: Bans,
     actions: Actions,
-    retries: BTreeSet<(Timestamp, FailId)>,
+    retries: Retries,
     under_way: HashMap<JobId, Purpose>,
     total_failures: u64,
     total_bans: u64,
@@ -120,8 +91,8 @@ impl Jail {
             settings,
             failures: Failures::default(),
             bans: Bans::default(),
-            actions: Actions::Starting { attempt: 1 },
-            retries: BTreeSet::new(),
+            actions: Actions::Stopped,
+            retries: Retries::default(),
             under_way: HashMap::new(),
             total_failures: 0,
             total_bans: 0,
@@ -132,10 +103,15 @@ impl Jail {
             enabled: true,
         });
         turn.report(Event::JailStarted { jail: jail.name() });
-        for ban in restored {
-            jail.restore(ban, turn);
-        }
+        let refused: Vec<FailId> = restored
+            .into_iter()
+            .filter_map(|ban| jail.restore(ban, turn))
+            .collect();
         jail.start_actions(1, turn);
+        // After a crash the firewall may still hold who is to be ignored now.
+        for id in refused {
+            jail.unapply(id, 1, turn);
+        }
         jail
     }
 
@@ -145,6 +121,9 @@ impl Jail {
 
     /// Counts a failure, and bans when it was one too many.
     pub(crate) fn failure(&mut self, failure: Failure, turn: &mut Turn<'_>) {
+        if self.actions == Actions::Stopped {
+            return;
+        }
         let Failure { id, time, ticket } = failure;
         let time = time.min(turn.now);
         if let Some(why) = self.ignore_reason(&id, turn.protected) {
@@ -188,45 +167,70 @@ impl Jail {
                     refused.push(entry);
                 }
                 _ => {
-                    if let Some(new) = self.ban(id, turn.now, Ticket::default(), turn) {
-                        count += 1;
-                        jobs.extend(new.job);
-                    }
+                    let banned = self.ban(id, turn.now, Ticket::default(), turn);
+                    count += usize::from(banned.new);
+                    jobs.extend(banned.job);
                 }
             }
         }
         (count, jobs, refused)
     }
 
-    /// Lifts the bans of `id`, or of every banned id inside it, and forgets what
-    /// is stored about them. Returns the jobs, one for each ban lifted.
-    pub(crate) fn unban_by_order(&mut self, id: &FailId, turn: &mut Turn<'_>) -> Vec<JobId> {
+    /// Lifts the ban of `id`, or of every banned id inside it, and forgets what is
+    /// stored about them. Returns how many bans were lifted, and the jobs.
+    ///
+    /// The firewall is told even if `id` is not banned: after a crash it may hold
+    /// what nobody remembers.
+    pub(crate) fn unban_by_order(
+        &mut self,
+        id: &FailId,
+        turn: &mut Turn<'_>,
+    ) -> (usize, Vec<JobId>) {
         let found = self.bans.covered_by(id);
+        let mut jobs = Vec::new();
         if !found.contains(id) {
             turn.save(Save::Forget {
                 jail: self.name(),
                 id: id.clone(),
             });
+            jobs.extend(self.unapply(id.clone(), 1, turn));
         }
-        let mut jobs = Vec::new();
+        let count = found.len();
         for id in found {
             turn.save(Save::Forget {
                 jail: self.name(),
                 id: id.clone(),
             });
             self.bans.remove(&id);
-            jobs.push(self.lift(id, turn));
+            jobs.extend(self.lift(&id, turn));
         }
-        jobs
+        (count, jobs)
     }
 
-    /// Lifts every ban and forgets the jail's history.
-    pub(crate) fn unban_all(&mut self, turn: &mut Turn<'_>) -> Vec<JobId> {
+    /// Lifts every ban and forgets the jail's history. Returns how many bans were
+    /// lifted, and the jobs.
+    pub(crate) fn unban_all(&mut self, turn: &mut Turn<'_>) -> (usize, Vec<JobId>) {
         turn.save(Save::ForgetAll { jail: self.name() });
         let all = std::mem::take(&mut self.bans);
-        all.iter()
-            .map(|held| self.lift(held.ban.id.clone(), turn))
-            .collect()
+        let jobs = all
+            .iter()
+            .filter_map(|held| self.lift(&held.ban.id, turn))
+            .collect();
+        (all.len(), jobs)
+    }
+
+    /// Takes over bans that were stored and could not be read before.
+    pub(crate) fn take_over(&mut self, bans: Vec<Ban>, turn: &mut Turn<'_>) {
+        for ban in bans {
+            let id = ban.id.clone();
+            if self.bans.get(&id).is_some() || self.actions == Actions::Stopped {
+                continue;
+            }
+            match self.restore(ban, turn) {
+                Some(refused) => drop(self.unapply(refused, 1, turn)),
+                None => drop(self.apply(&id, turn)),
+            }
+        }
     }
 
     /// Takes everything out of the firewall. The stored bans stay: the next start
@@ -243,6 +247,7 @@ impl Jail {
         }
         let job = turn.act(&self.settings.name, Task::Stop);
         self.under_way.insert(job, Purpose::Stop);
+        self.actions = Actions::Stopped;
         turn.save(Save::Jail {
             jail: self.name(),
             enabled: false,
@@ -250,54 +255,26 @@ impl Jail {
         job
     }
 
-    /// Whether, after [`stop`](Self::stop), nothing is under way any more.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.under_way.is_empty()
-    }
-
     /// When [`wake`](Self::wake) has something to do.
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
-        let retry = match self.actions {
-            Actions::Down { retry, .. } => Some(retry),
-            Actions::Lost => None,
-            Actions::Starting { .. } | Actions::Up => self.retries.first().map(|(at, _)| *at),
-        };
-        [self.bans.next_due(), retry].into_iter().flatten().min()
+        if self.actions == Actions::Stopped {
+            return None;
+        }
+        [self.bans.next_due(), self.next_retry()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Lifts bans whose time is up, and tries again what failed.
     pub(crate) fn wake(&mut self, turn: &mut Turn<'_>) {
+        if self.actions == Actions::Stopped {
+            return;
+        }
         for ban in self.bans.take_due(turn.now) {
-            self.lift(ban.id, turn);
+            self.lift(&ban.id, turn);
         }
-        match self.actions {
-            Actions::Down { attempt, retry } if retry <= turn.now => {
-                self.start_actions(attempt + 1, turn);
-            }
-            Actions::Up => self.retry_bans(turn),
-            Actions::Down { .. } | Actions::Starting { .. } | Actions::Lost => {}
-        }
-    }
-
-    /// Learns how a job went; `false` if it is none of this jail's.
-    pub(crate) fn done(&mut self, job: JobId, outcome: &Outcome, turn: &mut Turn<'_>) -> bool {
-        let Some(purpose) = self.under_way.remove(&job) else {
-            return false;
-        };
-        match (purpose, outcome) {
-            (Purpose::Start, outcome) => self.started(outcome, turn),
-            (Purpose::Ban(id), Outcome::Failed(error)) => self.ban_failed(id, error, turn),
-            (Purpose::Ban(_), Outcome::Lost(error)) => self.lost(error, turn),
-            (Purpose::Ban(id), _) => self.ban_applied(&id),
-            (Purpose::Unban(id), Outcome::Failed(error)) => {
-                // That the actions are down was told already.
-                let attempt = if self.actions == Actions::Up { 1 } else { 2 };
-                turn.report(self.failed(Step::Unban, Some(id), error, attempt));
-            }
-            (Purpose::Stop, outcome) => self.stopped(outcome, turn),
-            (Purpose::Unban(_), _) => {}
-        }
-        true
+        self.retry(turn);
     }
 
     pub(crate) fn settings(&self) -> &JailSettings {
@@ -312,18 +289,6 @@ impl Jail {
     pub(crate) fn change(&mut self, settings: JailSettings) {
         self.ignored = IgnoreList::new(&settings.ignoreip);
         self.settings = settings;
-    }
-
-    /// Puts the bans back where the actions do not hold them.
-    pub(crate) fn rearm(&mut self, turn: &mut Turn<'_>) {
-        if let Actions::Down { .. } | Actions::Lost = self.actions {
-            self.start_actions(2, turn);
-        }
-    }
-
-    /// Starts its actions anew, with all its bans: they have been replaced.
-    pub(crate) fn restart_actions(&mut self, turn: &mut Turn<'_>) {
-        self.start_actions(1, turn);
     }
 
     pub(crate) fn status(&mut self, now: Timestamp) -> JailStatus {
@@ -347,24 +312,16 @@ impl Jail {
     }
 
     /// Bans, unless it is pointless or done already.
-    fn ban(
-        &mut self,
-        id: FailId,
-        time: Timestamp,
-        ticket: Ticket,
-        turn: &mut Turn<'_>,
-    ) -> Option<NewBan> {
+    fn ban(&mut self, id: FailId, time: Timestamp, ticket: Ticket, turn: &mut Turn<'_>) -> Banned {
         let jail = self.name();
         let bantime = self.settings.bantime;
         if bantime.end(time) < turn.now {
             turn.report(Event::Expired { jail, id });
-            return None;
+            return Banned::default();
         }
         if let Some(held) = self.bans.get(&id) {
             let after = time.secs() - held.ban.time.secs();
-            self.bans.extend(&id, time, bantime);
-            turn.report(Event::AlreadyBanned { jail, id, after });
-            return None;
+            return self.ban_again(id, time, after, turn);
         }
         let ban = Ban {
             id: id.clone(),
@@ -378,31 +335,56 @@ impl Jail {
         self.total_bans += 1;
         turn.save(Save::Ban {
             jail: jail.clone(),
-            ban: ban.clone(),
+            ban,
         });
         turn.report(Event::Banned {
-            jail: jail.clone(),
+            jail,
             id: id.clone(),
         });
-        if let Actions::Down { .. } | Actions::Lost = self.actions {
-            return Some(NewBan { job: None }); // the next start brings it along
+        Banned {
+            new: true,
+            job: self.apply(&id, turn),
         }
-        let job = turn.act(&jail, Task::Ban(ban));
-        self.under_way.insert(job, Purpose::Ban(id));
-        Some(NewBan { job: Some(job) })
     }
 
-    fn restore(&mut self, mut ban: Ban, turn: &mut Turn<'_>) {
+    /// Who fails on while banned is banned for longer. The firewall is told in any
+    /// case: perhaps it does not hold him, because the clock was put back or
+    /// because somebody took him out.
+    fn ban_again(
+        &mut self,
+        id: FailId,
+        time: Timestamp,
+        after: i64,
+        turn: &mut Turn<'_>,
+    ) -> Banned {
+        let longer = self.bans.extend(&id, time, self.settings.bantime);
+        if let Some(held) = self.bans.get(&id).filter(|_| longer) {
+            turn.save(Save::Prolong {
+                jail: self.name(),
+                ban: held.ban.clone(),
+            });
+        }
+        let job = self.apply(&id, turn);
+        turn.report(Event::AlreadyBanned {
+            jail: self.name(),
+            id,
+            after,
+        });
+        Banned { new: false, job }
+    }
+
+    /// Takes a stored ban over; one that must not be is given back.
+    fn restore(&mut self, mut ban: Ban, turn: &mut Turn<'_>) -> Option<FailId> {
         if let Some(why) = self.ignore_reason(&ban.id, turn.protected) {
             turn.report(Event::Ignored {
                 jail: self.name(),
-                id: ban.id,
+                id: ban.id.clone(),
                 why,
             });
-            return;
+            return Some(ban.id);
         }
         if ban.end() < turn.now {
-            return;
+            return None;
         }
         ban.count += 1;
         ban.restored = true;
@@ -418,153 +400,23 @@ impl Jail {
         });
         self.total_bans += 1;
         self.bans.add(ban);
+        None
     }
 
-    fn lift(&mut self, id: FailId, turn: &mut Turn<'_>) -> JobId {
+    /// Lets the firewall know that a ban is over, which is out of `bans` already.
+    /// A network may have stood for narrower bans, whose time is not up.
+    fn lift(&mut self, id: &FailId, turn: &mut Turn<'_>) -> Option<JobId> {
         turn.report(Event::Unbanned {
             jail: self.name(),
             id: id.clone(),
         });
-        let job = turn.act(&self.settings.name, Task::Unban(id.clone()));
-        self.under_way.insert(job, Purpose::Unban(id));
-        job
-    }
-
-    fn start_actions(&mut self, attempt: u32, turn: &mut Turn<'_>) {
-        let held: Vec<Ban> = self.bans.iter().map(|held| held.ban.clone()).collect();
-        let job = turn.act(&self.settings.name, Task::Start(held));
-        self.under_way.insert(job, Purpose::Start);
-        self.retries.clear();
-        self.actions = Actions::Starting { attempt };
-    }
-
-    fn started(&mut self, outcome: &Outcome, turn: &mut Turn<'_>) {
-        let Actions::Starting { attempt } = self.actions else {
-            return;
-        };
-        if let Outcome::Failed(error) = outcome {
-            turn.report(self.failed(Step::Start, None, error, attempt));
-            self.actions = Actions::Down {
-                attempt,
-                retry: turn.now.plus_secs(retry_after(attempt)),
-            };
-            return;
-        }
-        self.actions = Actions::Up;
-        let none = Vec::new();
-        let failed = if let Outcome::Started { failed, .. } = outcome {
-            failed
-        } else {
-            &none
-        };
-        let waiting: HashSet<FailId> = self
-            .under_way
-            .values()
-            .filter_map(Purpose::banning)
-            .cloned()
-            .collect();
-        for id in self.banned().iter().filter(|id| !waiting.contains(*id)) {
-            self.ban_applied(id);
-        }
-        for (id, error) in failed {
-            self.ban_failed(id.clone(), error, turn);
-        }
-        if let Outcome::Started {
-            kept,
-            added,
-            corrected,
-            foreign,
-            ..
-        } = *outcome
-            && kept + added + foreign > 0
-        {
-            turn.report(Event::Adopted {
-                jail: self.name(),
-                kept,
-                added,
-                corrected,
-                foreign,
-            });
-        }
-        if attempt > 1 {
-            turn.report(Event::ActionRecovered {
-                jail: self.name(),
-                held: self.bans.len(),
-            });
-        }
-    }
-
-    fn stopped(&self, outcome: &Outcome, turn: &mut Turn<'_>) {
-        if let Outcome::Failed(error) = outcome {
-            turn.report(self.failed(Step::Stop, None, error, 1));
-        }
-        turn.report(Event::JailStopped { jail: self.name() });
-    }
-
-    fn lost(&mut self, error: &str, turn: &mut Turn<'_>) {
-        if self.actions == Actions::Lost {
-            return;
-        }
-        self.actions = Actions::Lost;
-        self.retries.clear();
-        for id in self.banned() {
-            if let Some(held) = self.bans.get_mut(&id) {
-                held.applied = false;
+        let job = self.unapply(id.clone(), 1, turn);
+        if matches!(id, FailId::Network(_)) {
+            for inside in self.bans.covered_by(id) {
+                self.apply(&inside, turn);
             }
         }
-        let bans = self.bans.len();
-        turn.report(Event::Unprotected {
-            jail: self.name(),
-            bans,
-            error: error.to_owned(),
-        });
-    }
-
-    fn ban_applied(&mut self, id: &FailId) {
-        if let Some(held) = self.bans.get_mut(id) {
-            held.applied = true;
-            held.failed = 0;
-        }
-    }
-
-    fn ban_failed(&mut self, id: FailId, error: &str, turn: &mut Turn<'_>) {
-        let Some(held) = self.bans.get_mut(&id) else {
-            return;
-        };
-        held.applied = false;
-        if self.actions != Actions::Up {
-            return; // that they are down was told, and the next start brings it along
-        }
-        held.failed += 1;
-        let attempt = held.failed;
-        self.retries
-            .insert((turn.now.plus_secs(retry_after(attempt)), id.clone()));
-        turn.report(self.failed(Step::Ban, Some(id), error, attempt));
-    }
-
-    fn retry_bans(&mut self, turn: &mut Turn<'_>) {
-        while let Some((at, _)) = self.retries.first()
-            && *at <= turn.now
-        {
-            let Some((_, id)) = self.retries.pop_first() else {
-                return;
-            };
-            let Some(ban) = self.bans.get(&id).map(|held| held.ban.clone()) else {
-                continue;
-            };
-            let job = turn.act(&self.settings.name, Task::Ban(ban));
-            self.under_way.insert(job, Purpose::Ban(id));
-        }
-    }
-
-    fn failed(&self, during: Step, id: Option<FailId>, error: &str, attempt: u32) -> Event {
-        Event::ActionFailed {
-            jail: self.name(),
-            during,
-            id,
-            error: error.to_owned(),
-            attempt,
-        }
+        job
     }
 
     fn ignore_reason(&self, id: &FailId, protected: &[Protected]) -> Option<IgnoreReason> {
@@ -591,12 +443,4 @@ impl Jail {
             });
         }
     }
-}
-
-fn retry_after(attempt: u32) -> i64 {
-    RETRY
-        .0
-        .checked_shl(attempt.saturating_sub(1).min(16))
-        .unwrap_or(RETRY.1)
-        .min(RETRY.1)
 }

@@ -130,9 +130,7 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
     let started = Daemon::start(plan, store, &inbox, log)?;
     let office = control::Office::new(inbox, log.clone(), load);
     let control = control::Control::start(claim.listener(), office).map_err(StartError::Thread)?;
-    started.finish(&messages, log);
-    // From here on a client that asks learns that we are gone.
-    drop(messages);
+    started.finish(messages, log);
     control.stop();
     drop(claim);
     log.info("server", "Exiting Fail2ban");
@@ -233,7 +231,9 @@ impl Daemon {
         crew.watch(|plan| {
             let name = plan.source.name();
             let position = |jail| store.as_ref()?.position(jail, &name).ok().flatten();
-            watcher::common(plan.readers.iter().map(|(jail, _)| position(jail)))
+            watcher::Begin::of(watcher::common(
+                plan.readers.iter().map(|(jail, _)| position(jail)),
+            ))
         })
         .map_err(StartError::Thread)?;
         let (recorder, records) = recorder::start(plan.database, store, inbox.clone(), log.clone())
@@ -247,12 +247,14 @@ impl Daemon {
     }
 
     /// Works until told to stop, then ends every thread in order.
-    fn finish(mut self, messages: &Receiver<Message>, log: &Log) {
-        self.main_loop.run(messages);
+    fn finish(mut self, messages: Receiver<Message>, log: &Log) {
+        self.main_loop.run(&messages);
         log.info("server", "Shutdown in progress...");
         log.info("server", "Stopping all jails");
-        self.main_loop.stop_watching(messages);
-        self.main_loop.stop_jails(messages);
+        self.main_loop.stop_watching(&messages);
+        self.main_loop.stop_jails(&messages);
+        // Nobody reads the inbox any more: whoever waits for room in it may go.
+        drop(messages);
         let asked = self.main_loop.close();
         drop(self.recorder.join());
         log.info("database", "Connection to database closed.");

@@ -302,6 +302,7 @@ fn write(db: &Transaction<'_>, save: &Save) -> rusqlite::Result<()> {
                 .execute(params![jail.as_str(), enabled])?;
         }
         Save::Ban { jail, ban } => write_ban(db, jail, ban)?,
+        Save::Prolong { jail, ban } => prolong(db, jail, ban)?,
         Save::Forget { jail, id } => {
             for table in ["bips", "bans"] {
                 let sql = format!("DELETE FROM {table} WHERE jail = ?1 AND ip = ?2");
@@ -343,6 +344,14 @@ fn write_ban(db: &Transaction<'_>, jail: &JailName, ban: &Ban) -> rusqlite::Resu
     db.prepare_cached("INSERT OR REPLACE INTO bips(ip, jail, timeofban, bantime, bancount, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(row)?;
     Ok(())
+}
+
+/// Writes how long a ban lasts now. The history keeps what was decided first, as
+/// the original's does.
+fn prolong(db: &Transaction<'_>, jail: &JailName, ban: &Ban) -> rusqlite::Result<()> {
+    let sql = "UPDATE bips SET bantime = ?1 WHERE jail = ?2 AND ip = ?3";
+    let row = params![ban.bantime.secs(), jail.as_str(), ban.id.to_string()];
+    db.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 /// A whole number from a column that may hold a fraction: random ban times do.

@@ -253,6 +253,32 @@ fn banning_twice_counts_once_and_prolongs() {
     };
     assert_eq!(events(&effects), [again]);
     assert_eq!(engine.next_wakeup().map(Timestamp::secs), Some(3700));
+    // The firewall and the database learn the new end as well.
+    let all = jobs(&effects);
+    let [
+        Job {
+            task: Task::Ban(longer),
+            ..
+        },
+    ] = all.as_slice()
+    else {
+        panic!("{all:?}")
+    };
+    assert_eq!(longer.end(), at(3700));
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Save(Save::Prolong { .. })))
+    );
+
+    let (_, effects) = ban(&mut engine, 100, &["192.0.2.7"]);
+    assert_eq!(jobs(&effects).len(), 1, "told again: it may not hold him");
+    assert!(
+        !effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Save(_))),
+        "nothing new to write"
+    );
 }
 
 #[test]
@@ -286,7 +312,8 @@ fn absent_ids_are_reported_after_the_present_ones_are_lifted() {
         answer.reply,
         Reply::Error(CommandError::NotBanned(vec![id("192.0.2.99")]))
     );
-    assert_eq!(jobs(&effects).len(), 1);
+    // The firewall is told of both: it may hold what nobody remembers.
+    assert_eq!(jobs(&effects).len(), 2);
 }
 
 #[test]
@@ -332,10 +359,15 @@ fn a_restart_takes_bans_over_and_starts_the_firewall_with_them() {
             task: Task::Start(held),
             ..
         },
+        Job {
+            task: Task::Unban(ignored),
+            ..
+        },
     ] = all.as_slice()
     else {
-        panic!("one start")
+        panic!("{all:?}")
     };
+    assert_eq!(*ignored, id("192.0.2.3"), "the firewall may still hold it");
     assert_eq!(
         held.iter()
             .map(|ban| (ban.id.clone(), ban.count))
@@ -616,4 +648,153 @@ fn an_emptied_firewall_is_told_once_and_left_empty_until_somebody_orders_otherwi
     let mut again = Vec::new();
     engine.rearm(at(1001), &mut again);
     assert_eq!(again, [], "what holds is not started again");
+}
+
+#[test]
+fn of_several_starts_only_the_last_counts() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 1, &["192.0.2.1"]);
+    let mut start = Vec::new();
+    engine.restart_actions(at(1), &name("sshd"), &mut start);
+    finish(&mut engine, 2, &effects, &Outcome::Lost("gone".into()));
+    finish(&mut engine, 2, &start, &Outcome::Ok);
+    let (_, effects) = ban(&mut engine, 3, &["192.0.2.2"]);
+    assert_eq!(
+        jobs(&effects).len(),
+        1,
+        "what the replaced action lost does not matter"
+    );
+
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    engine.restart_actions(at(4), &name("sshd"), &mut first);
+    engine.restart_actions(at(4), &name("sshd"), &mut second);
+    finish(&mut engine, 5, &first, &Outcome::Ok);
+    let told = finish(&mut engine, 5, &second, &Outcome::Failed("no".into()));
+    assert!(matches!(
+        events(&told).as_slice(),
+        [Event::ActionFailed {
+            during: Step::Start,
+            ..
+        }]
+    ));
+    assert_eq!(engine.next_wakeup(), Some(at(10)), "tried again");
+}
+
+#[test]
+fn a_stopped_jail_does_nothing_any_more() {
+    let mut engine = Engine::new();
+    let mut effects = Vec::new();
+    engine.add_jail(at(0), settings("sshd"), &mut effects);
+    finish(&mut engine, 0, &effects, &Outcome::Failed("no".into()));
+    engine.stop(at(1), &mut Vec::new());
+    let mut effects = Vec::new();
+    engine.rearm(at(1), &mut effects);
+    engine.wake(at(6), &mut effects);
+    effects.extend(fail(&mut engine, "sshd", "192.0.2.7", 7));
+    assert_eq!(effects, []);
+    assert_eq!(engine.next_wakeup(), None);
+}
+
+#[test]
+fn what_stood_in_a_networks_shadow_is_applied_when_the_network_goes() {
+    let mut engine = sshd();
+    ban(
+        &mut engine,
+        0,
+        &["192.0.2.16/28", "192.0.2.7", "198.51.100.1", "192.0.2.0/24"],
+    );
+    let ids = vec![id("192.0.2.0/24")];
+    let order = Command::Unban {
+        jail: name("sshd"),
+        ids,
+        report_absent: false,
+    };
+    let (answer, effects) = ask(&mut engine, 1, order);
+    assert_eq!(answer.reply, Reply::Count(1));
+    let applied: Vec<String> = jobs(&effects)
+        .iter()
+        .filter_map(|job| {
+            if let Task::Ban(ban) = &job.task {
+                Some(ban.id.to_string())
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(applied, ["192.0.2.16/28", "192.0.2.7"]);
+}
+
+#[test]
+fn the_firewall_forgets_who_is_ignored_now_and_whoever_is_unbanned() {
+    let mut engine = Engine::new();
+    let mut effects = Vec::new();
+    let jail = JailSettings {
+        ignoreip: vec![id("192.0.2.3")],
+        ..settings("sshd")
+    };
+    let stored = Ban {
+        id: id("192.0.2.3"),
+        time: at(0),
+        bantime: BanTime::Forever,
+        count: 1,
+        ticket: Ticket::default(),
+        restored: false,
+    };
+    engine.restore_jail(at(1), jail, vec![stored], &mut effects);
+    let tasks: Vec<Task> = jobs(&effects).into_iter().map(|job| job.task).collect();
+    assert_eq!(tasks, [Task::Start(vec![]), Task::Unban(id("192.0.2.3"))]);
+
+    let order = Command::UnbanEverywhere {
+        ids: vec![id("203.0.113.1")],
+    };
+    let (answer, effects) = ask(&mut engine, 2, order);
+    assert_eq!(answer.reply, Reply::Count(0), "nobody remembers it");
+    assert_eq!(jobs(&effects).len(), 1, "but the firewall may hold it");
+}
+
+#[test]
+fn an_unban_that_fails_is_tried_again() {
+    let mut engine = sshd();
+    ban(&mut engine, 0, &["192.0.2.7"]);
+    let ids = vec![id("192.0.2.7")];
+    let (_, effects) = ask(&mut engine, 1, Command::UnbanEverywhere { ids });
+    let told = finish(&mut engine, 1, &effects, &Outcome::Failed("busy".into()));
+    assert!(matches!(
+        events(&told).as_slice(),
+        [Event::ActionFailed {
+            during: Step::Unban,
+            attempt: 1,
+            ..
+        }]
+    ));
+    let mut again = Vec::new();
+    engine.wake(at(6), &mut again);
+    assert_eq!(jobs(&again).len(), 1);
+    finish(&mut engine, 6, &again, &Outcome::Ok);
+    assert_eq!(engine.next_wakeup(), None);
+}
+
+#[test]
+fn bans_that_could_not_be_read_at_the_start_are_taken_over_later() {
+    let mut engine = sshd();
+    ban(&mut engine, 0, &["192.0.2.7"]);
+    let stored = |text: &str| Ban {
+        id: id(text),
+        time: at(0),
+        bantime: BanTime::For(3600),
+        count: 1,
+        ticket: Ticket::default(),
+        restored: false,
+    };
+    let mut effects = Vec::new();
+    let bans = vec![stored("192.0.2.7"), stored("192.0.2.8")];
+    engine.take_over(at(1), &name("sshd"), bans, &mut effects);
+    assert_eq!(
+        events(&effects),
+        [Event::Restored {
+            jail: name("sshd"),
+            id: id("192.0.2.8")
+        }]
+    );
+    assert_eq!(jobs(&effects).len(), 1);
 }

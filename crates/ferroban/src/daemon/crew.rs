@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use ferroban_engine::{Filter, JailName, JailSettings, Job, LogPosition, OptionChange};
 
 use super::message::Message;
-use super::watcher::{self, WatchPlan};
+use super::watcher::{self, Begin, Source, WatchPlan};
 use super::{Watch, actor};
 use crate::action::{Action, Dry, Native};
 use crate::load::{ActionPlan, JailPlan};
@@ -34,6 +34,8 @@ pub(super) struct Crew {
 /// A jail's plan and the queue of its actor.
 struct Member {
     plan: JailPlan,
+    /// What it reads, as found when it started or was last reloaded.
+    sources: Vec<Source>,
     queue: Sender<Job>,
     /// Its last job is under way.
     leaving: bool,
@@ -85,7 +87,8 @@ impl Crew {
         action: Box<dyn Action>,
     ) -> io::Result<JailSettings> {
         let name = plan.jail.name.clone();
-        plan.jail.watches = watcher::watches(&plan, self.by_hand.as_ref());
+        let sources = watcher::sources(&plan, self.by_hand.as_ref());
+        plan.jail.watches = watcher::watches(&sources);
         let settings = plan.jail.clone();
         let (queue, thread) = actor::start(&name, action, self.inbox.clone())?;
         self.threads.push(thread);
@@ -93,6 +96,7 @@ impl Crew {
             name,
             Member {
                 plan,
+                sources,
                 queue,
                 leaving: false,
             },
@@ -102,10 +106,12 @@ impl Crew {
 
     /// Goes on with another plan for a jail whose actor stays.
     pub(super) fn change(&mut self, mut plan: JailPlan) -> JailSettings {
-        plan.jail.watches = watcher::watches(&plan, self.by_hand.as_ref());
+        let sources = watcher::sources(&plan, self.by_hand.as_ref());
+        plan.jail.watches = watcher::watches(&sources);
         let settings = plan.jail.clone();
         if let Some(member) = self.members.get_mut(&plan.jail.name) {
             member.plan = plan;
+            member.sources = sources;
         }
         settings
     }
@@ -127,11 +133,11 @@ impl Crew {
 
     /// Tells what a jail does, as it starts.
     pub(super) fn introduce(&self, jail: &JailName) {
-        let Some(Member { plan, .. }) = self.members.get(jail) else {
+        let Some(Member { plan, sources, .. }) = self.members.get(jail) else {
             return;
         };
         let log = &self.log;
-        watcher::tell_backend(plan, self.by_hand.as_ref(), log);
+        watcher::tell_backend(jail, sources, log);
         if let Ok(native) = native(plan) {
             let how = if self.dry {
                 "dry run: would ban"
@@ -156,6 +162,7 @@ impl Crew {
     pub(super) fn differences(&self, new: &JailPlan) -> Vec<OptionChange> {
         let Some(Member {
             plan: old,
+            sources,
             leaving: false,
             ..
         }) = self.members.get(&new.jail.name)
@@ -188,6 +195,12 @@ impl Crew {
             OptionChange::between("journalmatch", journal(old), journal(new)),
             OptionChange::between("action", action(old), action(new)),
         ];
+        let found = watcher::sources(new, self.by_hand.as_ref());
+        all.push(OptionChange::between(
+            "watched",
+            watcher::names(sources),
+            watcher::names(&found),
+        ));
         if patterns(old) != patterns(new) {
             let to = format!("{}, changed", filter(new));
             all.push(OptionChange::between("filter", filter(old), to));
@@ -203,17 +216,10 @@ impl Crew {
     }
 
     /// Watches what the jails of now want watched: what is watched already in
-    /// just that way goes on. `after` says where a new watcher goes on reading.
-    pub(super) fn watch(
-        &mut self,
-        after: impl Fn(&WatchPlan) -> Option<LogPosition>,
-    ) -> io::Result<()> {
-        let plans = self
-            .members
-            .values()
-            .filter(|member| !member.leaving)
-            .map(|member| &member.plan);
-        let mut wanted = watcher::plans(plans, self.by_hand.as_ref());
+    /// just that way goes on. `from` says where a new watcher begins.
+    pub(super) fn watch(&mut self, from: impl Fn(&WatchPlan) -> Begin) -> io::Result<()> {
+        let members = self.members.values().filter(|member| !member.leaving);
+        let mut wanted = watcher::plans(members.map(|member| (&member.plan, &*member.sources)));
         for watcher in &mut self.watchers {
             let same = wanted
                 .iter()
@@ -225,19 +231,19 @@ impl Crew {
             }
         }
         for plan in wanted {
-            let after = after(&plan);
-            self.start_watcher(plan, after)?;
+            let from = from(&plan);
+            self.start_watcher(plan, from)?;
         }
         Ok(())
     }
 
-    fn start_watcher(&mut self, plan: WatchPlan, after: Option<LogPosition>) -> io::Result<()> {
+    fn start_watcher(&mut self, plan: WatchPlan, from: Begin) -> io::Result<()> {
         self.numbers += 1;
         let waker = Waker::new().map_err(io::Error::other)?;
         let start = watcher::Start {
             number: self.numbers,
             plan: plan.clone(),
-            after,
+            from,
             waker: waker.clone(),
         };
         watcher::start(start, self.inbox.clone(), self.log.clone())?;
@@ -261,7 +267,7 @@ impl Crew {
         };
         let watcher = self.watchers.swap_remove(index);
         if let Some(Some(next)) = watcher.ending
-            && let Err(error) = self.start_watcher(next, position)
+            && let Err(error) = self.start_watcher(next, Begin::of(position))
         {
             self.log.error(
                 "ferroban.guard",

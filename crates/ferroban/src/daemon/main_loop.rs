@@ -205,6 +205,10 @@ impl MainLoop {
                 self.told_late = false;
                 self.release(|held| held.transaction <= transaction);
             }
+            // Too late for anything else: whoever asks learns that we are going.
+            Message::Asked(Request { command, .. })
+                if self.is_stopping() && command != Command::Stop => {}
+            Message::Reload(_) if self.is_stopping() => {}
             Message::Asked(Request {
                 command: Command::Stop,
                 reply,
@@ -219,6 +223,10 @@ impl MainLoop {
             Message::Reload(request) => self.reload(request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
         }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
     }
 
     fn reading(&mut self, reading: Reading, effects: &mut Vec<Effect>) {

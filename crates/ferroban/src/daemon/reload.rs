@@ -9,6 +9,7 @@ use ferroban_engine::{Effect, JailChange, JailName, JailSettings};
 
 use super::main_loop::MainLoop;
 use super::message::Reload;
+use super::watcher::{Begin, WatchPlan};
 use crate::action::Action;
 use crate::clock;
 use crate::load::{JailPlan, Settings};
@@ -112,7 +113,17 @@ impl MainLoop {
                 None => {}
             }
         }
-        if let Err(error) = self.crew.watch(|_| None) {
+        let added = |name: &JailName| {
+            changes
+                .iter()
+                .any(|change| matches!(change, JailChange::Added { jail } if jail == name))
+        };
+        // A jail that has counted what its old log says must not count it again.
+        let from = |plan: &WatchPlan| {
+            let fresh = plan.readers.iter().all(|(jail, _)| added(jail));
+            if fresh { Begin::Beginning } else { Begin::End }
+        };
+        if let Err(error) = self.crew.watch(from) {
             self.log.error(
                 "ferroban.guard",
                 &format!("a log cannot be watched: {error}"),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 use std::thread;
+use std::time::Duration;
 
 use ferroban_engine::{
     Failure, Filter, FilterNote, FilterSettings, JailName, LogLine, LogPosition, Timestamp,
@@ -19,6 +20,9 @@ use crate::source::{
     self, Batch, FileTail, Journal, LogSource, Note, Place, Position, Query, Turn, Wait, Waker,
 };
 use crate::{clock, report, sys, wire};
+
+/// How long to wait before a source that failed is opened again.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// What can be read, once, for several jails.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,8 +55,26 @@ pub(super) struct WatchPlan {
 pub(super) struct Start {
     pub(super) number: u64,
     pub(super) plan: WatchPlan,
-    pub(super) after: Option<LogPosition>,
+    pub(super) from: Begin,
     pub(super) waker: Waker,
+}
+
+/// Where a watcher begins.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Begin {
+    /// At what is young enough to count.
+    Beginning,
+    /// Behind what was read before.
+    After(LogPosition),
+    /// At what is written from now on.
+    End,
+}
+
+impl Begin {
+    /// Behind this position, if there is one.
+    pub(super) fn of(position: Option<LogPosition>) -> Self {
+        position.map_or(Self::Beginning, Self::After)
+    }
 }
 
 /// A jail that reads a source.
@@ -63,17 +85,16 @@ struct Reader {
 
 /// What to watch for all these jails: each source once.
 pub(super) fn plans<'a>(
-    jails: impl Iterator<Item = &'a JailPlan>,
-    by_hand: Option<&Watch>,
+    jails: impl Iterator<Item = (&'a JailPlan, &'a [Source])>,
 ) -> Vec<WatchPlan> {
     let mut plans: Vec<WatchPlan> = Vec::new();
-    for jail in jails {
-        for source in sources(jail, by_hand) {
+    for (jail, sources) in jails {
+        for source in sources {
             let reader = (jail.jail.name.clone(), jail.filter.clone());
-            match plans.iter_mut().find(|plan| plan.source == source) {
+            match plans.iter_mut().find(|plan| plan.source == *source) {
                 Some(plan) => plan.readers.push(reader),
                 None => plans.push(WatchPlan {
-                    source,
+                    source: source.clone(),
                     readers: vec![reader],
                 }),
             }
@@ -82,7 +103,8 @@ pub(super) fn plans<'a>(
     plans
 }
 
-fn sources(plan: &JailPlan, by_hand: Option<&Watch>) -> Vec<Source> {
+/// What a jail reads on this host now.
+pub(super) fn sources(plan: &JailPlan, by_hand: Option<&Watch>) -> Vec<Source> {
     let journal = |folder: Option<PathBuf>| {
         vec![Source::Journal {
             folder,
@@ -110,6 +132,15 @@ fn sources(plan: &JailPlan, by_hand: Option<&Watch>) -> Vec<Source> {
             }
         }
     }
+}
+
+/// The names of sources, for people.
+pub(super) fn names(sources: &[Source]) -> String {
+    sources
+        .iter()
+        .map(Source::name)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Where several jails go on reading together: where the one was that has read
@@ -155,8 +186,7 @@ fn earlier(one: Option<LogPosition>, other: Option<LogPosition>) -> Option<LogPo
 }
 
 /// What a jail watches, for `status`.
-pub(super) fn watches(plan: &JailPlan, by_hand: Option<&Watch>) -> Watches {
-    let sources = sources(plan, by_hand);
+pub(super) fn watches(sources: &[Source]) -> Watches {
     match sources.first() {
         Some(Source::Journal { matches, .. }) => Watches::Journal(vec![joined(matches)]),
         _ => Watches::Files(sources.iter().map(Source::name).collect()),
@@ -170,8 +200,7 @@ fn joined(matches: &[Vec<String>]) -> String {
 }
 
 /// Tells what a jail watches or waits for.
-pub(super) fn tell_backend(plan: &JailPlan, by_hand: Option<&Watch>, log: &Log) {
-    let (jail, sources) = (&plan.jail.name, sources(plan, by_hand));
+pub(super) fn tell_backend(jail: &JailName, sources: &[Source], log: &Log) {
     let backend = match sources.first() {
         Some(Source::Journal { .. }) => "systemd",
         _ => "pyinotify",
@@ -179,10 +208,7 @@ pub(super) fn tell_backend(plan: &JailPlan, by_hand: Option<&Watch>, log: &Log) 
     log.info("jail", &format!("Creating new jail '{jail}'"));
     log.info("jail", &format!("Jail '{jail}' uses {backend} {{}}"));
     log.info("jail", &format!("Initiated '{backend}' backend"));
-    log.info(
-        "ferroban.guard",
-        &format!("[{jail}] {}", watching(&sources)),
-    );
+    log.info("ferroban.guard", &format!("[{jail}] {}", watching(sources)));
 }
 
 fn watching(sources: &[Source]) -> String {
@@ -216,7 +242,7 @@ fn watching(sources: &[Source]) -> String {
 struct Watcher {
     source: Source,
     readers: Vec<Reader>,
-    after: Option<LogPosition>,
+    from: Begin,
     waker: Waker,
     log: Log,
     /// When a line that is not UTF-8 was last told loudly.
@@ -226,7 +252,7 @@ struct Watcher {
 impl Watcher {
     fn new(start: Start, log: Log) -> Self {
         let Start {
-            plan, after, waker, ..
+            plan, from, waker, ..
         } = start;
         let mut readers = Vec::new();
         for (jail, settings) in plan.readers {
@@ -241,54 +267,54 @@ impl Watcher {
         Self {
             source: plan.source,
             readers,
-            after,
+            from,
             waker,
             log,
             told_undecodable: None,
         }
     }
 
-    /// Reads the source until the waker is pulled. Returns how far it came.
+    /// Reads the source until the waker is pulled, whatever happens to the source.
+    /// Returns how far it came.
     fn watch(&mut self, inbox: &SyncSender<Message>) -> Option<LogPosition> {
-        let mut source = match self.open() {
-            Ok(source) => source,
-            Err(error) => {
-                self.tell(
-                    Level::Error,
-                    &format!(
-                        "{}: {}; this log is not watched",
-                        self.source.name(),
-                        report::chain(&error)
-                    ),
+        let mut told = false;
+        while let Err(error) = self.read_on(inbox) {
+            if !std::mem::replace(&mut told, true) {
+                let text = format!(
+                    "{}: {}; tried again every {} s",
+                    self.source.name(),
+                    report::chain(&error),
+                    RETRY.as_secs()
                 );
-                return None;
+                self.tell(Level::Error, &text);
             }
-        };
+            if self.waker.pulled_within(RETRY) {
+                break;
+            }
+        }
+        match std::mem::replace(&mut self.from, Begin::End) {
+            Begin::After(position) => Some(position),
+            Begin::Beginning | Begin::End => None,
+        }
+    }
+
+    /// Reads until the waker is pulled, or nobody listens any more.
+    fn read_on(&mut self, inbox: &SyncSender<Message>) -> Result<(), source::Error> {
+        let mut source = self.open()?;
         let mut batch = Batch::new();
         loop {
-            match source.next(&mut batch, Wait::Forever) {
-                Ok(Turn::Ready) => {
+            match source.next(&mut batch, Wait::Forever)? {
+                Turn::Ready => {
                     let reading = self.read(&batch);
-                    if reading.position.is_some() {
-                        self.after.clone_from(&reading.position);
+                    if let Some(position) = &reading.position {
+                        self.from = Begin::After(position.clone());
                     }
                     if inbox.send(Message::Read(reading)).is_err() {
-                        return None;
+                        return Ok(());
                     }
                 }
-                Ok(Turn::Idle) => {}
-                Ok(Turn::Woken) => return self.after.take(),
-                Err(error) => {
-                    self.tell(
-                        Level::Error,
-                        &format!(
-                            "{}: {}; this log is no longer watched",
-                            self.source.name(),
-                            report::chain(&error)
-                        ),
-                    );
-                    return self.after.take();
-                }
+                Turn::Idle => {}
+                Turn::Woken => return Ok(()),
             }
         }
     }
@@ -301,8 +327,11 @@ impl Watcher {
     }
 
     fn open_file(&self, path: &Path) -> Result<Box<dyn LogSource>, source::Error> {
-        let after = self.after.clone().map(stored);
-        let start = after.map_or(source::Start::Beginning, source::Start::After);
+        let start = match &self.from {
+            Begin::Beginning => source::Start::Beginning,
+            Begin::After(position) => source::Start::After(stored(position.clone())),
+            Begin::End => source::Start::End,
+        };
         let mut tail = FileTail::open(path, start, self.waker.clone())?;
         // What is old for the jail that looks back furthest is old for all.
         if let Some(reader) = self
@@ -340,18 +369,19 @@ impl Watcher {
             Some(folder) => (Place::Directory(folder.to_owned()), 0),
             None => (Place::Local, 1 | 4),
         };
+        let now = clock::now();
         let window = self
             .readers
             .iter()
             .map(|reader| reader.filter.findtime())
             .max()
             .unwrap_or(0);
-        let from = clock::now().plus_secs(-window);
-        let read = self
-            .after
-            .as_ref()
-            .map(|position| Timestamp::from_secs(position.offset));
-        let since = read.map_or(from, |read| read.max(from));
+        let young = now.plus_secs(-window);
+        let since = match &self.from {
+            Begin::Beginning => young,
+            Begin::After(position) => young.max(Timestamp::from_secs(position.offset)),
+            Begin::End => now,
+        };
         let query = Query {
             place,
             flags,
@@ -535,7 +565,11 @@ mod tests {
             plan("a", "a <ADDR>", &[&shared]),
             plan("b", "[ab] <ADDR>", &[&shared, &other]),
         ];
-        let mut plans = plans(jails.iter(), None);
+        let found: Vec<_> = jails
+            .iter()
+            .map(|jail| (jail, sources(jail, None)))
+            .collect();
+        let mut plans = plans(found.iter().map(|(jail, sources)| (*jail, &**sources)));
         let readers: Vec<usize> = plans.iter().map(|plan| plan.readers.len()).collect();
         assert_eq!(
             readers,
@@ -550,7 +584,7 @@ mod tests {
         let start = Start {
             number: 1,
             plan: plans.remove(0),
-            after: None,
+            from: Begin::Beginning,
             waker: waker.clone(),
         };
         thread::scope(|scope| {

@@ -34,6 +34,13 @@ impl Waker {
         rustix::io::write(&*self.0, &1u64.to_ne_bytes()).ok();
     }
 
+    /// Waits for a pull, at most this long; whether there was one.
+    #[must_use]
+    pub fn pulled_within(&self, limit: Duration) -> bool {
+        // Interrupted or not able to wait: then the limit was shorter this time.
+        self.wait(None, Some(limit)).is_ok() && self.pulled()
+    }
+
     /// Whether it was pulled since it was last asked.
     pub(super) fn pulled(&self) -> bool {
         rustix::io::read(&*self.0, &mut [0; 8]).is_ok()

@@ -307,3 +307,27 @@ fn what_is_old_is_purged_and_what_still_holds_is_not() {
     );
     assert_eq!(column("SELECT name FROM jails"), ["sshd"]);
 }
+
+#[test]
+fn a_prolonged_ban_lasts_longer_and_makes_no_history() {
+    let (_folder, mut store) = open();
+    store
+        .commit(&[save("192.0.2.1", 100, BanTime::For(600))])
+        .unwrap();
+    let longer = ban("192.0.2.1", 100, BanTime::For(900));
+    store
+        .commit(&[Save::Prolong {
+            jail: jail(),
+            ban: longer,
+        }])
+        .unwrap();
+    assert_eq!(
+        running(&store, BanTime::For(3600), 800),
+        [("192.0.2.1".to_owned(), 900)]
+    );
+    let rows: i64 = store
+        .connection
+        .query_row("SELECT count(*) FROM bans", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 1);
+}

@@ -1,0 +1,329 @@
+//! How the bans of a jail get into the firewall, and what happens when they do not.
+//!
+//! A ban is decided first and applied later, by a job. What fails is told once and
+//! tried again, ever more slowly, until it holds or the ban is over. If the actions
+//! themselves do not start, single bans are not tried: the next start brings all of
+//! them. If somebody took everything away, nothing is put back without an order.
+
+use std::collections::{BTreeSet, HashSet};
+
+use ferroban_date::Timestamp;
+
+use super::{Jail, Turn};
+use crate::ban::Ban;
+use crate::effect::{JobId, Outcome, Task};
+use crate::event::{Event, Step};
+use crate::id::FailId;
+
+/// How long to wait before what failed is tried again, in seconds: doubled with
+/// each failure in a row, up to the limit.
+const RETRY: (i64, i64) = (5, 300);
+
+/// Whether the actions of a jail are ready.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Actions {
+    /// This job starts them. Of several under way only the last counts.
+    Starting {
+        attempt: u32,
+        job: JobId,
+    },
+    Up,
+    Down {
+        attempt: u32,
+        retry: Timestamp,
+    },
+    /// Taken away by somebody; only an order brings them back.
+    Lost,
+    /// The jail does not work yet, or no more.
+    Stopped,
+}
+
+/// What a job under way is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    Start,
+    Ban(FailId),
+    Unban { id: FailId, attempt: u32 },
+    Stop,
+}
+
+impl Purpose {
+    fn banning(&self) -> Option<&FailId> {
+        if let Self::Ban(id) = self {
+            Some(id)
+        } else {
+            None
+        }
+    }
+}
+
+/// What is to be tried again, and when.
+#[derive(Debug, Default)]
+pub(super) struct Retries {
+    bans: BTreeSet<(Timestamp, FailId)>,
+    unbans: BTreeSet<(Timestamp, FailId, u32)>,
+}
+
+impl Jail {
+    /// Has the firewall hold a ban, or hold it for as long as it lasts now. No job:
+    /// the actions are not in a state to try.
+    pub(super) fn apply(&mut self, id: &FailId, turn: &mut Turn<'_>) -> Option<JobId> {
+        if let Actions::Down { .. } | Actions::Lost | Actions::Stopped = self.actions {
+            return None; // the next start brings it along
+        }
+        let ban = self.bans.get(id)?.ban.clone();
+        let job = turn.act(&self.settings.name, Task::Ban(ban));
+        self.under_way.insert(job, Purpose::Ban(id.clone()));
+        Some(job)
+    }
+
+    /// Has the firewall hold it no more.
+    pub(super) fn unapply(
+        &mut self,
+        id: FailId,
+        attempt: u32,
+        turn: &mut Turn<'_>,
+    ) -> Option<JobId> {
+        if self.actions == Actions::Stopped {
+            return None;
+        }
+        let job = turn.act(&self.settings.name, Task::Unban(id.clone()));
+        self.under_way.insert(job, Purpose::Unban { id, attempt });
+        Some(job)
+    }
+
+    pub(super) fn start_actions(&mut self, attempt: u32, turn: &mut Turn<'_>) {
+        let held: Vec<Ban> = self.bans.iter().map(|held| held.ban.clone()).collect();
+        let job = turn.act(&self.settings.name, Task::Start(held));
+        self.under_way.insert(job, Purpose::Start);
+        self.retries.bans.clear();
+        self.actions = Actions::Starting { attempt, job };
+    }
+
+    /// Puts the bans back where the actions do not hold them.
+    pub(crate) fn rearm(&mut self, turn: &mut Turn<'_>) {
+        if let Actions::Down { .. } | Actions::Lost = self.actions {
+            self.start_actions(2, turn);
+        }
+    }
+
+    /// Starts its actions anew, with all its bans: they have been replaced.
+    pub(crate) fn restart_actions(&mut self, turn: &mut Turn<'_>) {
+        if self.actions != Actions::Stopped {
+            self.start_actions(1, turn);
+        }
+    }
+
+    /// Whether, after a stop, nothing is under way any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Learns how a job went; `false` if it is none of this jail's.
+    pub(crate) fn done(&mut self, job: JobId, outcome: &Outcome, turn: &mut Turn<'_>) -> bool {
+        let Some(purpose) = self.under_way.remove(&job) else {
+            return false;
+        };
+        match (purpose, outcome) {
+            (Purpose::Start, outcome) => self.started(job, outcome, turn),
+            (Purpose::Ban(id), Outcome::Failed(error)) => self.ban_failed(id, error, turn),
+            (Purpose::Ban(_), Outcome::Lost(error)) => self.lost(error, turn),
+            (Purpose::Ban(id), _) => self.ban_applied(&id),
+            (Purpose::Unban { id, attempt }, Outcome::Failed(error)) => {
+                self.unban_failed(id, attempt, error, turn);
+            }
+            (Purpose::Stop, outcome) => self.stopped(outcome, turn),
+            (Purpose::Unban { .. }, _) => {}
+        }
+        true
+    }
+
+    /// When something that failed is to be tried again.
+    pub(super) fn next_retry(&self) -> Option<Timestamp> {
+        match self.actions {
+            Actions::Down { retry, .. } => Some(retry),
+            Actions::Lost | Actions::Stopped | Actions::Starting { .. } => None,
+            Actions::Up => {
+                let ban = self.retries.bans.first().map(|(at, _)| *at);
+                let unban = self.retries.unbans.first().map(|(at, ..)| *at);
+                [ban, unban].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Tries again what is due.
+    pub(super) fn retry(&mut self, turn: &mut Turn<'_>) {
+        match self.actions {
+            Actions::Down { attempt, retry } if retry <= turn.now => {
+                self.start_actions(attempt + 1, turn);
+            }
+            Actions::Up => {
+                self.retry_bans(turn);
+                self.retry_unbans(turn);
+            }
+            _ => {}
+        }
+    }
+
+    fn retry_bans(&mut self, turn: &mut Turn<'_>) {
+        while let Some((_, id)) = pop_due(&mut self.retries.bans, |(at, _)| *at <= turn.now) {
+            self.apply(&id, turn);
+        }
+    }
+
+    fn retry_unbans(&mut self, turn: &mut Turn<'_>) {
+        while let Some((_, id, attempt)) =
+            pop_due(&mut self.retries.unbans, |(at, ..)| *at <= turn.now)
+        {
+            // Banned again in the meantime: that ban is not to be taken away.
+            if self.bans.get(&id).is_none() {
+                self.unapply(id, attempt, turn);
+            }
+        }
+    }
+
+    fn started(&mut self, job: JobId, outcome: &Outcome, turn: &mut Turn<'_>) {
+        let Actions::Starting { attempt, job: last } = self.actions else {
+            return;
+        };
+        if job != last {
+            return;
+        }
+        if let Outcome::Failed(error) | Outcome::Lost(error) = outcome {
+            turn.report(self.failed(Step::Start, None, error, attempt));
+            let retry = turn.now.plus_secs(retry_after(attempt));
+            self.actions = Actions::Down { attempt, retry };
+            return;
+        }
+        self.actions = Actions::Up;
+        let waiting: HashSet<FailId> = self
+            .under_way
+            .values()
+            .filter_map(Purpose::banning)
+            .cloned()
+            .collect();
+        for id in self.banned().iter().filter(|id| !waiting.contains(*id)) {
+            self.ban_applied(id);
+        }
+        if let Outcome::Started { failed, .. } = outcome {
+            for (id, error) in failed {
+                self.ban_failed(id.clone(), error, turn);
+            }
+        }
+        self.tell_start(attempt, outcome, turn);
+    }
+
+    fn tell_start(&self, attempt: u32, outcome: &Outcome, turn: &mut Turn<'_>) {
+        let jail = self.name();
+        if let Outcome::Started {
+            kept,
+            added,
+            corrected,
+            foreign,
+            ..
+        } = *outcome
+            && kept + added + foreign > 0
+        {
+            turn.report(Event::Adopted {
+                jail: jail.clone(),
+                kept,
+                added,
+                corrected,
+                foreign,
+            });
+        }
+        if attempt > 1 {
+            turn.report(Event::ActionRecovered {
+                jail,
+                held: self.bans.len(),
+            });
+        }
+    }
+
+    fn stopped(&self, outcome: &Outcome, turn: &mut Turn<'_>) {
+        if let Outcome::Failed(error) = outcome {
+            turn.report(self.failed(Step::Stop, None, error, 1));
+        }
+        turn.report(Event::JailStopped { jail: self.name() });
+    }
+
+    fn lost(&mut self, error: &str, turn: &mut Turn<'_>) {
+        // While a start is under way its outcome tells what holds.
+        if self.actions != Actions::Up {
+            return;
+        }
+        self.actions = Actions::Lost;
+        self.retries.bans.clear();
+        for id in self.banned() {
+            if let Some(held) = self.bans.get_mut(&id) {
+                held.applied = false;
+            }
+        }
+        let (jail, bans) = (self.name(), self.bans.len());
+        turn.report(Event::Unprotected {
+            jail,
+            bans,
+            error: error.to_owned(),
+        });
+    }
+
+    fn ban_applied(&mut self, id: &FailId) {
+        if let Some(held) = self.bans.get_mut(id) {
+            held.applied = true;
+            held.failed = 0;
+        }
+    }
+
+    fn ban_failed(&mut self, id: FailId, error: &str, turn: &mut Turn<'_>) {
+        let Some(held) = self.bans.get_mut(&id) else {
+            return;
+        };
+        held.applied = false;
+        if self.actions != Actions::Up {
+            return; // that they are down was told, and the next start brings it along
+        }
+        held.failed += 1;
+        let attempt = held.failed;
+        let at = turn.now.plus_secs(retry_after(attempt));
+        self.retries.bans.insert((at, id.clone()));
+        turn.report(self.failed(Step::Ban, Some(id), error, attempt));
+    }
+
+    fn unban_failed(&mut self, id: FailId, attempt: u32, error: &str, turn: &mut Turn<'_>) {
+        // That the actions are down was told already.
+        let shown = if self.actions == Actions::Up {
+            attempt
+        } else {
+            attempt.max(2)
+        };
+        let at = turn.now.plus_secs(retry_after(attempt));
+        self.retries.unbans.insert((at, id.clone(), attempt + 1));
+        turn.report(self.failed(Step::Unban, Some(id), error, shown));
+    }
+
+    fn failed(&self, during: Step, id: Option<FailId>, error: &str, attempt: u32) -> Event {
+        Event::ActionFailed {
+            jail: self.name(),
+            during,
+            id,
+            error: error.to_owned(),
+            attempt,
+        }
+    }
+}
+
+/// The first entry, if it is due.
+fn pop_due<T: Ord>(set: &mut BTreeSet<T>, is_due: impl Fn(&T) -> bool) -> Option<T> {
+    set.first()
+        .is_some_and(is_due)
+        .then(|| set.pop_first())
+        .flatten()
+}
+
+fn retry_after(attempt: u32) -> i64 {
+    let (first, limit) = RETRY;
+    first
+        .checked_shl(attempt.saturating_sub(1).min(16))
+        .unwrap_or(limit)
+        .min(limit)
+}
