@@ -159,7 +159,7 @@ mod tests {
         (
             "findtime",
             "5 bananas",
-            "findtime cannot be '5 bananas': 'bananas' is no unit; write a time such as 600, 10m or 1d 12h",
+            "findtime cannot be '5 bananas': unexpected 'b'; write a time such as 600, 10m or 1d 12h",
         ),
         ("maxretry", "5", ""),
         (
