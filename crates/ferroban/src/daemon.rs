@@ -63,9 +63,13 @@ pub(crate) struct Plan {
     pub(crate) load: Loader,
 }
 
-/// Reads a configuration, or tells everything that is wrong with it.
+/// What reading a configuration gives: settings, and what is wrong with the jails
+/// that are left out; or only what is wrong with all of it.
+type Loaded = Result<(Settings, Vec<String>), Vec<String>>;
+
+/// Reads a configuration.
 #[derive(Clone)]
-pub(crate) struct Loader(pub(crate) Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>);
+pub(crate) struct Loader(pub(crate) Arc<dyn Fn() -> Loaded + Send + Sync>);
 
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,8 +14,9 @@ mod word;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
-use ferroban_config::quoted;
+use ferroban_config::{Files, quoted};
 use ferroban_engine::{FilterSettings, JailSettings};
 
 pub(crate) use folder::Folder;
@@ -44,6 +45,8 @@ pub(crate) struct JailPlan {
     pub(crate) journal: Vec<Vec<String>>,
     /// How it bans, in the order in which that is done.
     pub(crate) actions: Vec<ActionPlan>,
+    /// Options that are set and have no effect yet.
+    pub(crate) without_effect: Vec<String>,
 }
 
 /// One action of a jail.
@@ -149,6 +152,15 @@ impl fmt::Display for LoadError {
 }
 
 impl LoadError {
+    /// The jail whose option has a wrong value.
+    fn jail(&self) -> Option<&str> {
+        if let Self::Value { jail, .. } = self {
+            Some(jail)
+        } else {
+            None
+        }
+    }
+
     /// What is wrong with a jail, without its name.
     fn fmt_in_jail(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -233,23 +245,54 @@ impl std::error::Error for LoadError {}
 /// `jail.option=value`.
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
     let files = embedded::files(overrides)?;
-    let mut folder = Folder::new(&files, embedded::BASE.as_ref());
+    let (settings, problems) = jails(&files, embedded::BASE.as_ref())?;
+    match problems.into_iter().next() {
+        Some(problem) => Err(problem),
+        None => Ok(settings),
+    }
+}
+
+/// The jails of a folder on disk, changed by `overrides`, and what is wrong with
+/// those that are left out.
+pub(crate) fn folder(
+    base: &Path,
+    overrides: &[String],
+) -> Result<(Settings, Vec<LoadError>), LoadError> {
+    jails(&embedded::Overlay::new(base, overrides)?, base)
+}
+
+fn jails(files: &dyn Files, base: &Path) -> Result<(Settings, Vec<LoadError>), LoadError> {
+    let mut folder = Folder::new(files, base);
     let how = How {
         logs: Logs::Listed,
         strict: true,
     };
-    let (stream, _) = folder.jails(how)?;
-    if let Some(problem) = folder.problems().into_iter().next() {
-        return Err(problem);
-    }
-    let settings = fold::settings(&stream)?;
-    let silent = |plan: &&JailPlan| plan.filter.failregex.is_empty();
-    match settings.jails.iter().find(silent) {
-        Some(plan) => Err(LoadError::NoPattern {
+    let (mut stream, _) = folder.jails(how)?;
+    let mut problems = folder.problems();
+    let mut settings = loop {
+        match fold::settings(&stream) {
+            Ok(settings) => break settings,
+            Err(error @ LoadError::Value { .. }) => {
+                // Without the jail that is wrong, as often as there is one.
+                let before = stream.len();
+                stream.retain(|command| command.get(1).and_then(Word::as_str) != error.jail());
+                if stream.len() == before {
+                    return Err(error);
+                }
+                problems.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    for plan in settings
+        .jails
+        .extract_if(.., |plan| plan.filter.failregex.is_empty())
+    {
+        problems.push(LoadError::NoPattern {
             jail: plan.jail.name.to_string(),
-        }),
-        None => Ok(settings),
+        });
     }
+    Ok((settings, problems))
 }
 
 #[cfg(test)]

@@ -690,6 +690,81 @@ mod tests {
         });
     }
 
+    fn reload(words: &[&str]) -> Done {
+        run(command(FERROBAN)
+            .args(["reload", "--socket", SOCKET])
+            .args(words))
+    }
+
+    /// A configuration folder in which jail `sshd` reads `log` and is on; `own` is
+    /// appended to its section. Returns its `jail.conf`.
+    fn write_jails(world: &World, log: &str, own: &str) -> PathBuf {
+        fs::create_dir_all(world.path("conf/filter.d")).unwrap();
+        let filter = "[Definition]\nfailregex = Failed password for \\S+ from <HOST> port\n";
+        world.write("conf/filter.d/wrong.conf", filter);
+        let jails = format!(
+            "[DEFAULT]\nfilter = wrong\nlogpath = {log}\nbackend = polling\n\
+             action = ferroban[port=22]\nmaxretry = 5\n[sshd]\nenabled = true\n{own}"
+        );
+        world.write("conf/jail.conf", jails)
+    }
+
+    #[test]
+    fn a_configuration_folder_is_read_and_taken_over_whole_or_not_at_all() {
+        in_world(|world| {
+            let log = empty_log(world);
+            let write = |own: &str| write_jails(world, &log, own);
+            let broken = "[broken]\nenabled = true\nfilter = nosuch\n";
+            let config = write(broken);
+            let mut guard = Setup::new().config(config.parent().unwrap()).start(world);
+            guard.must_tell_once(&["jail 'broken'", "nosuch"]);
+            ask(&["set", "sshd", "banip", "198.51.100.1"]);
+
+            // A mistake anywhere: nothing changes, and it is named.
+            write(&format!("maxretry = 1\n{broken}"));
+            let refused = reload(&[]);
+            assert_eq!(refused.code, Some(255));
+            assert!(
+                refused.stderr.contains("nothing changed") && refused.stderr.contains("nosuch")
+            );
+            append(&log, wrong_password(1, "root", "203.0.113.1"));
+            guard.must_find("203.0.113.1", 1);
+            assert!(!logged("Ban", "203.0.113.1"), "maxretry is still 5");
+
+            write("maxretry = 1\n[other]\nenabled = true\n");
+            let plan = reload(&["--plan"]);
+            let expected = [
+                "~ jail 'sshd' changes; 1 ban(s) stay",
+                "maxretry: 5 -> 1",
+                "+ jail 'other' starts",
+            ];
+            assert!(
+                expected.iter().all(|line| plan.stdout.contains(line)),
+                "{plan:?}"
+            );
+            assert_eq!(
+                ask(&["status"]).matches("other").count(),
+                0,
+                "a plan changes nothing"
+            );
+            assert_eq!(reload(&[]).stdout, plan.stdout, "what was planned is done");
+            append(&log, wrong_password(2, "root", "203.0.113.2"));
+            until(SOON, "one failure is enough now", || {
+                logged("Ban", "203.0.113.2")
+            });
+            assert!(
+                kernel::holds("addr4-sshd", "198.51.100.1"),
+                "the old ban stays"
+            );
+
+            write("[other]\nenabled = false\n");
+            assert_eq!(reload(&[]).code, Some(0));
+            until(SOON, "the jail is gone", || {
+                !kernel::ruleset().contains("other")
+            });
+        });
+    }
+
     #[test]
     fn an_emptied_firewall_is_told_once_and_put_back_by_order() {
         in_world(|world| {
@@ -720,11 +795,6 @@ mod tests {
             let log = empty_log(world);
             let mut guard = Setup::new().watch(&log).start(world);
             ask(&["set", "sshd", "banip", "198.51.100.1"]);
-            let reload = |words: &[&str]| {
-                run(command(FERROBAN)
-                    .args(["reload", "--socket", SOCKET])
-                    .args(words))
-            };
             assert!(reload(&["--plan"]).succeeded("nothing changes\n"));
 
             fs::write(&config, "Port 22\nPort 2222\n").unwrap();

@@ -83,6 +83,9 @@ impl Native {
                 "port" => guard.ports = ports(value, services)?,
                 "protocol" => guard.protocols = protocols(value)?,
                 "blocktype" => guard.block = block(value)?,
+                // Stock jails pass them to every action. Ours has chains of its own,
+                // and learns from each ban how long it lasts.
+                "chain" | "bantime" => {}
                 _ => return Err(SettingsError::Unknown(name.clone())),
             }
         }
@@ -385,6 +388,16 @@ mod tests {
         assert_eq!(native.describe(), "tcp port 22, 6000-6010");
         let native = Native::new("sshd", &options(&[("protocol", "all")]), SERVICES).unwrap();
         assert_eq!(native.describe(), "all protocols, all ports");
+        let stock = options(&[
+            ("port", "ssh"),
+            ("protocol", "tcp"),
+            ("chain", "INPUT"),
+            ("bantime", "10m"),
+        ]);
+        assert_eq!(
+            Native::new("sshd", &stock, SERVICES).unwrap().describe(),
+            "tcp port 22"
+        );
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub(super) struct Arguments {
     /// Change an option of a jail, as in --set sshd.bantime=1h
     #[arg(long = "set", value_name = "JAIL.OPTION=VALUE")]
     overrides: Vec<String>,
+    /// Read this configuration folder of fail2ban instead of the one inside the
+    /// program
+    #[arg(short, long, value_name = "DIR")]
+    config: Option<PathBuf>,
     /// Decide and tell, but leave the firewall alone
     #[arg(long)]
     dry_run: bool,
@@ -57,11 +61,6 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn try_run(arguments: Arguments) -> Result<(), String> {
-    let overrides = arguments.overrides;
-    let load = Loader(Arc::new(move || {
-        load::embedded(&overrides).map_err(|error| vec![report::chain(&error)])
-    }));
-    let settings = (load.0)().map_err(|problems| problems.join("\n"))?;
     let level: Level = arguments.loglevel.parse()?;
     let target = Target::from(arguments.logtarget.as_str());
     let log = Log::open(&target, level).map_err(|error| {
@@ -70,6 +69,8 @@ fn try_run(arguments: Arguments) -> Result<(), String> {
             arguments.logtarget
         )
     })?;
+    let load = loader(arguments.config.clone(), arguments.overrides);
+    let (settings, problems) = (load.0)().map_err(|problems| problems.join("\n"))?;
     let places = Places::of_this_user();
     let dry = arguments.dry_run || !sys::is_root();
     let plan = Plan {
@@ -85,19 +86,44 @@ fn try_run(arguments: Arguments) -> Result<(), String> {
         dry,
         load,
     };
-    introduce(&plan, &log);
+    introduce(&plan, arguments.config.as_deref(), &log);
+    for problem in problems {
+        log.error("ferroban.guard", &format!("{problem}. Jail skipped"));
+    }
     daemon::run(plan, &log).map_err(|error| report::chain(&error))
 }
 
-fn introduce(plan: &Plan, log: &Log) {
+/// How to read the configuration, now and at every reload. A reload wants all of
+/// it to be right: then nothing is lost by a mistake.
+fn loader(folder: Option<PathBuf>, overrides: Vec<String>) -> Loader {
+    let told = |error: load::LoadError| vec![report::chain(&error)];
+    Loader(Arc::new(move || match &folder {
+        None => load::embedded(&overrides)
+            .map(|settings| (settings, Vec::new()))
+            .map_err(told),
+        Some(folder) => {
+            let (settings, problems) = load::folder(folder, &overrides).map_err(told)?;
+            Ok((
+                settings,
+                problems
+                    .iter()
+                    .map(|problem| report::chain(problem))
+                    .collect(),
+            ))
+        }
+    }))
+}
+
+fn introduce(plan: &Plan, folder: Option<&Path>, log: &Log) {
     let say = |text: &str| log.info("ferroban.guard", text);
     say(&format!("Ferroban {}", env!("CARGO_PKG_VERSION")));
-    let unread = Path::new("/etc/fail2ban").join("jail.conf").exists();
-    say(if unread {
-        "configuration: embedded; /etc/fail2ban is there but this version does not read it"
-    } else {
-        "configuration: embedded"
-    });
+    match folder {
+        Some(folder) => say(&format!("configuration: {}", folder.display())),
+        None if Path::new("/etc/fail2ban/jail.conf").exists() => {
+            say("configuration: embedded; /etc/fail2ban is there: --config /etc/fail2ban reads it");
+        }
+        None => say("configuration: embedded"),
+    }
     let program = env::current_exe().unwrap_or_else(|_| "ferroban".into());
     if plan.dry && sys::is_root() {
         say("dry run: nobody is banned");

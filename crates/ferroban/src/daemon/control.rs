@@ -226,7 +226,10 @@ fn shutdown() -> Value {
 /// Reads the configuration again, and takes it over or tells what it changes.
 fn reconfigure(wish: Reconfigure, office: &Office) -> Result<Value, Value> {
     let failed = |problems: &[String]| Value::exception("ValueError", &problems.join("\n"));
-    let settings = (office.load.0)().map_err(|problems| failed(&problems))?;
+    let (settings, problems) = (office.load.0)().map_err(|problems| failed(&problems))?;
+    if !problems.is_empty() {
+        return Err(failed(&problems));
+    }
     let (reply, answer) = sync_channel(1);
     let reload = Reload {
         settings,

@@ -148,6 +148,13 @@ impl Crew {
             let text = format!("[{jail}] {how} with nftables, table inet ferroban, on {what}");
             log.info("ferroban.guard", &text);
         }
+        if !plan.without_effect.is_empty() {
+            let options = plan.without_effect.join(", ");
+            log.warning(
+                "ferroban.guard",
+                &format!("[{jail}] without effect in this version: {options}"),
+            );
+        }
         let settings = &plan.jail;
         log.info("filter", &format!("  maxRetry: {}", settings.maxretry));
         log.info("filter", &format!("  findtime: {}", settings.findtime));

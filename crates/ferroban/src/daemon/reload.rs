@@ -194,6 +194,7 @@ mod tests {
                 name: action.to_owned(),
                 ..ActionPlan::default()
             }],
+            without_effect: Vec::new(),
         }
     }
 

@@ -536,6 +536,7 @@ mod tests {
             logpaths: logpaths.iter().map(text).collect(),
             journal: Vec::new(),
             actions: Vec::new(),
+            without_effect: Vec::new(),
         }
     }
 

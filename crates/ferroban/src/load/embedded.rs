@@ -1,6 +1,10 @@
 //! The configuration inside the program, for machines that have none.
 
-use ferroban_config::Memory;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use ferroban_config::{Disk, Files, Memory};
 use ferroban_engine::options;
 
 use super::{LoadError, host};
@@ -27,15 +31,57 @@ pub(super) fn files(overrides: &[String]) -> Result<Memory, LoadError> {
         .iter()
         .map(|(name, text)| Ok(((*name).to_owned(), (*text).to_owned())));
     let host = std::iter::once(Ok(("jail.d/host.conf".to_owned(), host::jails())));
-    let own = overrides
+    let path = |(name, text)| (format!("{BASE}/{name}"), text);
+    let own = texts(BASE.as_ref(), overrides)?;
+    let files: Result<Vec<_>, LoadError> = stock.chain(host).map(|file| file.map(path)).collect();
+    let mut files = Memory::from_iter(files?);
+    files.0.extend(own.0);
+    Ok(files)
+}
+
+/// A folder on disk with `overrides` laid over it, one file each.
+pub(super) struct Overlay {
+    own: Memory,
+}
+
+impl Overlay {
+    pub(super) fn new(base: &Path, overrides: &[String]) -> Result<Self, LoadError> {
+        texts(base, overrides).map(|own| Self { own })
+    }
+}
+
+impl Files for Overlay {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        match self.own.read(path, limit) {
+            Ok(bytes) => Ok(bytes),
+            Err(_) => Disk.read(path, limit),
+        }
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        match (Disk.list(dir), self.own.list(dir)) {
+            (Ok(mut names), Ok(own)) => {
+                names.extend(own);
+                Ok(names)
+            }
+            (Err(error), Err(_)) => Err(error),
+            (Ok(names), Err(_)) | (Err(_), Ok(names)) => Ok(names),
+        }
+    }
+}
+
+/// The files that say what `overrides` say.
+fn texts(base: &Path, overrides: &[String]) -> Result<Memory, LoadError> {
+    let file = |(index, text): (usize, &String)| {
+        Ok((
+            base.join(format!("jail.d/set-{index:04}.local")),
+            file_of(text)?,
+        ))
+    };
+    overrides
         .iter()
         .enumerate()
-        .map(|(index, text)| Ok((format!("jail.d/set-{index:04}.local"), file_of(text)?)));
-    let path = |(name, text)| (format!("{BASE}/{name}"), text);
-    stock
-        .chain(host)
-        .chain(own)
-        .map(|file| file.map(path))
+        .map(file)
         .collect::<Result<Vec<_>, _>>()
         .map(Memory::from_iter)
 }

@@ -76,10 +76,11 @@ fn added(jail: &str, backend: &str) -> Result<JailPlan, LoadError> {
         logpaths: Vec::new(),
         journal: Vec::new(),
         actions: Vec::new(),
+        without_effect: Vec::new(),
     })
 }
 
-/// Options that have no effect yet are passed over.
+/// Options that have no effect yet are noted, unless they ask for nothing.
 fn set(plan: &mut JailPlan, option: &str, values: &[Word]) -> Result<(), LoadError> {
     let jail = plan.jail.name.to_string();
     let first = values.first().and_then(Word::shown).unwrap_or_default();
@@ -112,9 +113,23 @@ fn set(plan: &mut JailPlan, option: &str, values: &[Word]) -> Result<(), LoadErr
             ..ActionPlan::default()
         }),
         "action" => set_action(plan, values),
-        _ => {}
+        _ if asks_for_nothing(option, &first) => {}
+        _ => plan.without_effect.push(format!("{option} = {first}")),
     }
     Ok(())
+}
+
+/// Whether an option that has no effect yet has the value under which it makes no
+/// difference.
+fn asks_for_nothing(option: &str, value: &str) -> bool {
+    match option {
+        "usedns" => ["warn", "no", "raw"].contains(&value),
+        "logencoding" => ["auto", "utf-8", "UTF-8"].contains(&value),
+        "maxlines" => value == "1",
+        "bantime.increment" => !is_on(value),
+        // What else the increment needs is told with the increment itself.
+        _ => value.is_empty() || option.starts_with("bantime."),
+    }
 }
 
 /// Sets one property of an action. What it is called is known already.
@@ -198,7 +213,7 @@ mod tests {
              multi-set|a|addfailregex|{y<HOST> z<HOST>}\n\
              set|a|addjournalmatch|A=1|B=2|+|C=3\nset|a|addaction|ferroban\n\
              multi-set|a|action|ferroban|{port=22 name=a actname=ferroban}\n\
-             set|a|addaction|mail\nset|a|action|mail|dest|me\nset|a|usedns|raw\n\
+             set|a|addaction|mail\nset|a|action|mail|dest|me\nset|a|usedns|raw\nset|a|datepattern|%Y\n\
              add|b|systemd[journalflags=1]\nconfig-error|Jail 'c' skipped\nstart|a",
         ))
         .unwrap();
@@ -210,6 +225,7 @@ mod tests {
         assert_eq!(plan.jail.bantime, BanTime::Forever);
         assert_eq!(plan.jail.ignoreip.len(), 2);
         assert_eq!(plan.filter.failregex, ["x <HOST>", "y<HOST>", "z<HOST>"]);
+        assert_eq!(plan.without_effect, ["datepattern = %Y"]);
         assert_eq!(plan.journal, [vec!["A=1", "B=2"], vec!["C=3"]]);
         let actions: Vec<String> = plan.actions.iter().map(|a| format!("{a:?}")).collect();
         assert_eq!(

@@ -52,6 +52,12 @@ impl Setup {
         self.with(["--set", option])
     }
 
+    /// Reads a configuration folder.
+    pub(crate) fn config(self, folder: &Path) -> Self {
+        let folder = folder.display().to_string();
+        self.with(["--config", &folder])
+    }
+
     /// Decides, and leaves the kernel alone.
     pub(crate) fn dry_run(self) -> Self {
         self.with(["--dry-run"])

@@ -12,7 +12,8 @@ pub(crate) enum Logs {
     Needed,
     /// The same, but a jail without any is only told.
     Wished,
-    /// The paths as they are written: whoever starts the jail looks for them.
+    /// The paths as they are written, which need not exist yet; patterns give the
+    /// files that do.
     Listed,
 }
 
@@ -26,7 +27,8 @@ pub(super) fn commands(
     let mut commands = Vec::new();
     for line in logpath.split('\n') {
         let (path, mode) = line.rsplit_once(' ').unwrap_or((line, "head"));
-        let files = if logs == Logs::Listed {
+        let pattern = path.contains(['*', '?', '[']);
+        let files = if logs == Logs::Listed && !pattern {
             vec![path.to_owned()]
                 .into_iter()
                 .filter(|path| !path.is_empty())
