@@ -224,6 +224,7 @@ pub const SERVER: &[OptionRow] = &[
     row("allowipv6", Kind::Choice(&["auto", "yes", "no"]), "auto", "whether this host has IPv6"),
     row("dbfile", Kind::Text, "/var/lib/fail2ban/fail2ban.sqlite3", "where bans are kept over a restart: a file, :memory: or None"),
     row("dbmaxmatches", Kind::Count, "10", "how many matched lines of a ban are kept there"),
+    row("compat", Kind::Choice(&["", "strict"]), "", "ours: strict lets a missing log or filter keep every jail from starting, as fail2ban does"),
     row("dbpurgeage", Kind::Duration, "1d", "how long a ban is kept there after its end"),
 ];
 

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use ferroban_config::{Files, quoted};
+use ferroban_config::{Files, Layers, quoted};
 use ferroban_engine::{FilterSettings, JailSettings};
 
 pub(crate) use folder::Folder;
@@ -245,7 +245,7 @@ impl std::error::Error for LoadError {}
 /// `jail.option=value`.
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
     let files = embedded::files(overrides)?;
-    let (settings, problems) = jails(&files, embedded::BASE.as_ref())?;
+    let (settings, problems) = jails(&files, embedded::BASE.as_ref(), Logs::Listed)?;
     match problems.into_iter().next() {
         Some(problem) => Err(problem),
         None => Ok(settings),
@@ -254,19 +254,39 @@ pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
 
 /// The jails of a folder on disk, changed by `overrides`, and what is wrong with
 /// those that are left out.
+///
+/// A jail that is wrong keeps no other from starting, and a log that is missing is
+/// waited for. With `compat = strict` in `fail2ban.local` either is an error that
+/// ends everything, as it is in fail2ban.
 pub(crate) fn folder(
     base: &Path,
     overrides: &[String],
 ) -> Result<(Settings, Vec<LoadError>), LoadError> {
-    jails(&embedded::Overlay::new(base, overrides)?, base)
+    let files = embedded::Overlay::new(base, overrides)?;
+    if !is_strict(&files, base) {
+        return jails(&files, base, Logs::Listed);
+    }
+    let (settings, problems) = jails(&files, base, Logs::Needed)?;
+    match problems.into_iter().next() {
+        Some(problem) => Err(problem),
+        None => Ok((settings, Vec::new())),
+    }
 }
 
-fn jails(files: &dyn Files, base: &Path) -> Result<(Settings, Vec<LoadError>), LoadError> {
+/// Whether `fail2ban.conf` and what belongs to it ask for `compat = strict`.
+fn is_strict(files: &dyn Files, base: &Path) -> bool {
+    let server = Layers::read(files, base, "fail2ban").ok();
+    let compat = server.and_then(|layers| layers.option("Definition", "compat").ok().flatten());
+    compat.is_some_and(|value| value.text().trim() == "strict")
+}
+
+fn jails(
+    files: &dyn Files,
+    base: &Path,
+    logs: Logs,
+) -> Result<(Settings, Vec<LoadError>), LoadError> {
     let mut folder = Folder::new(files, base);
-    let how = How {
-        logs: Logs::Listed,
-        strict: true,
-    };
+    let how = How { logs, strict: true };
     let (mut stream, _) = folder.jails(how)?;
     let mut problems = folder.problems();
     let mut settings = loop {

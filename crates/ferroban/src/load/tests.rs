@@ -180,3 +180,41 @@ fn an_override_wins_and_a_mistake_names_the_option() {
         assert_eq!(error.to_string(), expected);
     }
 }
+
+/// A folder with a jail that is right, one without a filter and one without a log.
+fn mixed_folder(server: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("filter.d")).unwrap();
+    write("log", "");
+    write("filter.d/f.conf", "[Definition]\nfailregex = x <HOST>\n");
+    write("fail2ban.conf", server);
+    let log = folder.path().join("log");
+    let jails = format!(
+        "[DEFAULT]\nenabled = true\nfilter = f\nbackend = polling\naction = ferroban\nlogpath = {}\n\
+         [good]\n[soon]\nlogpath = /nonexistent/log\n[broken]\nfilter = nosuch\n",
+        log.display()
+    );
+    write("jail.conf", &jails);
+    folder
+}
+
+#[test]
+fn a_broken_jail_keeps_no_other_from_starting_unless_that_is_wished() {
+    let folder = mixed_folder("[Definition]\n");
+    let (settings, problems) = super::folder(folder.path(), &[]).unwrap();
+    let names: Vec<&str> = settings
+        .jails
+        .iter()
+        .map(|plan| plan.jail.name.as_str())
+        .collect();
+    assert_eq!(names, ["good", "soon"], "a log may still come");
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["jail 'broken': there is no filter 'nosuch'; name one that is in filter.d"]
+    );
+
+    let strict = mixed_folder("[Definition]\ncompat = strict\n");
+    assert!(super::folder(strict.path(), &[]).is_err());
+}
