@@ -76,6 +76,8 @@ pub enum FilterNote {
     TooOld { findtime: u32, line: String },
     /// A line matched but has no time, while catching up, so it cannot count.
     NoTime { line: String },
+    /// A line names its host instead of giving an address.
+    Name { name: String, line: String },
     /// A pattern with back-references gave up on a line; it did not count.
     GaveUp { pattern: String, line: String },
 }
@@ -91,7 +93,8 @@ pub struct Filter {
     zone: Zone,
     sessions: Sessions,
     last_time: Option<Timestamp>,
-    told: [Option<Timestamp>; 2],
+    raw_names: bool,
+    told: [Option<Timestamp>; 3],
 }
 
 /// The part of a line that the patterns see, and what was cut out of it.
@@ -130,7 +133,8 @@ impl Filter {
             zone,
             sessions: Sessions::default(),
             last_time: None,
-            told: [None; 2],
+            raw_names: settings.raw_names,
+            told: [None; 3],
         })
     }
 
@@ -160,8 +164,23 @@ impl Filter {
         let shown = line.time.map(|time| self.iso(time));
         let date = shown.as_deref().unwrap_or(subject.date);
         let found = Match::new(subject.before, date, subject.after);
-        if let Verdict::Failure { fields, matches } = self.sessions.judge(now, fields, found) {
-            failures.extend(failure(fields, matches, time));
+        let Verdict::Failure { fields, matches } = self.sessions.judge(now, fields, found) else {
+            return;
+        };
+        let is_dns = fields.get("dns").map(str::to_owned);
+        match failure(fields, matches, time) {
+            Some(Failure {
+                id: FailId::Text(name),
+                ..
+            }) if !self.raw_names && is_dns.as_deref() == Some(&*name) => {
+                if self.may_complain(2, now) {
+                    notes.push(FilterNote::Name {
+                        name,
+                        line: cut(line.text),
+                    });
+                }
+            }
+            failure => failures.extend(failure),
         }
     }
 
@@ -360,6 +379,7 @@ impl fmt::Display for FilterNote {
             Self::OddTime { seconds, line } => write!(f, "time is {seconds} s off: {line}"),
             Self::TooOld { findtime, line } => write!(f, "older than {findtime} s: {line}"),
             Self::NoTime { line } => write!(f, "match without a time: {line}"),
+            Self::Name { name, line } => write!(f, "'{name}' is a name: {line}"),
             Self::GaveUp { pattern, line } => write!(f, "'{pattern}' gave up on: {line}"),
         }
     }

@@ -73,6 +73,9 @@ pub struct FilterSettings {
     pub failregex: Vec<String>,
     /// What is no failure after all.
     pub ignoreregex: Vec<String>,
+    /// `usedns = raw`: a name is banned as it stands. Otherwise it would have to be
+    /// resolved, which nobody does yet, so it is told and not counted.
+    pub raw_names: bool,
     /// The jail's window in seconds: older lines are skipped while catching up.
     pub findtime: u32,
 }

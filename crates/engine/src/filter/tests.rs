@@ -9,6 +9,7 @@ fn settings(failregex: &[&str], ignoreregex: &[&str]) -> FilterSettings {
         prefregex: None,
         failregex: texts(failregex),
         ignoreregex: texts(ignoreregex),
+        raw_names: false,
         findtime: 600,
     }
 }
@@ -72,11 +73,28 @@ fn identities_follow_the_order_of_precedence() {
         ("^ <HOST>$", " 999.1.1.1", Some("999.1.1.1")),
     ];
     for (pattern, line, expected) in cases {
-        let mut filter = filter(&settings(&[pattern], &[]));
-        let (failures, _) = feed(&mut filter, line, true);
+        let settings = FilterSettings {
+            raw_names: true,
+            ..settings(&[pattern], &[])
+        };
+        let (failures, _) = feed(&mut filter(&settings), line, true);
         let id = failures.first().map(|failure| failure.id.to_string());
         assert_eq!(id.as_deref(), expected, "{pattern} on {line}");
     }
+}
+
+#[test]
+fn names_are_told_and_not_counted_unless_they_are_wanted_raw() {
+    let mut filter = filter(&settings(&["^ bad <HOST>$"], &[]));
+    let (failures, notes) = feed(&mut filter, " bad some.name", true);
+    assert_eq!(failures, []);
+    assert!(matches!(notes.as_slice(), [FilterNote::Name { name, .. }] if name == "some.name"));
+    assert_eq!(
+        feed(&mut filter, " bad other.name", true),
+        (vec![], vec![]),
+        "once a day"
+    );
+    assert_eq!(feed(&mut filter, " bad 192.0.2.7", true).0.len(), 1);
 }
 
 #[test]

@@ -106,6 +106,7 @@ fn set(plan: &mut JailPlan, option: &str, values: &[Word]) -> Result<(), LoadErr
         "prefregex" => plan.filter.prefregex = Some(first).filter(|regex| !regex.is_empty()),
         "addfailregex" => plan.filter.failregex.push(first),
         "addignoreregex" => plan.filter.ignoreregex.push(first),
+        "usedns" => plan.filter.raw_names = first == "raw",
         "addlogpath" => plan.logpaths.push(first),
         "addjournalmatch" => plan.journal.extend(groups(&texts().collect::<Vec<_>>())),
         "addaction" => plan.actions.push(ActionPlan {
@@ -123,7 +124,6 @@ fn set(plan: &mut JailPlan, option: &str, values: &[Word]) -> Result<(), LoadErr
 /// difference.
 fn asks_for_nothing(option: &str, value: &str) -> bool {
     match option {
-        "usedns" => ["warn", "no", "raw"].contains(&value),
         "logencoding" => ["auto", "utf-8", "UTF-8"].contains(&value),
         "maxlines" => value == "1",
         "bantime.increment" => !is_on(value),

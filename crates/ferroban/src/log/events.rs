@@ -183,6 +183,13 @@ pub(crate) fn note(log: &Log, jail: &JailName, note: &FilterNote) {
             );
             return;
         }
+        FilterNote::Name { name, line } => {
+            let text = format!(
+                "[{jail}] '{name}' is a name, and names are not resolved in this version: set 'UseDNS no' in the program that logs, or usedns = raw. Line: {line}"
+            );
+            log.warning("ferroban.filter", &text);
+            return;
+        }
         FilterNote::GaveUp { pattern, line } => {
             log.warning("ferroban.filter", &format!("[{jail}] gave up on a line that takes too long to match with '{pattern}': {line}"));
             return;

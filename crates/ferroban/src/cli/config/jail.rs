@@ -377,6 +377,7 @@ fn pattern_faults(jail: &Jail) -> Vec<(Place, What)> {
         failregex: texts("failregex"),
         ignoreregex: texts("ignoreregex"),
         findtime: 0,
+        raw_names: false,
     };
     let fault = |settings: &FilterSettings| Filter::new(settings, Zone::utc()).err();
     if fault(&together).is_none() {
