@@ -8,6 +8,7 @@
 //! | actor, one a jail | its action | its queue |
 //! | control | the socket | clients |
 //! | signals | nothing | signals |
+//! | log | the log's file | its queue; when it is full, lines are lost and counted |
 //!
 //! They send plain messages and share no state. The main thread never waits for
 //! anybody's queue, so no circle of full queues can form.
@@ -136,6 +137,7 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
     control.stop();
     drop(claim);
     log.info("server", "Exiting Fail2ban");
+    log.flush();
     Ok(())
 }
 

@@ -86,7 +86,10 @@ fn try_run(arguments: Arguments) -> Result<(), String> {
         load,
     };
     introduce(&plan, &log);
-    daemon::run(plan, &log).map_err(|error| report::chain(&error))
+    daemon::run(plan, &log).map_err(|error| {
+        log.flush();
+        report::chain(&error)
+    })
 }
 
 fn introduce(plan: &Plan, log: &Log) {
