@@ -212,6 +212,9 @@ impl Daemon {
         engine.protect(protected);
         let mut crew = Crew::new(inbox.clone(), log.clone(), plan.dry, plan.watch);
         let mut effects = Vec::new();
+        for problem in &plan.settings.problems {
+            log.warning("ferroban.guard", problem);
+        }
         for jail in plan.settings.jails {
             let name = jail.jail.name.clone();
             match crew.check(&jail) {

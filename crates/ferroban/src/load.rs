@@ -7,6 +7,7 @@
 mod embedded;
 mod fold;
 mod folder;
+mod glob;
 mod host;
 mod message;
 mod stream;
@@ -27,6 +28,8 @@ pub(crate) use word::{Command, Word};
 pub(crate) struct Settings {
     /// The jails that are switched on, in order.
     pub(crate) jails: Vec<JailPlan>,
+    /// What could not be found out, though it goes on without.
+    pub(crate) problems: Vec<String>,
 }
 
 /// One jail, before its sources are looked for.
@@ -232,7 +235,7 @@ impl std::error::Error for LoadError {}
 /// The configuration inside the program, changed by `overrides` of the form
 /// `jail.option=value`.
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
-    let files = embedded::files(overrides)?;
+    let (files, problems) = embedded::files(overrides)?;
     let mut folder = Folder::new(&files, embedded::BASE.as_ref());
     let how = How {
         logs: Logs::Listed,
@@ -242,7 +245,8 @@ pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
     if let Some(problem) = folder.problems().into_iter().next() {
         return Err(problem);
     }
-    let settings = fold::settings(&stream)?;
+    let mut settings = fold::settings(&stream)?;
+    settings.problems = problems;
     let silent = |plan: &&JailPlan| plan.filter.failregex.is_empty();
     match settings.jails.iter().find(silent) {
         Some(plan) => Err(LoadError::NoPattern {

@@ -20,13 +20,15 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// The files, with what this host tells about itself and with `overrides` laid
-/// over them as an administrator's own files would be, one file each.
-pub(super) fn files(overrides: &[String]) -> Result<Memory, LoadError> {
+/// over them as an administrator's own files would be, one file each; and what this host
+/// does not tell.
+pub(super) fn files(overrides: &[String]) -> Result<(Memory, Vec<String>), LoadError> {
     check_jails(overrides)?;
     let stock = FILES
         .iter()
         .map(|(name, text)| Ok(((*name).to_owned(), (*text).to_owned())));
-    let host = std::iter::once(Ok(("jail.d/host.conf".to_owned(), host::jails())));
+    let (jails, problems) = host::jails(host::SSH.as_ref());
+    let host = std::iter::once(Ok(("jail.d/host.conf".to_owned(), jails)));
     let own = overrides
         .iter()
         .enumerate()
@@ -37,7 +39,7 @@ pub(super) fn files(overrides: &[String]) -> Result<Memory, LoadError> {
         .chain(own)
         .map(|file| file.map(path))
         .collect::<Result<Vec<_>, _>>()
-        .map(Memory::from_iter)
+        .map(|files| (Memory::from_iter(files), problems))
 }
 
 /// The file that says what `jail.option=value` says.
