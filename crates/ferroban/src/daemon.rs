@@ -8,6 +8,7 @@
 //! | actor, one a jail | its action | its queue |
 //! | control | the socket | clients |
 //! | signals | nothing | signals |
+//! | log | the log's file | its queue; when it is full, lines are lost and counted |
 //!
 //! They send plain messages and share no state. The main thread never waits for
 //! anybody's queue, so no circle of full queues can form.
@@ -138,6 +139,7 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
     control.stop();
     drop(claim);
     log.info("server", "Exiting Fail2ban");
+    log.flush();
     Ok(())
 }
 
@@ -212,6 +214,9 @@ impl Daemon {
         engine.protect(protected);
         let mut crew = Crew::new(inbox.clone(), log.clone(), plan.dry, plan.watch);
         let mut effects = Vec::new();
+        for problem in &plan.settings.problems {
+            log.warning("ferroban.guard", problem);
+        }
         for jail in plan.settings.jails {
             let name = jail.jail.name.clone();
             match crew.check(&jail) {

@@ -7,6 +7,7 @@
 mod embedded;
 mod fold;
 mod folder;
+mod glob;
 mod host;
 mod message;
 mod stream;
@@ -28,6 +29,8 @@ pub(crate) use word::{Command, Word};
 pub(crate) struct Settings {
     /// The jails that are switched on, in order.
     pub(crate) jails: Vec<JailPlan>,
+    /// What could not be found out, though it goes on without.
+    pub(crate) problems: Vec<String>,
 }
 
 /// One jail, before its sources are looked for.
@@ -244,8 +247,9 @@ impl std::error::Error for LoadError {}
 /// The configuration inside the program, changed by `overrides` of the form
 /// `jail.option=value`.
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
-    let files = embedded::files(overrides)?;
-    let (settings, problems) = jails(&files, embedded::BASE.as_ref(), Logs::Listed)?;
+    let (files, told) = embedded::files(overrides)?;
+    let (mut settings, problems) = jails(&files, embedded::BASE.as_ref(), Logs::Listed)?;
+    settings.problems = told;
     match problems.into_iter().next() {
         Some(problem) => Err(problem),
         None => Ok(settings),

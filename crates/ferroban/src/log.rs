@@ -4,15 +4,18 @@
 //! interface. The wording of what happened is in [`events`].
 
 pub(crate) mod events;
+mod queue;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock;
+use queue::Queue;
 
 /// How much a line matters. The order is fail2ban's, with its NOTICE and MSG.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -80,55 +83,45 @@ impl From<&str> for Target {
     }
 }
 
-/// Writes log lines; cheap to clone, one for every thread.
+/// Takes log lines; cheap to clone, one for every thread. Nobody who has something to
+/// tell waits until it is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     level: Level,
-    out: Arc<Out>,
-    pid: u32,
+    queue: Queue,
 }
 
-#[derive(Debug)]
-enum Out {
-    Stdout,
-    Stderr,
-    File(File),
-}
+/// How long [`Log::flush`] waits for a log that nobody reads.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Log {
     /// Opens a target. A file is appended to and, if new, readable by us alone.
     pub(crate) fn open(target: &Target, level: Level) -> io::Result<Self> {
-        let out = match target {
-            Target::Stdout => Out::Stdout,
-            Target::Stderr => Out::Stderr,
-            Target::File(path) => Out::File(
-                OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o600)
-                    .open(path)?,
-            ),
+        let file = match target {
+            Target::Stdout => io::stdout().as_fd().try_clone_to_owned()?.into(),
+            Target::Stderr => io::stderr().as_fd().try_clone_to_owned()?.into(),
+            Target::File(path) => OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(path)?,
         };
-        Ok(Self {
-            level,
-            out: Arc::new(out),
-            pid: std::process::id(),
-        })
+        let queue = Queue::start(file)?;
+        Ok(Self { level, queue })
     }
 
-    /// Writes one line if `level` is wanted. `logger` is the part after
+    /// Tells one line if `level` is wanted. `logger` is the part after
     /// `fail2ban.`, except for our own lines, which begin with `ferroban`.
     pub(crate) fn line(&self, level: Level, logger: &str, message: &str) {
-        if level < self.level {
-            return;
+        if level >= self.level {
+            self.queue.push(line_now(level, logger, message));
         }
-        let line = format_line(&clock::log_stamp(), logger, self.pid, level, message);
-        // A log that cannot be written must not stop the bans: nothing to do.
-        drop(match &*self.out {
-            Out::Stdout => io::stdout().lock().write_all(line.as_bytes()),
-            Out::Stderr => io::stderr().lock().write_all(line.as_bytes()),
-            Out::File(file) => (&mut &*file).write_all(line.as_bytes()),
-        });
+    }
+
+    /// Waits until what was told is written, though not for ever. Whoever ends the
+    /// process does this first.
+    pub(crate) fn flush(&self) {
+        self.queue.flush(PATIENCE);
     }
 
     pub(crate) fn info(&self, logger: &str, message: &str) {
@@ -142,6 +135,11 @@ impl Log {
     pub(crate) fn error(&self, logger: &str, message: &str) {
         self.line(Level::Error, logger, message);
     }
+}
+
+fn line_now(level: Level, logger: &str, message: &str) -> String {
+    let pid = std::process::id();
+    format_line(&clock::log_stamp(), logger, pid, level, message)
 }
 
 fn format_line(stamp: &str, logger: &str, pid: u32, level: Level, message: &str) -> String {
@@ -184,6 +182,12 @@ fn escape(message: &str) -> String {
 mod tests {
     use super::*;
 
+    use std::fs;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
     #[test]
     fn lines_have_the_originals_columns() {
         let line = format_line(
@@ -204,6 +208,54 @@ mod tests {
         let line = format_line("t", "filter", 1, Level::Info, "a\n2026 b\u{1b}[31m\u{9b}é");
         assert_eq!(line.matches('\n').count(), 1);
         assert!(line.contains(r"a\n2026 b\u{1b}[31m\u{9b}é"), "{line}");
+    }
+
+    #[test]
+    fn what_was_told_is_written_after_a_flush() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::open(&Target::File(path.clone()), Level::Notice).unwrap();
+        for round in 1..=100 {
+            log.info("server", "not wanted");
+            log.warning("server", "wanted");
+            log.flush();
+            let text = fs::read_to_string(&path).unwrap();
+            assert_eq!(text.lines().count(), round, "{text}");
+            assert!(!text.contains("not wanted"));
+        }
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_holds_nobody_up_and_tells_what_it_lost() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let log = Log::open(&Target::File(path.into()), Level::Info).unwrap();
+        drop(writer);
+        let (done, finished) = channel();
+        let all = 3 * queue::MOST;
+        // If it is held up, it ends when the reader is dropped.
+        let teller = thread::Builder::new().spawn(move || {
+            for number in 0..all {
+                log.info("server", &format!("line {number}"));
+            }
+            log.flush();
+            done.send(()).unwrap();
+        });
+        finished.recv_timeout(Duration::from_secs(30)).unwrap();
+        teller.unwrap().join().unwrap();
+
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let lost = |line: &str| -> Option<usize> {
+            let (_, rest) = line.split_once(": WARNING ")?;
+            let count = rest.strip_suffix(" log line(s) lost: nobody reads the log")?;
+            Some(count.parse().unwrap())
+        };
+        let told: Vec<usize> = text.lines().filter_map(lost).collect();
+        let kept = text.lines().count() - told.len();
+        assert!(kept >= queue::MOST && !told.is_empty(), "{kept} {told:?}");
+        assert_eq!(kept + told.iter().sum::<usize>(), all);
+        assert!(text.contains(" ferroban.log "));
     }
 
     #[test]

@@ -789,11 +789,13 @@ mod tests {
     #[test]
     fn a_reload_is_told_beforehand_and_changes_only_what_differs() {
         in_world(|world| {
-            let config = world.write("sshd_config", "Port 22\n");
+            let config = world.write("sshd_config", "Port 22\nInclude /run/loop\n");
+            std::os::unix::fs::symlink("/run/loop", "/run/loop").unwrap();
             let bound = ["--bind", config.to_str().unwrap(), "/etc/ssh/sshd_config"];
             must(command("mount").args(bound));
             let log = empty_log(world);
             let mut guard = Setup::new().watch(&log).start(world);
+            guard.must_tell_once(&["/run/loop: cannot be read"]);
             ask(&["set", "sshd", "banip", "198.51.100.1"]);
             assert!(reload(&["--plan"]).succeeded("nothing changes\n"));
 

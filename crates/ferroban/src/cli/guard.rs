@@ -90,7 +90,10 @@ fn try_run(arguments: Arguments) -> Result<(), String> {
     for problem in problems {
         log.error("ferroban.guard", &format!("{problem}. Jail skipped"));
     }
-    daemon::run(plan, &log).map_err(|error| report::chain(&error))
+    daemon::run(plan, &log).map_err(|error| {
+        log.flush();
+        report::chain(&error)
+    })
 }
 
 /// How to read the configuration, now and at every reload. A reload wants all of

@@ -262,7 +262,9 @@ mod tests {
         let (socket, pidfile) = (folder.path().join("s"), folder.path().join("p"));
         drop(UnixListener::bind(&socket).unwrap());
         fs::write(&pidfile, "999999\n").unwrap();
-        let claim = Claim::take(&socket, &pidfile, &log(folder.path())).unwrap();
+        let log = log(folder.path());
+        let claim = Claim::take(&socket, &pidfile, &log).unwrap();
+        log.flush();
         let told = fs::read_to_string(folder.path().join("log")).unwrap();
         assert_eq!(
             told.lines()

@@ -25,6 +25,9 @@ impl MainLoop {
             plan,
             reply,
         } = request;
+        for problem in &settings.problems {
+            self.log.warning("ferroban.guard", problem);
+        }
         let answer = self.check(settings).map(|checked| {
             let changes = self.changes(&checked);
             if !plan {
@@ -172,6 +175,7 @@ impl MainLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::sync::mpsc::{channel, sync_channel};
 
     use ferroban_engine::{Engine, FilterSettings};
@@ -205,10 +209,13 @@ mod tests {
         let (inbox, _messages) = sync_channel(16);
         let (records, _recorded) = channel();
         let crew = Crew::new(inbox, log.clone(), true, None);
-        let mut main_loop = MainLoop::new(Engine::new(), crew, records, log);
+        let mut main_loop = MainLoop::new(Engine::new(), crew, records, log.clone());
         let mut ask = |jails: Vec<JailPlan>, plan: bool| {
             let (reply, answer) = sync_channel(1);
-            let settings = Settings { jails };
+            let settings = Settings {
+                jails,
+                problems: vec!["/x: cannot be read".to_owned()],
+            };
             let mut effects = Vec::new();
             main_loop.reload(
                 Reload {
@@ -255,5 +262,9 @@ mod tests {
         let changed =
             "~ jail 'a' changes; 0 ban(s) stay\n    filter: 1 pattern(s) -> 1 pattern(s), changed";
         assert_eq!(ask(vec![other], true).0, Ok(vec![changed.to_owned()]));
+
+        log.flush();
+        let told = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert_eq!(told.matches("WARNING /x: cannot").count(), 5, "{told}");
     }
 }

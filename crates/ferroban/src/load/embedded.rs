@@ -24,19 +24,21 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// The files, with what this host tells about itself and with `overrides` laid
-/// over them as an administrator's own files would be, one file each.
-pub(super) fn files(overrides: &[String]) -> Result<Memory, LoadError> {
+/// over them as an administrator's own files would be, one file each; and what this host
+/// does not tell.
+pub(super) fn files(overrides: &[String]) -> Result<(Memory, Vec<String>), LoadError> {
     check_jails(overrides)?;
     let stock = FILES
         .iter()
         .map(|(name, text)| Ok(((*name).to_owned(), (*text).to_owned())));
-    let host = std::iter::once(Ok(("jail.d/host.conf".to_owned(), host::jails())));
+    let (jails, problems) = host::jails(host::SSH.as_ref());
+    let host = std::iter::once(Ok(("jail.d/host.conf".to_owned(), jails)));
     let path = |(name, text)| (format!("{BASE}/{name}"), text);
     let own = texts(BASE.as_ref(), overrides)?;
     let files: Result<Vec<_>, LoadError> = stock.chain(host).map(|file| file.map(path)).collect();
     let mut files = Memory::from_iter(files?);
     files.0.extend(own.0);
-    Ok(files)
+    Ok((files, problems))
 }
 
 /// A folder on disk with `overrides` laid over it, one file each.

@@ -9,7 +9,6 @@ mod action;
 mod definition;
 mod filter;
 mod general;
-mod glob;
 mod jail;
 mod logpath;
 mod typed;

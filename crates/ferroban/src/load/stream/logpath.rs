@@ -1,8 +1,8 @@
 //! The log files of a jail.
 
 use super::super::folder::{Folder, JAIL_READER};
+use super::super::glob::{self, Found};
 use super::super::word::{Command, Word};
-use super::glob::{self, Found};
 use crate::log::Level;
 
 /// What becomes of `logpath`.
