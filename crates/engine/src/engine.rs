@@ -137,15 +137,7 @@ impl Engine {
 
     /// The actions of a jail were replaced: they must start, with all its bans.
     pub fn restart_actions(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
-        if let Some(jail) = self.jails.get_mut(name) {
-            let jobs = &mut self.jobs;
-            jail.restart_actions(&mut Turn {
-                now,
-                protected: &self.protected,
-                jobs,
-                effects,
-            });
-        }
+        self.on(name, now, effects, Jail::restart_actions);
     }
 
     /// A filter found a failure. One for a jail that has ended is dropped.
@@ -156,18 +148,7 @@ impl Engine {
         failure: Failure,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(jail) = self.jails.get_mut(jail) {
-            let jobs = &mut self.jobs;
-            jail.failure(
-                failure,
-                &mut Turn {
-                    now,
-                    protected: &self.protected,
-                    jobs,
-                    effects,
-                },
-            );
-        }
+        self.on(jail, now, effects, |jail, turn| jail.failure(failure, turn));
     }
 
     /// When [`wake`](Self::wake) next has something to do.
@@ -274,18 +255,7 @@ impl Engine {
         bans: Vec<Ban>,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(jail) = self.jails.get_mut(jail) {
-            let jobs = &mut self.jobs;
-            jail.take_over(
-                bans,
-                &mut Turn {
-                    now,
-                    protected: &self.protected,
-                    jobs,
-                    effects,
-                },
-            );
-        }
+        self.on(jail, now, effects, |jail, turn| jail.take_over(bans, turn));
     }
 
     /// Asks every jail, and answers with the sum once all jobs are done.
@@ -312,6 +282,27 @@ impl Engine {
         self.order.iter().filter_map(jail).collect()
     }
 
+    /// Lets one jail decide, if there is one of that name.
+    fn on<R>(
+        &mut self,
+        name: &JailName,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+        decide: impl FnOnce(&mut Jail, &mut Turn<'_>) -> R,
+    ) -> Option<R> {
+        let jail = self.jails.get_mut(name)?;
+        let (protected, jobs) = (&self.protected, &mut self.jobs);
+        Some(decide(
+            jail,
+            &mut Turn {
+                now,
+                protected,
+                jobs,
+                effects,
+            },
+        ))
+    }
+
     fn with(
         &mut self,
         name: &JailName,
@@ -319,19 +310,8 @@ impl Engine {
         effects: &mut Vec<Effect>,
         ask: impl FnOnce(&mut Jail, &mut Turn<'_>) -> Answer,
     ) -> Answer {
-        let jobs = &mut self.jobs;
-        match self.jails.get_mut(name) {
-            Some(jail) => ask(
-                jail,
-                &mut Turn {
-                    now,
-                    protected: &self.protected,
-                    jobs,
-                    effects,
-                },
-            ),
-            None => Reply::Error(CommandError::UnknownJail(name.to_string())).into(),
-        }
+        self.on(name, now, effects, ask)
+            .unwrap_or_else(|| Reply::Error(CommandError::UnknownJail(name.to_string())).into())
     }
 
     fn each(

@@ -76,6 +76,19 @@ fn fail(engine: &mut Engine, jail: &str, text: &str, second: i64) -> Vec<Effect>
     effects
 }
 
+/// A ban as the database keeps it.
+fn stored(text: &str, time: i64, bantime: BanTime) -> Ban {
+    let ticket = Ticket::default();
+    Ban {
+        id: id(text),
+        time: at(time),
+        bantime,
+        count: 1,
+        ticket,
+        restored: false,
+    }
+}
+
 fn ask(engine: &mut Engine, second: i64, command: Command) -> (Answer, Vec<Effect>) {
     let mut effects = Vec::new();
     let answer = engine.command(at(second), command, &mut effects);
@@ -318,14 +331,7 @@ fn absent_ids_are_reported_after_the_present_ones_are_lifted() {
 
 #[test]
 fn a_restart_takes_bans_over_and_starts_the_firewall_with_them() {
-    let ban = |text: &str, time: i64| Ban {
-        id: id(text),
-        time: at(time),
-        bantime: BanTime::For(600),
-        count: 1,
-        ticket: Ticket::default(),
-        restored: false,
-    };
+    let ban = |text: &str, time| stored(text, time, BanTime::For(600));
     let mut engine = Engine::new();
     let mut effects = Vec::new();
     let jail = JailSettings {
@@ -732,14 +738,7 @@ fn the_firewall_forgets_who_is_ignored_now_and_whoever_is_unbanned() {
         ignoreip: vec![id("192.0.2.3")],
         ..settings("sshd")
     };
-    let stored = Ban {
-        id: id("192.0.2.3"),
-        time: at(0),
-        bantime: BanTime::Forever,
-        count: 1,
-        ticket: Ticket::default(),
-        restored: false,
-    };
+    let stored = stored("192.0.2.3", 0, BanTime::Forever);
     engine.restore_jail(at(1), jail, vec![stored], &mut effects);
     let tasks: Vec<Task> = jobs(&effects).into_iter().map(|job| job.task).collect();
     assert_eq!(tasks, [Task::Start(vec![]), Task::Unban(id("192.0.2.3"))]);
@@ -778,14 +777,7 @@ fn an_unban_that_fails_is_tried_again() {
 fn bans_that_could_not_be_read_at_the_start_are_taken_over_later() {
     let mut engine = sshd();
     ban(&mut engine, 0, &["192.0.2.7"]);
-    let stored = |text: &str| Ban {
-        id: id(text),
-        time: at(0),
-        bantime: BanTime::For(3600),
-        count: 1,
-        ticket: Ticket::default(),
-        restored: false,
-    };
+    let stored = |text: &str| stored(text, 0, BanTime::For(3600));
     let mut effects = Vec::new();
     let bans = vec![stored("192.0.2.7"), stored("192.0.2.8")];
     engine.take_over(at(1), &name("sshd"), bans, &mut effects);
