@@ -69,6 +69,28 @@ impl Engine {
         }
     }
 
+    /// Takes over bans of an earlier life that were read after the jail had begun.
+    pub fn take_over(
+        &mut self,
+        now: Timestamp,
+        jail: &JailName,
+        bans: Vec<Ban>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(jail) = self.jails.get_mut(jail) {
+            let jobs = &mut self.jobs;
+            jail.take_over(
+                bans,
+                &mut Turn {
+                    now,
+                    protected: &self.protected,
+                    jobs,
+                    effects,
+                },
+            );
+        }
+    }
+
     /// What `wanted` would change, in the order of the jails.
     #[must_use]
     pub fn changes(&self, wanted: &[JailSettings]) -> Vec<JailChange> {

@@ -392,6 +392,25 @@ impl Jail {
         Some(NewBan { job: Some(job) })
     }
 
+    /// Restores bans that are not known yet, at work already.
+    pub(crate) fn take_over(&mut self, bans: Vec<Ban>, turn: &mut Turn<'_>) {
+        for ban in bans {
+            let id = ban.id.clone();
+            if self.bans.get(&id).is_some() {
+                continue;
+            }
+            self.restore(ban, turn);
+            let Some(ban) = self.bans.get(&id).map(|held| held.ban.clone()) else {
+                continue;
+            };
+            if let Actions::Down { .. } | Actions::Lost = self.actions {
+                continue; // the next start brings it along
+            }
+            let job = turn.act(&self.settings.name, Task::Ban(ban));
+            self.under_way.insert(job, Purpose::Ban(id));
+        }
+    }
+
     fn restore(&mut self, mut ban: Ban, turn: &mut Turn<'_>) {
         if let Some(why) = self.ignore_reason(&ban.id, turn.protected) {
             turn.report(Event::Ignored {
