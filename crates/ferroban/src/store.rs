@@ -20,9 +20,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 /// How long a write waits for another program that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The same while the daemon starts: opening waits twice, and no jail is at work
-/// before it is done.
-const BUSY_AT_START: Duration = Duration::from_millis(250);
+/// The same where others wait for us: while the daemon starts, when opening waits
+/// twice and no jail is at work before it is done, and when the file is closed.
+const BUSY_BRIEFLY: Duration = Duration::from_millis(250);
 
 /// How many matched lines of a ban are stored (`dbmaxmatches`).
 const MAX_MATCHES: usize = 10;
@@ -151,7 +151,7 @@ impl Store {
     /// The same, but hardly waits for another program that holds the file. It goes
     /// on like this until [`wait_as_usual`](Self::wait_as_usual).
     pub(crate) fn open_quickly(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
-        Self::open_within(path, now, BUSY_AT_START)
+        Self::open_within(path, now, BUSY_BRIEFLY)
     }
 
     /// From now on waits as long as is right once the daemon is at work.
@@ -374,6 +374,7 @@ impl Drop for Store {
             return;
         }
         // If another program is just writing, it removes the journal file itself.
+        drop(self.connection.busy_timeout(BUSY_BRIEFLY));
         drop(
             self.connection
                 .pragma_update(None, "journal_mode", "DELETE"),

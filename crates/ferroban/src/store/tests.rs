@@ -265,7 +265,7 @@ fn a_file_that_was_moved_or_deleted_is_noticed_and_its_successor_left_alone() {
 }
 
 #[test]
-fn a_start_hardly_waits_for_a_file_that_another_program_holds() {
+fn a_start_and_an_end_hardly_wait_for_a_file_that_another_program_holds() {
     let (_folder, store) = open();
     let other = Connection::open(store.path()).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
@@ -276,6 +276,9 @@ fn a_start_hardly_waits_for_a_file_that_another_program_holds() {
         panic!("{error:?}")
     };
     assert_eq!(trouble(&source), Trouble::Passing);
+    let begun = crate::clock::tick();
+    drop(store);
+    assert!(begun.elapsed() < Duration::from_secs(4));
 }
 
 #[test]
