@@ -37,7 +37,7 @@ use ferroban_engine::{Ban, Engine, JailSettings, Protection};
 
 use crate::load::Settings;
 use crate::log::Log;
-use crate::store::{Opened, Store};
+use crate::store::Store;
 use crate::{clock, report, sys};
 use crew::Crew;
 use main_loop::MainLoop;
@@ -128,9 +128,10 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
         &format!("Starting Fail2ban v{}", crate::COMPATIBLE),
     );
     let claim = Claim::take(&plan.socket, &plan.pidfile, log).map_err(StartError::Place)?;
-    let store = open_store(&plan, log);
     let (inbox, messages) = sync_channel(INBOX);
+    // Before the database: a stop that comes while it is waited for is not missed.
     signals::start(inbox.clone()).map_err(StartError::Signals)?;
+    let store = open_store(&plan, log);
     let load = plan.load.clone();
     let started = Daemon::start(plan, store, &inbox, log)?;
     let office = control::Office::new(inbox, log.clone(), load);
@@ -146,37 +147,13 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
 /// A database that cannot be used must not leave the host without a guard.
 fn open_store(plan: &Plan, log: &Log) -> Option<Store> {
     let shown = plan.database.display();
-    match Store::open(&plan.database, clock::now()) {
+    match Store::open_quickly(&plan.database, clock::now()) {
         Ok((store, opened)) => {
-            if let Opened::Replaced(aside) = &opened {
-                log.error(
-                    "database",
-                    &format!(
-                        "'{shown}' is damaged or no database: moved to '{}', a new one is begun",
-                        aside.display()
-                    ),
-                );
-            }
             log.info(
                 "database",
                 &format!("Connected to fail2ban persistent database '{shown}'"),
             );
-            match &opened {
-                Opened::Existing => {}
-                Opened::Created | Opened::Replaced(_) => {
-                    log.warning("database", "New database created. Version '4'");
-                }
-                Opened::Upgraded { version, backup } => {
-                    log.info(
-                        "database",
-                        &format!("  Database backup created: {}", backup.display()),
-                    );
-                    log.warning(
-                        "database",
-                        &format!("Database updated from '{version}' to '4'"),
-                    );
-                }
-            }
+            recorder::tell_opened(&opened, &plan.database, log);
             if let Err(error) = store.disable_all_jails() {
                 log.error("database", &format!("{shown}: {error}"));
             }
@@ -213,7 +190,7 @@ impl Daemon {
         tell_protected(&protected, log);
         engine.protect(protected);
         let mut crew = Crew::new(inbox.clone(), log.clone(), plan.dry, plan.watch);
-        let mut effects = Vec::new();
+        let (mut effects, mut unread) = (Vec::new(), Vec::new());
         for problem in &plan.settings.problems {
             log.warning("ferroban.guard", problem);
         }
@@ -223,7 +200,10 @@ impl Daemon {
                 Ok(action) => {
                     let settings = crew.hire(jail, action).map_err(StartError::Thread)?;
                     crew.introduce(&name);
-                    let bans = stored_bans(store.as_ref(), &settings, log);
+                    let bans = stored_bans(store.as_ref(), &settings, log).unwrap_or_else(|| {
+                        unread.push((name, settings.bantime));
+                        Vec::new()
+                    });
                     engine.restore_jail(clock::now(), settings, bans, &mut effects);
                 }
                 Err(problem) => {
@@ -245,8 +225,9 @@ impl Daemon {
             ))
         })
         .map_err(StartError::Thread)?;
-        let (recorder, records) = recorder::start(plan.database, store, inbox.clone(), log.clone())
-            .map_err(StartError::Thread)?;
+        let (recorder, records) =
+            recorder::start(plan.database, store, unread, inbox.clone(), log.clone())
+                .map_err(StartError::Thread)?;
         let mut main_loop = MainLoop::new(engine, crew, records, log.clone());
         main_loop.dispatch(effects);
         Ok(Self {
@@ -286,21 +267,19 @@ fn tell_protected(protected: &[ferroban_engine::Protected], log: &Log) {
     log.info("ferroban.guard", &text);
 }
 
-fn stored_bans(store: Option<&Store>, jail: &JailSettings, log: &Log) -> Vec<Ban> {
-    let Some(store) = store else {
-        return Vec::new();
-    };
-    store
-        .bans(&jail.name, jail.bantime, clock::now())
-        .unwrap_or_else(|error| {
-            let path = store.path().display();
-            log.error(
-                "database",
-                &format!(
-                    "{path}: bans of jail '{}' cannot be read: {error}",
-                    jail.name
-                ),
-            );
-            Vec::new()
-        })
+/// The bans that an earlier life left; `None` while they cannot be read.
+fn stored_bans(store: Option<&Store>, jail: &JailSettings, log: &Log) -> Option<Vec<Ban>> {
+    let store = store?;
+    let bans = store.bans(&jail.name, jail.bantime, clock::now());
+    bans.inspect_err(|error| {
+        let path = store.path().display();
+        log.error(
+            "database",
+            &format!(
+                "{path}: bans of jail '{}' cannot be read: {error}; this is tried again",
+                jail.name
+            ),
+        );
+    })
+    .ok()
 }

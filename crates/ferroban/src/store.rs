@@ -10,14 +10,19 @@ mod schema;
 
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ferroban_engine::{Ban, BanTime, FailId, JailName, LogPosition, Save, Timestamp};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 /// How long a write waits for another program that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// The same where others wait for us: while the daemon starts, when opening waits
+/// twice and no jail is at work before it is done, and when the file is closed.
+const BUSY_BRIEFLY: Duration = Duration::from_millis(250);
 
 /// How many matched lines of a ban are stored (`dbmaxmatches`).
 const MAX_MATCHES: usize = 10;
@@ -99,11 +104,40 @@ pub(crate) enum Opened {
     Replaced(PathBuf),
 }
 
+/// What a failed write says about the next one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Trouble {
+    /// A row is refused, and will be again; the others need not be.
+    Row,
+    /// The same write may succeed later.
+    Passing,
+    /// What lies there is no whole database.
+    Damage,
+    /// The open file is of no use; opening it again may help.
+    Handle,
+}
+
+/// Sorts SQLite's complaints.
+pub(crate) fn trouble(error: &rusqlite::Error) -> Trouble {
+    use ErrorCode::{
+        ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase,
+        OutOfMemory, TooBig, TypeMismatch,
+    };
+    match error.sqlite_error_code() {
+        Some(ConstraintViolation | TooBig | TypeMismatch) => Trouble::Row,
+        Some(DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory) => Trouble::Passing,
+        Some(NotADatabase | DatabaseCorrupt) => Trouble::Damage,
+        _ => Trouble::Handle,
+    }
+}
+
 /// The open file.
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
     path: PathBuf,
+    /// Device and inode of the open file, where they are known.
+    file: Option<(u64, u64)>,
 }
 
 impl Store {
@@ -111,27 +145,49 @@ impl Store {
     /// after a copy of it was made. One that is no database is moved aside, so that
     /// a damaged file cannot keep the daemon from starting.
     pub(crate) fn open(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
+        Self::open_within(path, now, BUSY)
+    }
+
+    /// The same, but hardly waits for another program that holds the file. It goes
+    /// on like this until [`wait_as_usual`](Self::wait_as_usual).
+    pub(crate) fn open_quickly(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
+        Self::open_within(path, now, BUSY_BRIEFLY)
+    }
+
+    /// From now on waits as long as is right once the daemon is at work.
+    pub(crate) fn wait_as_usual(&self) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(BUSY)
+    }
+
+    fn open_within(
+        path: &Path,
+        now: Timestamp,
+        busy: Duration,
+    ) -> Result<(Self, Opened), StoreError> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| StoreError::Folder {
                 path: folder.into(),
                 source,
             })?;
         }
-        match Self::try_open(path, now) {
-            Err(StoreError::Sqlite { source, .. }) if is_damage(&source) => {
-                let aside = aside_name(path, now);
-                fs::rename(path, &aside).map_err(|source| StoreError::SetAside {
-                    path: path.into(),
-                    source,
-                })?;
-                let (store, _) = Self::try_open(path, now)?;
+        match Self::try_open(path, now, busy) {
+            Err(StoreError::Sqlite { source, .. }) if trouble(&source) == Trouble::Damage => {
+                let aside = set_aside(path, now)?;
+                let (store, _) = Self::try_open(path, now, busy)?;
                 Ok((store, Opened::Replaced(aside)))
             }
             other => other,
         }
     }
 
-    fn try_open(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
+    /// Opens a new file in place of one that opens and yet turned out damaged.
+    pub(crate) fn replace(path: &Path, now: Timestamp) -> Result<(Self, Opened), StoreError> {
+        let aside = set_aside(path, now)?;
+        let (store, _) = Self::open(path, now)?;
+        Ok((store, Opened::Replaced(aside)))
+    }
+
+    fn try_open(path: &Path, now: Timestamp, busy: Duration) -> Result<(Self, Opened), StoreError> {
         let wrap = |source| StoreError::Sqlite {
             path: path.into(),
             source,
@@ -140,8 +196,9 @@ impl Store {
         let mut store = Self {
             connection,
             path: path.into(),
+            file: identity(path),
         };
-        let opened = match store.set_up().map_err(wrap)? {
+        let opened = match store.set_up(busy).map_err(wrap)? {
             None => Opened::Created,
             Some(version) if version > schema::VERSION => {
                 return Err(StoreError::FromTheFuture {
@@ -164,8 +221,8 @@ impl Store {
     }
 
     /// Sets the connection up, and returns the version of a file that was there.
-    fn set_up(&self) -> rusqlite::Result<Option<i64>> {
-        self.connection.busy_timeout(BUSY)?;
+    fn set_up(&self, busy: Duration) -> rusqlite::Result<Option<i64>> {
+        self.connection.busy_timeout(busy)?;
         // A rollback journal, as fail2ban uses, so that either program can open
         // what the other left; unlike it we wait for the disk. PERSIST spares the
         // disk the most work of the modes that are safe: bench/README.md.
@@ -208,6 +265,12 @@ impl Store {
     /// The file's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the open file is still the one at its path. Nobody else would ever
+    /// read what is written to one that was moved or deleted.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.file.is_none() || self.file == identity(&self.path)
     }
 
     /// Marks every jail as not at work; the running ones are marked again.
@@ -280,12 +343,38 @@ impl Store {
         }
         transaction.commit()
     }
+
+    /// Writes what can be written, in one transaction, and returns the rest: rows
+    /// that the file refuses, and why.
+    pub(crate) fn commit_each<'a>(
+        &mut self,
+        saves: impl IntoIterator<Item = &'a Save>,
+    ) -> rusqlite::Result<Vec<(&'a Save, rusqlite::Error)>> {
+        let mut transaction = self.connection.transaction()?;
+        let mut refused = Vec::new();
+        for save in saves {
+            let savepoint = transaction.savepoint()?;
+            match write(&savepoint, save) {
+                Ok(()) => savepoint.commit()?,
+                // Dropping the savepoint takes back what was written since it.
+                Err(error) if trouble(&error) == Trouble::Row => refused.push((save, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        transaction.commit()?;
+        Ok(refused)
+    }
 }
 
 /// Leaves only the file itself behind, as fail2ban does.
 impl Drop for Store {
     fn drop(&mut self) {
+        // The journal at the path belongs to the file at the path.
+        if !self.is_in_place() {
+            return;
+        }
         // If another program is just writing, it removes the journal file itself.
+        drop(self.connection.busy_timeout(BUSY_BRIEFLY));
         drop(
             self.connection
                 .pragma_update(None, "journal_mode", "DELETE"),
@@ -293,7 +382,7 @@ impl Drop for Store {
     }
 }
 
-fn write(db: &Transaction<'_>, save: &Save) -> rusqlite::Result<()> {
+fn write(db: &Connection, save: &Save) -> rusqlite::Result<()> {
     match save {
         Save::Jail { jail, enabled } => {
             let sql = "INSERT INTO jails(name, enabled) VALUES(?1, ?2) \
@@ -301,7 +390,10 @@ fn write(db: &Transaction<'_>, save: &Save) -> rusqlite::Result<()> {
             db.prepare_cached(sql)?
                 .execute(params![jail.as_str(), enabled])?;
         }
-        Save::Ban { jail, ban } => write_ban(db, jail, ban)?,
+        Save::Ban { jail, ban } => {
+            know(db, jail)?;
+            write_ban(db, jail, ban)?;
+        }
         Save::Prolong { jail, ban } => prolong(db, jail, ban)?,
         Save::Forget { jail, id } => {
             for table in ["bips", "bans"] {
@@ -317,6 +409,7 @@ fn write(db: &Transaction<'_>, save: &Save) -> rusqlite::Result<()> {
             }
         }
         Save::Position { jail, position } => {
+            know(db, jail)?;
             let sql = "INSERT INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES(?1, ?2, ?3, ?4) \
                        ON CONFLICT(jail, path) DO UPDATE SET \
                        firstlinemd5 = excluded.firstlinemd5, lastfilepos = excluded.lastfilepos";
@@ -331,7 +424,15 @@ fn write(db: &Transaction<'_>, save: &Save) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn write_ban(db: &Transaction<'_>, jail: &JailName, ban: &Ban) -> rusqlite::Result<()> {
+/// Makes the row that bans and positions refer to. It was written when the jail
+/// began, but others write to the file too.
+fn know(db: &Connection, jail: &JailName) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR IGNORE INTO jails(name, enabled) VALUES(?1, 1)")?
+        .execute([jail.as_str()])
+        .map(drop)
+}
+
+fn write_ban(db: &Connection, jail: &JailName, ban: &Ban) -> rusqlite::Result<()> {
     let (id, time, bantime) = (
         ban.id.to_string(),
         ban.time.secs_rounded(),
@@ -348,7 +449,7 @@ fn write_ban(db: &Transaction<'_>, jail: &JailName, ban: &Ban) -> rusqlite::Resu
 
 /// Writes how long a ban lasts now. The history keeps what was decided first, as
 /// the original's does.
-fn prolong(db: &Transaction<'_>, jail: &JailName, ban: &Ban) -> rusqlite::Result<()> {
+fn prolong(db: &Connection, jail: &JailName, ban: &Ban) -> rusqlite::Result<()> {
     let sql = "UPDATE bips SET bantime = ?1 WHERE jail = ?2 AND ip = ?3";
     let row = params![ban.bantime.secs(), jail.as_str(), ban.id.to_string()];
     db.prepare_cached(sql)?.execute(row).map(drop)
@@ -379,11 +480,21 @@ fn limited(stored: i64, jail: BanTime) -> BanTime {
     }
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
-    )
+/// Device and inode of what lies at a path.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Moves a file out of the way, and returns its new name.
+fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let aside = aside_name(path, now);
+    match fs::rename(path, &aside) {
+        Ok(()) => Ok(aside),
+        Err(source) => Err(StoreError::SetAside {
+            path: path.into(),
+            source,
+        }),
+    }
 }
 
 /// `fail2ban.sqlite3.20261123-022122`, as fail2ban names its backups, in UTC.

@@ -205,6 +205,12 @@ impl MainLoop {
                 self.told_late = false;
                 self.release(|held| held.transaction <= transaction);
             }
+            Message::Stored(jails) => {
+                let now = clock::now();
+                for (jail, bans) in jails {
+                    self.engine.take_over(now, &jail, bans, effects);
+                }
+            }
             // Too late for anything else: whoever asks learns that we are going.
             Message::Asked(Request { command, .. })
                 if self.is_stopping() && command != Command::Stop => {}

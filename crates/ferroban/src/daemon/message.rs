@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use ferroban_engine::{Command, Done, Failure, JailChange, JailName, LogPosition, Reply};
+use ferroban_engine::{Ban, Command, Done, Failure, JailChange, JailName, LogPosition, Reply};
 
 use crate::load::Settings;
 
@@ -20,6 +20,8 @@ pub(super) enum Message {
     Done(Done),
     /// The recorder has written transactions up to this one.
     Committed(u64),
+    /// The recorder has read bans that could not be read at the start.
+    Stored(Vec<(JailName, Vec<Ban>)>),
     /// A client asks.
     Asked(Request),
     /// A client wants another configuration, or to know what it would change.

@@ -2,27 +2,35 @@
 //!
 //! What waits together is one transaction. If the disk is full or another
 //! program holds the file, nothing is lost: what could not be written is kept
-//! and tried again, within a bound, and one line says so.
+//! and tried again, within a bound, and one line says so. If the file itself is
+//! gone or damaged, it is opened again, which makes a new one where it must.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ferroban_engine::Save;
+use ferroban_engine::{BanTime, JailName, Save};
 
 use super::message::Message;
 use crate::log::Log;
-use crate::store::Store;
-use crate::{clock, sys};
+use crate::store::{Opened, Store, Trouble, trouble};
+use crate::{clock, report, sys};
 
 /// How often a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// How many changes are kept while the database cannot be written.
 const BACKLOG: usize = 200_000;
+
+/// How often one write may open the file again: once because it failed, and once
+/// more because what was opened is damaged too.
+const REOPENINGS: usize = 2;
+
+/// How many refused changes are named, one line each.
+const NAMED: usize = 10;
 
 /// How often old rows are removed, as fail2ban does; the first time after so long.
 const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -33,11 +41,13 @@ const PURGE_AGE: i64 = 24 * 60 * 60;
 /// One transaction and its number.
 pub(super) type Record = (u64, Vec<Save>);
 
-/// Starts the recorder. A database that could not be opened is tried again. It
-/// ends, after writing everything, when its queue is closed.
+/// Starts the recorder. A database that could not be opened is tried again, and
+/// then the bans of the `unread` jails are sent to the main thread. It ends, after
+/// writing everything, when its queue is closed.
 pub(super) fn start(
     path: PathBuf,
     store: Option<Store>,
+    unread: Vec<(JailName, BanTime)>,
     inbox: SyncSender<Message>,
     log: Log,
 ) -> io::Result<(JoinHandle<()>, Sender<Record>)> {
@@ -46,33 +56,87 @@ pub(super) fn start(
         .name("f2b/database".into())
         .spawn(move || {
             sys::set_thread_name("f2b/database");
-            let failing = store.is_none();
-            Recorder {
-                path,
-                store,
-                log,
-                backlog: VecDeque::new(),
-                failing,
-                purged: clock::tick(),
-            }
-            .run(&records, &inbox);
+            Recorder::new(path, store, unread, inbox, log).run(&records);
         })?;
     Ok((thread, queue))
+}
+
+/// Tells how opening went, where the file is not simply the one from before.
+pub(super) fn tell_opened(opened: &Opened, path: &Path, log: &Log) {
+    if let Opened::Upgraded { version, backup } = opened {
+        log.info(
+            "database",
+            &format!("  Database backup created: {}", backup.display()),
+        );
+        log.warning(
+            "database",
+            &format!("Database updated from '{version}' to '4'"),
+        );
+    }
+    if let Opened::Replaced(aside) = opened {
+        log.error(
+            "database",
+            &format!(
+                "'{}' is damaged or no database: moved to '{}', a new one is begun",
+                path.display(),
+                aside.display()
+            ),
+        );
+    }
+    if let Opened::Created | Opened::Replaced(_) = opened {
+        log.warning("database", "New database created. Version '4'");
+    }
 }
 
 struct Recorder {
     path: PathBuf,
     store: Option<Store>,
+    inbox: SyncSender<Message>,
     log: Log,
     backlog: VecDeque<Save>,
+    /// The jails whose rows a new file must begin with.
+    at_work: BTreeSet<JailName>,
+    /// The jails whose stored bans nobody has read yet.
+    unread: Vec<(JailName, BanTime)>,
     failing: bool,
+    /// It was damaged, and nothing has been written since.
+    damaged: bool,
+    /// Another file was begun, and nothing has been written to it.
+    anew: bool,
+    /// How many changes were given up since writing began to fail, and told.
+    lost: usize,
+    told_lost: usize,
     purged: Instant,
 }
 
 impl Recorder {
-    fn run(&mut self, records: &Receiver<Record>, inbox: &SyncSender<Message>) {
+    fn new(
+        path: PathBuf,
+        store: Option<Store>,
+        unread: Vec<(JailName, BanTime)>,
+        inbox: SyncSender<Message>,
+        log: Log,
+    ) -> Self {
+        Self {
+            path,
+            failing: store.is_none(),
+            store: store.filter(|store| store.wait_as_usual().is_ok()),
+            inbox,
+            log,
+            backlog: VecDeque::new(),
+            at_work: BTreeSet::new(),
+            unread,
+            damaged: false,
+            anew: false,
+            lost: 0,
+            told_lost: 0,
+            purged: clock::tick(),
+        }
+    }
+
+    fn run(&mut self, records: &Receiver<Record>) {
         loop {
-            let first = if self.backlog.is_empty() {
+            let first = if self.backlog.is_empty() && self.unread.is_empty() {
                 records.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 records.recv_timeout(RETRY)
@@ -81,41 +145,126 @@ impl Recorder {
                 Ok(first) => {
                     let mut last = 0;
                     for (number, saves) in std::iter::once(first).chain(records.try_iter()) {
-                        self.backlog.extend(saves);
+                        self.take(saves);
                         last = number;
                     }
                     // Also when writing failed: the bans must go ahead.
                     self.write();
-                    if inbox.send(Message::Committed(last)).is_err() {
-                        return self.write();
-                    }
+                    // Where nobody is left to tell, there may still be more to write.
+                    drop(self.inbox.send(Message::Committed(last)));
+                    self.read();
                 }
-                Err(RecvTimeoutError::Timeout) => self.write(),
-                Err(RecvTimeoutError::Disconnected) => return self.write(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.write();
+                    self.read();
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
             }
         }
     }
 
-    fn write(&mut self) {
-        if self.backlog.is_empty() {
-            return;
-        }
-        let Some(store) = self.store.as_mut() else {
-            return self.open();
-        };
-        match store.commit(&self.backlog) {
-            Ok(()) => {
-                if std::mem::take(&mut self.failing) {
-                    self.log.info(
-                        "ferroban.database",
-                        &format!("{}: written again, nothing was lost", self.shown()),
-                    );
-                }
-                self.backlog.clear();
-                self.purge();
+    fn take(&mut self, saves: Vec<Save>) {
+        for save in &saves {
+            match save {
+                Save::Jail {
+                    jail,
+                    enabled: true,
+                } => drop(self.at_work.insert(jail.clone())),
+                Save::Jail { jail, .. } => drop(self.at_work.remove(jail)),
+                _ => {}
             }
-            Err(error) => self.keep(&error),
         }
+        self.backlog.extend(saves);
+    }
+
+    /// Writes what waits, and opens the file where that is needed for it.
+    fn write(&mut self) {
+        for _ in 0..=REOPENINGS {
+            if self.backlog.is_empty() && (self.unread.is_empty() || self.store.is_some()) {
+                return;
+            }
+            self.let_go_of_a_file_that_moved();
+            if self.store.is_none()
+                && let Err(error) = self.open()
+            {
+                self.failed(&error);
+                break;
+            }
+            let Err(error) = self.commit() else {
+                return self.written();
+            };
+            self.failed(&error.to_string());
+            let trouble = trouble(&error);
+            if let Trouble::Row | Trouble::Passing = trouble {
+                break;
+            }
+            self.store = None;
+            if trouble == Trouble::Damage
+                && std::mem::replace(&mut self.damaged, true)
+                && self.replace().is_err()
+            {
+                break;
+            }
+        }
+        self.bound();
+    }
+
+    fn let_go_of_a_file_that_moved(&mut self) {
+        if self
+            .store
+            .as_ref()
+            .is_some_and(|store| !store.is_in_place())
+        {
+            self.store = None;
+            self.anew = true;
+            self.log.error(
+                "ferroban.database",
+                &format!("{}: was moved or deleted while it was in use; it is opened again, and bans stored before are there only if it was put back", self.shown()),
+            );
+        }
+    }
+
+    /// One transaction; where the file refuses a change, that one is given up.
+    fn commit(&mut self) -> rusqlite::Result<()> {
+        let Some(store) = self.store.as_mut() else {
+            return Ok(());
+        };
+        let refused = match store.commit(&self.backlog) {
+            Err(error) if trouble(&error) == Trouble::Row => store.commit_each(&self.backlog)?,
+            other => return other,
+        };
+        for (save, error) in refused.iter().take(NAMED) {
+            let text = format!(
+                "{}: {} is refused ({error}) and given up; look for what others changed in its tables",
+                self.path.display(),
+                name(save)
+            );
+            self.log.error("ferroban.database", &text);
+        }
+        if let Some(more) = refused.len().checked_sub(NAMED + 1) {
+            let text = format!("{}: so are {} more", self.path.display(), more + 1);
+            self.log.error("ferroban.database", &text);
+        }
+        Ok(())
+    }
+
+    fn written(&mut self) {
+        self.backlog.clear();
+        self.damaged = false;
+        let anew = std::mem::take(&mut self.anew);
+        if std::mem::take(&mut self.failing) {
+            let outcome = match self.lost {
+                0 if anew => "what was stored before may be missing".to_owned(),
+                0 => "nothing was lost".to_owned(),
+                lost => format!("{lost} change(s) were given up"),
+            };
+            self.log.info(
+                "ferroban.database",
+                &format!("{}: written again, {outcome}", self.shown()),
+            );
+        }
+        (self.lost, self.told_lost) = (0, 0);
+        self.purge();
     }
 
     /// Removes old rows when it is time. Only writing makes them, so it is enough
@@ -137,37 +286,121 @@ impl Recorder {
         }
     }
 
-    /// Tries again to open what could not be opened at the start.
-    fn open(&mut self) {
-        match Store::open(&self.path, clock::now()) {
-            Ok((store, _)) => {
-                self.store = Some(store);
-                self.write();
-            }
-            Err(_) => self.bound(),
+    /// Opens what could not be opened at the start, or was let go since.
+    fn open(&mut self) -> Result<(), String> {
+        let (store, opened) =
+            Store::open(&self.path, clock::now()).map_err(|error| report::chain(&error))?;
+        match self.begin(store, &opened) {
+            Err(error) if trouble(&error) == Trouble::Damage => self.replace(),
+            other => other.map_err(|error| error.to_string()),
         }
     }
 
-    fn keep(&mut self, error: &rusqlite::Error) {
+    /// Goes on in a new file instead of one that opens and is damaged inside.
+    fn replace(&mut self) -> Result<(), String> {
+        let (store, opened) =
+            Store::replace(&self.path, clock::now()).map_err(|error| report::chain(&error))?;
+        self.begin(store, &opened)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Takes a file into use: the jails at work are marked in it, as at the start.
+    fn begin(&mut self, mut store: Store, opened: &Opened) -> rusqlite::Result<()> {
+        tell_opened(opened, &self.path, &self.log);
+        self.anew |= matches!(opened, Opened::Replaced(_));
+        store.disable_all_jails()?;
+        let jails: Vec<Save> = self
+            .at_work
+            .iter()
+            .map(|jail| Save::Jail {
+                jail: jail.clone(),
+                enabled: true,
+            })
+            .collect();
+        store.commit(&jails)?;
+        self.store = Some(store);
+        Ok(())
+    }
+
+    /// Reads the bans that could not be read at the start. What was lifted in the
+    /// meantime must be written before.
+    fn read(&mut self) {
+        let Some(store) = self.store.as_ref() else {
+            return;
+        };
+        if self.unread.is_empty() || !self.backlog.is_empty() {
+            return;
+        }
+        let (mut known, mut later) = (Vec::new(), Vec::new());
+        for (jail, bantime) in std::mem::take(&mut self.unread) {
+            if !later.is_empty() {
+                later.push((jail, bantime)); // whatever was in the way still is
+                continue;
+            }
+            match store.bans(&jail, bantime, clock::now()) {
+                Ok(bans) => known.push((jail, bans)),
+                Err(error) if trouble(&error) == Trouble::Passing => later.push((jail, bantime)),
+                Err(error) => {
+                    let text = format!(
+                        "{}: bans of jail '{jail}' cannot be read: {error}",
+                        self.path.display()
+                    );
+                    self.log.error("ferroban.database", &text);
+                }
+            }
+        }
+        self.unread = later;
+        if !known.is_empty() {
+            drop(self.inbox.send(Message::Stored(known)));
+        }
+    }
+
+    fn failed(&mut self, error: &str) {
         if !std::mem::replace(&mut self.failing, true) {
             self.log.error(
                 "ferroban.database",
                 &format!("{}: cannot be written ({error}); bans go on from memory and are written as soon as it can be: make room, or end the program that holds it", self.shown()),
             );
         }
-        self.bound();
     }
 
+    /// Gives up the oldest changes when too many wait, but no jail: there are few,
+    /// and the rest refers to them.
     fn bound(&mut self) {
-        if self.backlog.len() > BACKLOG {
-            let surplus = self.backlog.len() - BACKLOG;
-            self.backlog.drain(..surplus);
+        let mut surplus = self.backlog.len().saturating_sub(BACKLOG);
+        let before = self.backlog.len();
+        if surplus == 0 {
+            return;
+        }
+        self.backlog.retain(|save| {
+            let goes = surplus > 0 && !matches!(save, Save::Jail { .. });
+            surplus -= usize::from(goes);
+            !goes
+        });
+        self.lost += before - self.backlog.len();
+        // At the first and then at every doubling: a flood must not fill the log.
+        if self.lost > 0 && self.lost >= self.told_lost.saturating_mul(2) {
+            self.told_lost = self.lost;
             self.log.error(
                 "ferroban.database",
                 &format!(
-                    "{}: {surplus} change(s) given up, too many wait",
-                    self.shown()
+                    "{}: {} change(s) given up, too many wait",
+                    self.shown(),
+                    self.lost
                 ),
+            );
+        }
+    }
+
+    /// Writes the last changes, or says how many are lost.
+    fn finish(&mut self) {
+        self.unread.clear();
+        self.write();
+        let lost = self.lost + self.backlog.len();
+        if lost > 0 {
+            self.log.error(
+                "ferroban.database",
+                &format!("{}: could not be written to the end, {lost} change(s) are lost; the next start knows nothing of them", self.shown()),
             );
         }
     }
@@ -176,3 +409,21 @@ impl Recorder {
         self.path.display().to_string()
     }
 }
+
+/// A change, as people are told of it.
+fn name(save: &Save) -> String {
+    match save {
+        Save::Jail { jail, .. } => format!("the state of jail '{jail}'"),
+        Save::Ban { jail, ban } | Save::Prolong { jail, ban } => {
+            format!("the ban of {} in jail '{jail}'", ban.id)
+        }
+        Save::Forget { jail, id } => format!("forgetting {id} in jail '{jail}'"),
+        Save::ForgetAll { jail } => format!("forgetting the bans of jail '{jail}'"),
+        Save::Position { jail, position } => {
+            format!("how far jail '{jail}' has read {}", position.log)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

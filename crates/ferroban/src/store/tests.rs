@@ -188,17 +188,97 @@ fn positions_are_kept_per_jail_and_log() {
 #[test]
 fn a_failed_commit_writes_nothing() {
     let (_folder, mut store) = open();
-    let nobody: JailName = "nosuch".parse().unwrap();
-    let broken = Save::Ban {
-        jail: nobody,
-        ban: ban("192.0.2.2", 0, BanTime::Forever),
-    };
-    assert!(
-        store
-            .commit(&[save("192.0.2.1", 0, BanTime::Forever), broken])
-            .is_err()
-    );
+    refuse(&store, "192.0.2.2");
+    let saves = ["192.0.2.1", "192.0.2.2"].map(|ip| save(ip, 0, BanTime::Forever));
+    let error = store.commit(&saves).unwrap_err();
+    assert_eq!(trouble(&error), Trouble::Row);
     assert_eq!(running(&store, BanTime::Forever, 1), []);
+}
+
+/// Makes the file refuse one id, and only after its history was written.
+fn refuse(store: &Store, id: &str) {
+    let sql = format!(
+        "CREATE TRIGGER no BEFORE INSERT ON bips WHEN NEW.ip = '{id}' \
+         BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+    );
+    store.connection.execute(&sql, []).unwrap();
+}
+
+#[test]
+fn a_refused_row_leaves_nothing_behind_and_the_others_are_written() {
+    let (_folder, mut store) = open();
+    refuse(&store, "192.0.2.2");
+    let saves = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|ip| save(ip, 0, BanTime::Forever));
+    let refused = store.commit_each(&saves).unwrap();
+    let [(one, error)] = &refused[..] else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((*one, trouble(error)), (&saves[1], Trouble::Row));
+    let forever = |ip: &str| (ip.to_owned(), -1);
+    let written = running(&store, BanTime::Forever, 1);
+    assert_eq!(written, [forever("192.0.2.1"), forever("192.0.2.3")]);
+    let history: i64 = store
+        .connection
+        .query_row("SELECT count(*) FROM bans", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(history, 2);
+}
+
+#[test]
+fn a_jail_whose_row_somebody_deleted_gets_it_back() {
+    let position = Save::Position {
+        jail: jail(),
+        position: LogPosition {
+            log: "/var/log/auth.log".into(),
+            mark: String::new(),
+            offset: 7,
+        },
+    };
+    for save in [save("192.0.2.1", 0, BanTime::Forever), position] {
+        let (_folder, mut store) = open();
+        store.connection.execute("DELETE FROM jails", []).unwrap();
+        store.commit(&[save]).unwrap();
+        let enabled: i64 = store
+            .connection
+            .query_row("SELECT enabled FROM jails WHERE name = 'sshd'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(enabled, 1);
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_or_deleted_is_noticed_and_its_successor_left_alone() {
+    let (folder, store) = open();
+    assert!(store.is_in_place());
+    fs::rename(store.path(), folder.path().join("moved")).unwrap();
+    assert!(!store.is_in_place());
+    let path = store.path().to_owned();
+    let (other, _) = Store::open(&path, at(0)).unwrap();
+    assert!(other.is_in_place() && !store.is_in_place());
+    let mut journal = path.into_os_string();
+    journal.push("-journal");
+    assert!(Path::new(&journal).exists());
+    drop(store);
+    assert!(Path::new(&journal).exists());
+}
+
+#[test]
+fn a_start_and_an_end_hardly_wait_for_a_file_that_another_program_holds() {
+    let (_folder, store) = open();
+    let other = Connection::open(store.path()).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let begun = crate::clock::tick();
+    let error = Store::open_quickly(store.path(), at(0)).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    let StoreError::Sqlite { source, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(trouble(&source), Trouble::Passing);
+    let begun = crate::clock::tick();
+    drop(store);
+    assert!(begun.elapsed() < Duration::from_secs(4));
 }
 
 #[test]
