@@ -1,7 +1,7 @@
 //! One rule at work: counts failures and holds bans.
 //!
 //! How its bans get into the firewall, and what happens when they do not, is in
-//! [`applying`].
+//! `applying`.
 
 mod applying;
 

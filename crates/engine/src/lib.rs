@@ -11,7 +11,7 @@ pub mod failures;
 pub mod filter;
 pub mod id;
 pub mod ignore;
-pub mod jail;
+mod jail;
 pub mod options;
 pub mod plan;
 pub mod settings;
