@@ -75,7 +75,7 @@ def write_journal(side, addresses):
             entries.append(
                 f"__REALTIME_TIMESTAMP={now}\n__MONOTONIC_TIMESTAMP={time.monotonic_ns() // 1000}\n"
                 "_BOOT_ID=0123456789abcdef0123456789abcdef\n_MACHINE_ID=0123456789abcdef0123456789abcdef\n"
-                "_HOSTNAME=host\n_SYSTEMD_UNIT=ssh.service\n_COMM=sshd\nSYSLOG_IDENTIFIER=sshd\n_PID=1000\n"
+                "_HOSTNAME=host\n_SYSTEMD_UNIT=ssh.service\n_COMM=sshd\n_UID=0\nSYSLOG_IDENTIFIER=sshd\n_PID=1000\n"
                 f"MESSAGE={message}\n\n"
             )
     file = side.journal / f"part{number}.journal"
