@@ -37,9 +37,8 @@ fn run(action: &mut dyn Action, jobs: &Receiver<Job>, inbox: &SyncSender<Message
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(BATCH));
         for done in carry_out(action, batch) {
-            if inbox.send(Message::Done(done)).is_err() {
-                return;
-            }
+            // At the end nobody listens any more, and what is queued is done all the same.
+            drop(inbox.send(Message::Done(done)));
         }
     }
 }
@@ -191,5 +190,26 @@ mod tests {
             .map(|d| d.job.0)
             .collect();
         assert_eq!((done.len(), failed), (7, vec![2]));
+    }
+
+    #[test]
+    fn what_is_queued_is_done_even_if_nobody_listens_any_more() {
+        let (queue, jobs) = channel();
+        let unbans = (0..=BATCH).map(|_| Task::Unban(FailId::parse("192.0.2.1")));
+        for (id, task) in (0..).zip(unbans.chain([Task::Stop])) {
+            queue
+                .send(Job {
+                    id: JobId(id),
+                    jail: "sshd".parse().unwrap(),
+                    task,
+                })
+                .unwrap();
+        }
+        drop(queue);
+        let (inbox, listener) = std::sync::mpsc::sync_channel(1);
+        drop(listener);
+        let mut action = Scribe::default();
+        run(&mut action, &jobs, &inbox);
+        assert_eq!(action.0.last().map(String::as_str), Some("stop"));
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::mpsc::{Sender, SyncSender};
 use std::thread::JoinHandle;
 
-use ferroban_engine::{Filter, JailName, JailSettings, Job, LogPosition, OptionChange};
+use ferroban_engine::{Filter, JailName, JailSettings, Job, OptionChange};
 
 use super::message::Message;
 use super::watcher::{self, Begin, Source, WatchPlan};
@@ -91,6 +91,8 @@ impl Crew {
         plan.jail.watches = watcher::watches(&sources);
         let settings = plan.jail.clone();
         let (queue, thread) = actor::start(&name, action, self.inbox.clone())?;
+        // Those of jails that left earlier need no waiting for.
+        self.threads.retain(|thread| !thread.is_finished());
         self.threads.push(thread);
         self.members.insert(
             name,
@@ -208,6 +210,11 @@ impl Crew {
             watcher::names(sources),
             watcher::names(&found),
         ));
+        let names = |plan: &JailPlan| {
+            let raw = plan.filter.raw_names;
+            String::from(if raw { "raw" } else { "not raw" })
+        };
+        all.push(OptionChange::between("usedns", names(old), names(new)));
         if patterns(old) != patterns(new) {
             let to = format!("{}, changed", filter(new));
             all.push(OptionChange::between("filter", filter(old), to));
@@ -237,14 +244,23 @@ impl Crew {
                 watcher.waker.wake();
             }
         }
+        // What can be watched is, whatever becomes of the others.
+        let mut all = Ok(());
         for plan in wanted {
             let from = from(&plan);
-            self.start_watcher(plan, from)?;
+            let started = self.start_watcher(plan, from);
+            all = all.and(started);
         }
-        Ok(())
+        all
     }
 
     fn start_watcher(&mut self, plan: WatchPlan, from: Begin) -> io::Result<()> {
+        let name = plan.source.name();
+        self.try_watcher(plan, from)
+            .map_err(|error| io::Error::other(format!("{name} is not watched: {error}")))
+    }
+
+    fn try_watcher(&mut self, plan: WatchPlan, from: Begin) -> io::Result<()> {
         self.numbers += 1;
         let waker = Waker::new().map_err(io::Error::other)?;
         let start = watcher::Start {
@@ -263,8 +279,8 @@ impl Crew {
         Ok(())
     }
 
-    /// A watcher has ended, after reading up to here; its successor goes on.
-    pub(super) fn watcher_ended(&mut self, number: u64, position: Option<LogPosition>) {
+    /// A watcher has ended; its successor, if it has one, begins at `next`.
+    pub(super) fn watcher_ended(&mut self, number: u64, next: Begin) {
         let Some(index) = self
             .watchers
             .iter()
@@ -273,13 +289,10 @@ impl Crew {
             return;
         };
         let watcher = self.watchers.swap_remove(index);
-        if let Some(Some(next)) = watcher.ending
-            && let Err(error) = self.start_watcher(next, Begin::of(position))
+        if let Some(Some(plan)) = watcher.ending
+            && let Err(error) = self.start_watcher(plan, next)
         {
-            self.log.error(
-                "ferroban.guard",
-                &format!("a log cannot be watched any more: {error}"),
-            );
+            self.log.error("ferroban.guard", &error.to_string());
         }
     }
 

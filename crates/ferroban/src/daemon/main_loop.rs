@@ -225,7 +225,7 @@ impl MainLoop {
                 let answer = self.engine.command(clock::now(), command, effects);
                 self.answer_after(answer, reply);
             }
-            Message::WatcherEnded { number, position } => self.crew.watcher_ended(number, position),
+            Message::WatcherEnded { number, next } => self.crew.watcher_ended(number, next),
             Message::Reload(request) => self.reload(request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
         }

@@ -4,6 +4,7 @@ use std::sync::mpsc::SyncSender;
 
 use ferroban_engine::{Ban, Command, Done, Failure, JailChange, JailName, LogPosition, Reply};
 
+use super::watcher::Begin;
 use crate::load::Settings;
 
 /// One entry of the inbox.
@@ -11,11 +12,8 @@ use crate::load::Settings;
 pub(super) enum Message {
     /// A watcher has read on.
     Read(Reading),
-    /// A watcher has ended, after reading up to here.
-    WatcherEnded {
-        number: u64,
-        position: Option<LogPosition>,
-    },
+    /// A watcher has ended; a successor begins here.
+    WatcherEnded { number: u64, next: Begin },
     /// An actor has done a job.
     Done(Done),
     /// The recorder has written transactions up to this one.

@@ -127,10 +127,7 @@ impl MainLoop {
             if fresh { Begin::Beginning } else { Begin::End }
         };
         if let Err(error) = self.crew.watch(from) {
-            self.log.error(
-                "ferroban.guard",
-                &format!("a log cannot be watched: {error}"),
-            );
+            self.log.error("ferroban.guard", &error.to_string());
         }
     }
 
@@ -202,6 +199,29 @@ mod tests {
         }
     }
 
+    /// What a reload answers, and how many effects it has.
+    fn ask(
+        main_loop: &mut MainLoop,
+        jails: Vec<JailPlan>,
+        plan: bool,
+    ) -> (Result<Vec<String>, Vec<String>>, usize) {
+        let (reply, answer) = sync_channel(1);
+        let settings = Settings {
+            jails,
+            problems: vec!["/x: cannot be read".to_owned()],
+        };
+        let request = Reload {
+            settings,
+            plan,
+            reply,
+        };
+        let mut effects = Vec::new();
+        main_loop.reload(request, &mut effects);
+        let answer = answer.recv().unwrap();
+        let shown = answer.map(|changes| changes.iter().map(ToString::to_string).collect());
+        (shown, effects.len())
+    }
+
     #[test]
     fn a_configuration_that_is_not_right_changes_nothing_and_says_everything() {
         let folder = tempfile::tempdir().unwrap();
@@ -210,26 +230,7 @@ mod tests {
         let (records, _recorded) = channel();
         let crew = Crew::new(inbox, log.clone(), true, None);
         let mut main_loop = MainLoop::new(Engine::new(), crew, records, log.clone());
-        let mut ask = |jails: Vec<JailPlan>, plan: bool| {
-            let (reply, answer) = sync_channel(1);
-            let settings = Settings {
-                jails,
-                problems: vec!["/x: cannot be read".to_owned()],
-            };
-            let mut effects = Vec::new();
-            main_loop.reload(
-                Reload {
-                    settings,
-                    plan,
-                    reply,
-                },
-                &mut effects,
-            );
-            let answer = answer.recv().unwrap();
-            let shown =
-                answer.map(|changes| changes.iter().map(ToString::to_string).collect::<Vec<_>>());
-            (shown, effects.len())
-        };
+        let mut ask = |jails, plan| ask(&mut main_loop, jails, plan);
         let good = || plan("a", "x <ADDR>", "ferroban");
         let broken = vec![
             good(),
@@ -258,6 +259,10 @@ mod tests {
         assert_eq!(answer, starts);
         assert!(effects > 0);
         assert_eq!(ask(vec![good()], false).0, Ok(vec![]));
+        let mut named = good();
+        named.filter.raw_names = true;
+        let changed = "~ jail 'a' changes; 0 ban(s) stay\n    usedns: not raw -> raw";
+        assert_eq!(ask(vec![named], true).0, Ok(vec![changed.to_owned()]));
         let other = plan("a", "y <ADDR>", "ferroban");
         let changed =
             "~ jail 'a' changes; 0 ban(s) stay\n    filter: 1 pattern(s) -> 1 pattern(s), changed";
@@ -265,6 +270,6 @@ mod tests {
 
         log.flush();
         let told = fs::read_to_string(folder.path().join("log")).unwrap();
-        assert_eq!(told.matches("WARNING /x: cannot").count(), 5, "{told}");
+        assert_eq!(told.matches("WARNING /x: cannot").count(), 6, "{told}");
     }
 }

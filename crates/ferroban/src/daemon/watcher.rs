@@ -66,6 +66,10 @@ pub(super) enum Begin {
     Beginning,
     /// Behind what was read before.
     After(LogPosition),
+    /// The same in a journal, to the entry.
+    AfterEntry(LogPosition, String),
+    /// At what the journal took in from this moment on.
+    Since(Timestamp),
     /// At what is written from now on.
     End,
 }
@@ -161,9 +165,9 @@ pub(super) fn start(start: Start, inbox: SyncSender<Message>, log: Log) -> io::R
     thread::Builder::new().name(name.clone()).spawn(move || {
         sys::set_thread_name(&name);
         let number = start.number;
-        let position = Watcher::new(start, log).watch(&inbox);
+        let next = Watcher::new(start, log).watch(&inbox);
         // If the main thread is gone, nobody waits for this.
-        drop(inbox.send(Message::WatcherEnded { number, position }));
+        drop(inbox.send(Message::WatcherEnded { number, next }));
     })?;
     Ok(())
 }
@@ -275,8 +279,8 @@ impl Watcher {
     }
 
     /// Reads the source until the waker is pulled, whatever happens to the source.
-    /// Returns how far it came.
-    fn watch(&mut self, inbox: &SyncSender<Message>) -> Option<LogPosition> {
+    /// Returns where to read on.
+    fn watch(mut self, inbox: &SyncSender<Message>) -> Begin {
         let mut told = false;
         while let Err(error) = self.read_on(inbox) {
             if !std::mem::replace(&mut told, true) {
@@ -292,10 +296,7 @@ impl Watcher {
                 break;
             }
         }
-        match std::mem::replace(&mut self.from, Begin::End) {
-            Begin::After(position) => Some(position),
-            Begin::Beginning | Begin::End => None,
-        }
+        self.from
     }
 
     /// Reads until the waker is pulled, or nobody listens any more.
@@ -306,8 +307,11 @@ impl Watcher {
             match source.next(&mut batch, Wait::Forever)? {
                 Turn::Ready => {
                     let reading = self.read(&batch);
-                    if let Some(position) = &reading.position {
-                        self.from = Begin::After(position.clone());
+                    if let Some(position) = reading.position.clone() {
+                        self.from = match batch.cursor.take() {
+                            Some(cursor) => Begin::AfterEntry(position, cursor),
+                            None => Begin::After(position),
+                        };
                     }
                     if inbox.send(Message::Read(reading)).is_err() {
                         return Ok(());
@@ -319,20 +323,28 @@ impl Watcher {
         }
     }
 
-    fn open(&self) -> Result<Box<dyn LogSource>, source::Error> {
-        match &self.source {
-            Source::File(path) => self.open_file(path),
-            Source::Journal { folder, matches } => self.open_journal(folder.as_deref(), matches),
+    fn open(&mut self) -> Result<Box<dyn LogSource>, source::Error> {
+        match self.source.clone() {
+            Source::File(path) => self.open_file(&path),
+            Source::Journal { folder, matches } => self.open_journal(folder, matches),
         }
     }
 
-    fn open_file(&self, path: &Path) -> Result<Box<dyn LogSource>, source::Error> {
+    fn open_file(&mut self, path: &Path) -> Result<Box<dyn LogSource>, source::Error> {
         let start = match &self.from {
             Begin::Beginning => source::Start::Beginning,
-            Begin::After(position) => source::Start::After(stored(position.clone())),
-            Begin::End => source::Start::End,
+            Begin::After(position) | Begin::AfterEntry(position, _) => {
+                source::Start::After(stored(position.clone()))
+            }
+            Begin::Since(_) | Begin::End => source::Start::End,
         };
         let mut tail = FileTail::open(path, start, self.waker.clone())?;
+        if self.from == Begin::End
+            && let Some(position) = tail.place()
+        {
+            // Whoever goes on after us begins where the end is now, not where it is then.
+            self.from = Begin::After(to_store(position));
+        }
         // What is old for the jail that looks back furthest is old for all.
         if let Some(reader) = self
             .readers
@@ -352,21 +364,21 @@ impl Watcher {
     }
 
     fn open_journal(
-        &self,
-        folder: Option<&Path>,
-        matches: &[Vec<String>],
+        &mut self,
+        folder: Option<PathBuf>,
+        matches: Vec<Vec<String>>,
     ) -> Result<Box<dyn LogSource>, source::Error> {
         for reader in &self.readers {
             let text = format!(
                 "[{}] Added journal match for: '{}'",
                 reader.jail,
-                joined(matches)
+                joined(&matches)
             );
             self.log.info("filtersystemd", &text);
         }
         // Local entries of system services; a folder is taken as it is.
         let (place, flags) = match folder {
-            Some(folder) => (Place::Directory(folder.to_owned()), 0),
+            Some(folder) => (Place::Directory(folder), 0),
             None => (Place::Local, 1 | 4),
         };
         let now = clock::now();
@@ -377,17 +389,24 @@ impl Watcher {
             .max()
             .unwrap_or(0);
         let young = now.plus_secs(-window);
-        let since = match &self.from {
-            Begin::Beginning => young,
-            Begin::After(position) => young.max(Timestamp::from_secs(position.offset)),
-            Begin::End => now,
+        if self.from == Begin::End {
+            self.from = Begin::Since(now);
+        }
+        let (since, after) = match &self.from {
+            Begin::Beginning | Begin::End => (young, None),
+            Begin::Since(moment) => (young.max(*moment), None),
+            Begin::After(position) => (young.max(Timestamp::from_secs(position.offset)), None),
+            Begin::AfterEntry(position, cursor) => (
+                young.max(Timestamp::from_secs(position.offset)),
+                Some(cursor.clone()),
+            ),
         };
         let query = Query {
             place,
             flags,
-            matches: matches.to_vec(),
+            matches,
             since,
-            after: None,
+            after,
             stamp: iso,
         };
         Ok(Box::new(Journal::open(query, self.waker.clone())?))
@@ -516,8 +535,9 @@ fn to_store(position: Position) -> LogPosition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::io::Write as _;
     use std::sync::mpsc::{Receiver, sync_channel};
+    use std::{fs, iter};
 
     use ferroban_engine::{FilterSettings, JailSettings};
 
@@ -596,11 +616,54 @@ mod tests {
                 pairs.map(|(j, id)| (j.to_owned(), id.to_owned()))
             );
             waker.wake();
-            let position = watcher.join().unwrap().unwrap();
+            let Begin::After(position) = watcher.join().unwrap() else {
+                panic!("no position")
+            };
             assert_eq!(
                 position.offset,
                 i64::try_from(fs::metadata(&shared).unwrap().len()).unwrap()
             );
+        });
+    }
+
+    #[test]
+    fn who_goes_on_after_a_watcher_that_read_nothing_sees_what_came_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auth.log");
+        let log = Log::open(&Target::File(folder.path().join("log")), Level::Debug).unwrap();
+        let jail = plan("a", "a <ADDR>", &[&path]);
+        let now = ferroban_date::local_text(clock::now(), clock::zone());
+        fs::write(&path, format!("{now} a 192.0.2.1\n")).unwrap();
+        let found = sources(&jail, None);
+        let watcher = |from| {
+            let plan = plans(iter::once((&jail, &*found))).remove(0);
+            let waker = Waker::new().unwrap();
+            let start = Start {
+                number: 1,
+                plan,
+                from,
+                waker: waker.clone(),
+            };
+            (Watcher::new(start, log.clone()), waker)
+        };
+        let (inbox, messages) = sync_channel(16);
+        let (first, waker) = watcher(Begin::End);
+        waker.wake();
+        let next = first.watch(&inbox);
+        assert!(matches!(next, Begin::After(_)), "{next:?}");
+
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        writeln!(file, "{now} a 192.0.2.2").unwrap();
+        let (second, waker) = watcher(next);
+        thread::scope(|scope| {
+            let ended = scope.spawn(|| second.watch(&inbox));
+            assert_eq!(
+                failures(&messages),
+                [("a".to_owned(), "192.0.2.2".to_owned())],
+                "neither the old one nor none"
+            );
+            waker.wake();
+            ended.join().unwrap();
         });
     }
 

@@ -29,6 +29,9 @@ pub struct Batch {
     /// Where to go on after these lines; none if that has not changed, or
     /// cannot be said.
     pub position: Option<Position>,
+    /// The same place to the entry, for a [`Query`](super::Query): a journal's
+    /// position is only true to the second.
+    pub cursor: Option<String>,
     /// Whether these lines are new. False while a source still reads what was
     /// there when it started.
     pub live: bool,
@@ -72,6 +75,7 @@ impl Batch {
         self.times.clear();
         self.notes.clear();
         self.position = None;
+        self.cursor = None;
         self.live = live;
     }
 

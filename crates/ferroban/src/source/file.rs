@@ -120,6 +120,12 @@ impl FileTail {
         }
     }
 
+    /// Where the next line begins; none if there is no file, or no whole line in it.
+    pub fn place(&mut self) -> Option<Position> {
+        let last = self.files.len().checked_sub(1)?;
+        self.position(last)
+    }
+
     /// Looks every other second, even if the kernel would tell: `backend = polling`.
     pub fn poll(&mut self) {
         self.looking = true;

@@ -91,13 +91,6 @@ impl Journal {
         })
     }
 
-    /// The cursor of the last entry handed out: an exact place to go on after,
-    /// where the whole seconds of a [`Position`] are not.
-    #[must_use]
-    pub fn cursor(&self) -> Option<&str> {
-        self.query.after.as_deref()
-    }
-
     fn fill(&mut self, batch: &mut Batch) -> io::Result<()> {
         self.handle.process()?;
         let mut last = None;
@@ -123,7 +116,10 @@ impl Journal {
         if let Some(time) = last {
             self.broken = false;
             self.quiet = Duration::ZERO;
-            self.query.after = self.handle.cursor().ok();
+            if let Ok(cursor) = self.handle.cursor() {
+                self.query.after = Some(cursor);
+            }
+            batch.cursor.clone_from(&self.query.after);
             batch.position = Some(Position {
                 path: Position::JOURNAL.to_owned(),
                 hash: (self.query.stamp)(time),
@@ -157,6 +153,8 @@ impl LogSource for Journal {
                 return Ok(Turn::Woken);
             }
             if let Err(error) = self.fill(batch) {
+                // What is in the batch comes again, from where the last one ended.
+                batch.reset(self.live);
                 self.reopen(error)?;
             }
             if !batch.is_empty() {
