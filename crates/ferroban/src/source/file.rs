@@ -177,6 +177,7 @@ impl FileTail {
     /// All there is has been read: lets go of files that nobody writes any more.
     fn settle(&mut self, batch: &mut Batch) {
         self.buffer.rest();
+        self.broken &= !self.present;
         if !self.live && self.present {
             self.live = true;
             batch.notes.push(Note::CaughtUp);
@@ -251,7 +252,7 @@ impl FileTail {
         if missed && !self.present {
             self.notes.push(Note::Appeared);
         }
-        let first = self.files.is_empty() && !missed;
+        let first = self.files.is_empty() && !missed && !self.broken;
         self.find_between(first, Some(file.id));
         if let Some(index) = self.files.iter().position(|known| known.id == file.id) {
             let known = self.files.remove(index);
@@ -300,7 +301,13 @@ impl FileTail {
                 missed += 1;
                 continue;
             };
-            if here != Some(file.id) && self.files.iter().all(|known| known.id != file.id) {
+            if here == Some(file.id) || self.files.iter().any(|known| known.id == file.id) {
+                continue;
+            }
+            if self.files.is_empty() {
+                // Perhaps the one that could not be read any more.
+                self.begin(file);
+            } else {
                 self.push(file);
             }
         }
@@ -325,7 +332,7 @@ impl FileTail {
         } else {
             error.kind()
         };
-        let first = self.files.is_empty() && self.trouble.is_none();
+        let first = self.files.is_empty() && self.trouble.is_none() && !self.broken;
         self.find_between(first, None);
         let known = self.trouble.replace(kind) == Some(kind);
         let was = std::mem::replace(&mut self.present, false);
@@ -343,9 +350,10 @@ impl FileTail {
 
     /// Waits, and takes in what the kernel has to tell.
     fn wait(&mut self, wait: Wait) -> Result<(), Error> {
+        let looking = self.must_look();
         let limit = match wait {
-            Wait::Forever if !self.looking => None,
-            _ if self.looking => Some(wait.capped(LOOK)),
+            Wait::Forever if !looking => None,
+            _ if looking => Some(wait.capped(LOOK)),
             _ => Some(wait.capped(Duration::MAX)),
         };
         self.waker.wait(self.watch.fd(), limit)?;
@@ -362,10 +370,17 @@ impl FileTail {
                 seen.path = true;
             }
         }
-        if seen.path || self.looking {
+        if seen.path || looking {
             self.look();
         }
         Ok(())
+    }
+
+    /// Whether the kernel will not tell when there is something to do: it does not
+    /// at all, or what is in the way is no change of a folder.
+    fn must_look(&self) -> bool {
+        let gone = |kind| kind == io::ErrorKind::NotFound;
+        self.looking || self.broken || self.trouble.is_some_and(|kind| !gone(kind))
     }
 }
 
@@ -389,5 +404,59 @@ impl LogSource for FileTail {
         } else {
             Turn::Ready
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::io::Write;
+
+    fn append(path: &Path, text: &str) {
+        let mut file = File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// What is read until there is no more, with time for a look or two.
+    fn lines(tail: &mut FileTail) -> Vec<String> {
+        let (mut lines, mut batch) = (Vec::new(), Batch::new());
+        while tail.next(&mut batch, Wait::AtMost(2 * LOOK)).unwrap() == Turn::Ready {
+            lines.extend(batch.lines().map(|line| line.text.to_owned()));
+        }
+        lines
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_is_tried_again_even_if_nothing_is_renamed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        append(&path, "a\nb\n");
+        let mut tail = FileTail::open(&path, Start::Beginning, Waker::new().unwrap()).unwrap();
+        assert_eq!(lines(&mut tail), ["a", "b"]);
+        let mut batch = Batch::new();
+        tail.lose(0, io::ErrorKind::Other.into(), &mut batch);
+        assert!(tail.must_look());
+        append(&path, "c\n");
+        assert_eq!(lines(&mut tail), ["c"]);
+        assert!(!tail.must_look(), "the kernel tells again");
+    }
+
+    #[test]
+    fn what_was_left_in_a_file_that_could_not_be_read_is_read_after_its_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, old) = (folder.path().join("log"), folder.path().join("log.1"));
+        append(&path, "a\nb\n");
+        let mut tail = FileTail::open(&path, Start::Beginning, Waker::new().unwrap()).unwrap();
+        assert_eq!(lines(&mut tail), ["a", "b"]);
+        tail.lose(0, io::ErrorKind::Other.into(), &mut Batch::new());
+        append(&path, "c\n");
+        fs::rename(&path, &old).unwrap();
+        append(&path, "d\n");
+        assert_eq!(lines(&mut tail), ["c", "d"]);
     }
 }
