@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ferroban_date::Timestamp;
 
-use crate::ban::{Ban, BanTime};
+use crate::ban::{Ban, BanTime, Ticket};
 use crate::id::FailId;
 
 /// The bans of one jail, in the order they were made.
@@ -21,6 +21,8 @@ pub struct Bans {
     by_order: BTreeMap<u64, Held>,
     by_end: BTreeMap<(Timestamp, u64), ()>,
     next: u64,
+    /// Bytes of text in all tickets.
+    text: usize,
 }
 
 /// A ban and whether the firewall is known to hold it.
@@ -32,14 +34,27 @@ pub struct Held {
     pub applied: bool,
     /// How many times in a row the action has failed.
     pub failed: u32,
+    /// When it is tried again.
+    pub retry: Option<Timestamp>,
 }
+
+/// The most text of matched lines that the bans of one jail keep, in bytes; what is
+/// beyond it is in the database alone. As for failures, the attacker writes it.
+pub const MAX_TEXT: usize = crate::failures::MAX_TEXT;
 
 impl Bans {
     /// Adds a ban. An id that is banned already keeps its place; see [`extend`](Self::extend).
-    pub fn add(&mut self, ban: Ban) {
+    pub fn add(&mut self, mut ban: Ban) {
         if self.by_id.contains_key(&ban.id) {
             return;
         }
+        if self.text.saturating_add(ban.ticket.text_len()) > MAX_TEXT {
+            ban.ticket = Ticket {
+                failures: ban.ticket.failures,
+                ..Ticket::default()
+            };
+        }
+        self.text += ban.ticket.text_len();
         let order = self.next;
         self.next += 1;
         self.by_id.insert(ban.id.clone(), order);
@@ -50,6 +65,7 @@ impl Bans {
                 ban,
                 applied: false,
                 failed: 0,
+                retry: None,
             },
         );
     }
@@ -75,15 +91,16 @@ impl Bans {
             return false;
         };
         let old = held.ban.end();
-        if bantime.end(time) <= old {
-            return false;
-        }
-        held.ban.bantime = match bantime {
+        let longer = match bantime {
             BanTime::Forever => BanTime::Forever,
             BanTime::For(secs) => {
                 BanTime::from_secs((i64::from(secs) + time.secs() - held.ban.time.secs()).max(0))
             }
         };
+        if longer.end(held.ban.time) <= old {
+            return false;
+        }
+        held.ban.bantime = longer;
         self.by_end.remove(&(old, order));
         self.by_end.insert((held.ban.end(), order), ());
         true
@@ -94,6 +111,7 @@ impl Bans {
         let order = self.by_id.remove(id)?;
         let held = self.by_order.remove(&order)?;
         self.by_end.remove(&(held.ban.end(), order));
+        self.text -= held.ban.ticket.text_len();
         Some(held.ban)
     }
 
@@ -166,7 +184,7 @@ impl Bans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ban::Ticket;
+    use crate::ban::Match;
 
     fn ban(text: &str, time: i64, bantime: BanTime) -> Ban {
         Ban {
@@ -210,6 +228,46 @@ mod tests {
         assert!(bans.take_due(Timestamp::from_secs(101)).is_empty());
         assert!(bans.extend(&id, Timestamp::from_secs(30), BanTime::Forever));
         assert_eq!(bans.next_due(), None);
+    }
+
+    #[test]
+    fn what_falls_into_the_same_second_is_no_longer_ban() {
+        let mut bans = Bans::default();
+        bans.add(ban("192.0.2.1", 0, BanTime::For(100)));
+        let id = FailId::parse("192.0.2.1");
+        let later = Timestamp::from_micros(900_000);
+        assert!(!bans.extend(&id, later, BanTime::For(100)));
+        assert!(bans.extend(&id, Timestamp::from_secs(1), BanTime::For(100)));
+    }
+
+    #[test]
+    fn the_text_of_all_bans_together_is_bounded() {
+        let mut bans = Bans::default();
+        let line = Match::new("", "", &"x".repeat(8 << 10));
+        let all = MAX_TEXT / line.after.len();
+        let long = |number: usize| Ban {
+            ticket: Ticket {
+                failures: 5,
+                matches: vec![line.clone()],
+                captures: Vec::new(),
+            },
+            ..ban(
+                &format!("10.0.{}.{}", number >> 8, number & 255),
+                0,
+                BanTime::For(9),
+            )
+        };
+        for number in 0..=all {
+            bans.add(long(number));
+        }
+        let lines = |bans: &Bans, number: usize| {
+            let ticket = &bans.get(&long(number).id).unwrap().ban.ticket;
+            (ticket.failures, ticket.matches.len())
+        };
+        assert_eq!((lines(&bans, 0), lines(&bans, all)), ((5, 1), (5, 0)));
+        bans.remove(&long(0).id);
+        bans.add(long(all + 1));
+        assert_eq!(lines(&bans, all + 1), (5, 1), "there is room again");
     }
 
     #[test]

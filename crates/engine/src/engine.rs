@@ -159,17 +159,10 @@ impl Engine {
 
     /// Lifts the bans whose time is up, and tries failed actions again.
     pub fn wake(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        for name in &self.order {
-            if let Some(jail) = self.jails.get_mut(name) {
-                let jobs = &mut self.jobs;
-                jail.wake(&mut Turn {
-                    now,
-                    protected: &self.protected,
-                    jobs,
-                    effects,
-                });
-            }
-        }
+        self.each(now, effects, |jail, turn| {
+            jail.wake(turn);
+            Vec::new()
+        });
     }
 
     /// Learns how a job went.

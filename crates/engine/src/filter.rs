@@ -24,8 +24,9 @@ use session::{Sessions, Verdict};
 /// How far a line's time may lie from now, in seconds, before it counts as wrong.
 const ODD: i64 = 60;
 
-/// How often the same kind of complaint about times is repeated, in seconds.
-const COMPLAIN_EVERY: i64 = 24 * 60 * 60;
+/// How often the same kind of complaint is repeated, in seconds: about old lines, odd
+/// times and names once a day, about patterns that give up once a minute.
+const COMPLAIN_EVERY: [i64; 4] = [24 * 60 * 60, 24 * 60 * 60, 24 * 60 * 60, 60];
 
 /// One line as a source hands it over.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +95,7 @@ pub struct Filter {
     sessions: Sessions,
     last_time: Option<Timestamp>,
     raw_names: bool,
-    told: [Option<Timestamp>; 3],
+    told: [Option<Timestamp>; 4],
 }
 
 /// The part of a line that the patterns see, and what was cut out of it.
@@ -134,7 +135,7 @@ impl Filter {
             sessions: Sessions::default(),
             last_time: None,
             raw_names: settings.raw_names,
-            told: [None; 3],
+            told: [None; 4],
         })
     }
 
@@ -152,7 +153,14 @@ impl Filter {
         };
         let mut text = String::with_capacity(subject.before.len() + subject.after.len() + 1);
         text.extend([subject.before, subject.after, "\n"]);
-        let Some(fields) = self.fields(&text, notes) else {
+        let told = notes.len();
+        let fields = self.fields(&text, notes);
+        if notes.len() > told {
+            // Given up; whoever writes such lines must not fill our log with them.
+            let shown = usize::from(self.may_complain(3, now));
+            notes.truncate(told + shown);
+        }
+        let Some(fields) = fields else {
             return;
         };
         let Some(time) = admitted else {
@@ -288,10 +296,10 @@ impl Filter {
     }
 
     fn may_complain(&mut self, kind: usize, now: Timestamp) -> bool {
-        let Some(told) = self.told.get_mut(kind) else {
+        let (Some(told), Some(every)) = (self.told.get_mut(kind), COMPLAIN_EVERY.get(kind)) else {
             return false;
         };
-        let due = told.is_none_or(|last| (now.secs() - last.secs()).abs() >= COMPLAIN_EVERY);
+        let due = told.is_none_or(|last| (now.secs() - last.secs()).abs() >= *every);
         if due {
             *told = Some(now);
         }

@@ -415,6 +415,20 @@ fn a_failed_ban_is_told_and_tried_again_until_it_holds() {
 }
 
 #[test]
+fn a_ban_that_failed_twice_before_the_next_try_is_tried_once() {
+    let mut engine = sshd();
+    for second in 0..2 {
+        let (_, effects) = ban(&mut engine, second, &["192.0.2.7"]);
+        finish(&mut engine, second, &effects, &Outcome::Failed("no".into()));
+    }
+    let mut woken = Vec::new();
+    engine.wake(at(400), &mut woken);
+    assert_eq!(jobs(&woken).len(), 1);
+    finish(&mut engine, 400, &woken, &Outcome::Ok);
+    assert_eq!(engine.next_wakeup().map(Timestamp::secs), Some(3601));
+}
+
+#[test]
 fn actions_that_do_not_start_are_started_again_with_all_bans() {
     let mut engine = Engine::new();
     let mut effects = Vec::new();

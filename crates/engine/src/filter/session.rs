@@ -34,12 +34,12 @@ pub(super) enum Verdict {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_key: HashMap<String, Session>,
+    /// The keys of all, and when each began.
     oldest_first: VecDeque<(String, Timestamp)>,
 }
 
 #[derive(Debug, Default)]
 struct Session {
-    began: Timestamp,
     fields: Fields,
     users: HashSet<String>,
     /// Lines that were no failures, to be shown with the next one.
@@ -63,10 +63,7 @@ impl Sessions {
         let forget = fields.has("mlfforget");
         let known = self.by_key.remove(&key);
         let fresh = known.is_none();
-        let mut session = known.unwrap_or(Session {
-            began: now,
-            ..Session::default()
-        });
+        let mut session = known.unwrap_or_default();
         let verdict = session.take(fields, line);
         if !forget {
             if fresh {
@@ -74,6 +71,9 @@ impl Sessions {
                 self.oldest_first.push_back((key.clone(), now));
             }
             self.by_key.insert(key, session);
+        } else if !fresh {
+            // Its place is free, or connections that are over would push out open ones.
+            self.oldest_first.retain(|(own, _)| *own != key);
         }
         verdict
     }
@@ -93,12 +93,7 @@ impl Sessions {
     }
 
     fn drop_oldest(&mut self) {
-        if let Some((key, began)) = self.oldest_first.pop_front()
-            && self
-                .by_key
-                .get(&key)
-                .is_some_and(|session| session.began == began)
-        {
+        if let Some((key, _)) = self.oldest_first.pop_front() {
             self.by_key.remove(&key);
         }
     }
@@ -193,7 +188,7 @@ mod tests {
     #[test]
     fn sessions_follow_the_originals_scenarios() {
         let a = "1.2.3.4";
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
             (
                 &["c1 nofail 1.2.3.4", "c1 u=joe", "c1", "c1 forget", "c1"],
                 vec![None, f(a, 2), f(a, 1), f(a, 1), None],
@@ -221,6 +216,10 @@ mod tests {
                 vec![None, f(a, 1)],
             ),
             (&["c1 nofail forget", "c1"], vec![None, None]),
+            (
+                &["c1 u=joe", "c1 1.2.3.4", "c1 nofail"],
+                vec![None, f(a, 2), None],
+            ),
         ];
         for (lines, expected) in cases {
             assert_eq!(run(lines), expected, "{lines:?}");
@@ -247,6 +246,22 @@ mod tests {
         for (lines, expected) in cases {
             assert_eq!(run(lines), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn sessions_that_are_over_push_no_open_one_out() {
+        let mut sessions = Sessions::default();
+        let mut judge = |text: &str| {
+            let verdict = sessions.judge(Timestamp::from_secs(0), fields(text), Match::default());
+            let kept = (sessions.by_key.len(), sessions.oldest_first.len());
+            (verdict != Verdict::Nothing, kept)
+        };
+        judge("c1 nofail 1.2.3.4");
+        for other in 0..=MAX_SESSIONS {
+            judge(&format!("x{other} nofail 1.2.3.5"));
+            judge(&format!("x{other} nofail forget"));
+        }
+        assert_eq!(judge("c1"), (true, (1, 1)));
     }
 
     #[test]

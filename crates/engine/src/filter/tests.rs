@@ -30,6 +30,19 @@ fn feed(filter: &mut Filter, text: &str, live: bool) -> (Vec<Failure>, Vec<Filte
 }
 
 #[test]
+fn a_pattern_that_gives_up_is_told_once_a_minute_and_counts_nothing() {
+    let mut filter = filter(&settings(&[r"(?:(a+)+\1)+b <ADDR>"], &[]));
+    let line = format!("{} b 192.0.2.7x", "a".repeat(4000));
+    let (failures, notes) = feed(&mut filter, &line, true);
+    assert!(failures.is_empty());
+    assert!(
+        matches!(notes.as_slice(), [FilterNote::GaveUp { .. }]),
+        "{notes:?}"
+    );
+    assert_eq!(feed(&mut filter, &line, true).1, []);
+}
+
+#[test]
 fn a_line_becomes_a_failure_with_everything_it_says() {
     let mut filter = filter(&settings(
         &["^ bad <HOST> user=<F-USER>\\S+</F-USER>$"],

@@ -166,8 +166,14 @@ impl Jail {
     }
 
     fn retry_bans(&mut self, turn: &mut Turn<'_>) {
-        while let Some((_, id)) = pop_due(&mut self.retries.bans, |(at, _)| *at <= turn.now) {
-            self.apply(&id, turn);
+        while let Some((at, id)) = pop_due(&mut self.retries.bans, |(at, _)| *at <= turn.now) {
+            // Else it has failed again since, was applied, or is another ban.
+            if let Some(held) = self.bans.get_mut(&id)
+                && held.retry == Some(at)
+            {
+                held.retry = None;
+                self.apply(&id, turn);
+            }
         }
     }
 
@@ -271,6 +277,7 @@ impl Jail {
         if let Some(held) = self.bans.get_mut(id) {
             held.applied = true;
             held.failed = 0;
+            held.retry = None;
         }
     }
 
@@ -285,6 +292,7 @@ impl Jail {
         held.failed += 1;
         let attempt = held.failed;
         let at = turn.now.plus_secs(retry_after(attempt));
+        held.retry = Some(at);
         self.retries.bans.insert((at, id.clone()));
         turn.report(self.failed(Step::Ban, Some(id), error, attempt));
     }
