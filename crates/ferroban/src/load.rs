@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use ferroban_config::{Files, Layers, quoted};
+use ferroban_config::{Error, Files, Layers, quoted};
 use ferroban_engine::{FilterSettings, JailSettings};
 
 pub(crate) use folder::Folder;
 pub(crate) use stream::{How, Logs, Places};
-pub(crate) use word::{Command, Word};
+pub(crate) use word::{Command, Word, is_on};
 
 /// Everything a configuration says about jails.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +78,7 @@ pub(crate) enum LoadError {
     /// A file cannot be read or understood.
     Config(ferroban_config::Errors),
     /// An option cannot be read or understood.
-    Option(Box<ferroban_config::Error>),
+    Option(Box<Error>),
     /// There is no `fail2ban.conf`, or it cannot be read.
     NoServer,
     /// There is no `jail.conf`, or it cannot be read.
@@ -101,8 +101,8 @@ pub(crate) enum LoadError {
     },
     /// An option of this name does not exist.
     NoOption { jail: String, option: String },
-    /// A jail of this name does not exist.
-    NoJail { jail: String },
+    /// A jail of this name does not exist; perhaps one of that name was meant.
+    NoJail { jail: String, near: Option<String> },
     /// There is no such filter, or it cannot be read.
     NoFilter { jail: String, filter: String },
     /// There is no such action, or it cannot be read.
@@ -135,10 +135,13 @@ impl fmt::Display for LoadError {
                     "--set {text}: not understood; write it as jail.option=value"
                 )
             }
-            Self::NoJail { jail } => write!(
-                f,
-                "no jail '{jail}'; there is 'sshd', and --set {jail}.enabled=true would make one"
-            ),
+            Self::NoJail { jail, near } => {
+                write!(f, "no jail '{jail}'; ")?;
+                if let Some(near) = near {
+                    write!(f, "did you mean '{near}'? ")?;
+                }
+                write!(f, "--set {jail}.enabled=true would make one")
+            }
             Self::Value { jail, .. }
             | Self::Invocation { jail, .. }
             | Self::NoFilter { jail, .. }
@@ -157,8 +160,13 @@ impl fmt::Display for LoadError {
 impl LoadError {
     /// The jail whose option has a wrong value.
     fn jail(&self) -> Option<&str> {
-        if let Self::Value { jail, .. } = self {
-            Some(jail)
+        self.option().map(|(jail, _)| jail)
+    }
+
+    /// The option that has a wrong value, with its jail.
+    fn option(&self) -> Option<(&str, &str)> {
+        if let Self::Value { jail, option, .. } = self {
+            Some((jail, option))
         } else {
             None
         }
@@ -267,7 +275,7 @@ pub(crate) fn folder(
     overrides: &[String],
 ) -> Result<(Settings, Vec<LoadError>), LoadError> {
     let files = embedded::Overlay::new(base, overrides)?;
-    if !is_strict(&files, base) {
+    if !is_strict(&files, base)? {
         return jails(&files, base, Logs::Listed);
     }
     let (settings, problems) = jails(&files, base, Logs::Needed)?;
@@ -277,11 +285,20 @@ pub(crate) fn folder(
     }
 }
 
-/// Whether `fail2ban.conf` and what belongs to it ask for `compat = strict`.
-fn is_strict(files: &dyn Files, base: &Path) -> bool {
-    let server = Layers::read(files, base, "fail2ban").ok();
-    let compat = server.and_then(|layers| layers.option("Definition", "compat").ok().flatten());
-    compat.is_some_and(|value| value.text().trim() == "strict")
+/// Whether `fail2ban.conf` and what belongs to it ask for `compat = strict`. Where they
+/// cannot be understood nobody knows, so that is an error; where there are none, not.
+fn is_strict(files: &dyn Files, base: &Path) -> Result<bool, LoadError> {
+    let server = match Layers::read(files, base, "fail2ban") {
+        Ok(server) => server,
+        Err(errors) if errors.iter().all(|e| matches!(e, Error::NoFiles { .. })) => {
+            return Ok(false);
+        }
+        Err(errors) => return Err(LoadError::Config(errors)),
+    };
+    let compat = server
+        .option("Definition", "compat")
+        .map_err(|error| LoadError::Option(Box::new(error)))?;
+    Ok(compat.is_some_and(|value| value.text().trim() == "strict"))
 }
 
 fn jails(
@@ -303,7 +320,11 @@ fn jails(
                 if stream.len() == before {
                     return Err(error);
                 }
-                problems.push(error);
+                // One that cannot be read has lost its value on the way here.
+                let told = |known: &LoadError| known.option() == error.option();
+                if !problems.iter().any(told) {
+                    problems.push(error);
+                }
             }
             Err(error) => return Err(error),
         }

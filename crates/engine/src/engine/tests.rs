@@ -422,9 +422,11 @@ fn a_ban_that_failed_twice_before_the_next_try_is_tried_once() {
         finish(&mut engine, second, &effects, &Outcome::Failed("no".into()));
     }
     let mut woken = Vec::new();
-    engine.wake(at(400), &mut woken);
+    engine.wake(at(5), &mut woken);
+    assert_eq!(jobs(&woken), [], "it has failed again since");
+    engine.wake(at(11), &mut woken);
     assert_eq!(jobs(&woken).len(), 1);
-    finish(&mut engine, 400, &woken, &Outcome::Ok);
+    finish(&mut engine, 11, &woken, &Outcome::Ok);
     assert_eq!(engine.next_wakeup().map(Timestamp::secs), Some(3601));
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use ferroban_config::{Disk, Files, Memory};
+use ferroban_config::{Disk, Files, Layers, Memory, nearest};
 use ferroban_engine::options;
 
 use super::{LoadError, host};
@@ -27,7 +27,6 @@ const FILES: &[(&str, &str)] = &[
 /// over them as an administrator's own files would be, one file each; and what this host
 /// does not tell.
 pub(super) fn files(overrides: &[String]) -> Result<(Memory, Vec<String>), LoadError> {
-    check_jails(overrides)?;
     let stock = FILES
         .iter()
         .map(|(name, text)| Ok(((*name).to_owned(), (*text).to_owned())));
@@ -37,6 +36,7 @@ pub(super) fn files(overrides: &[String]) -> Result<(Memory, Vec<String>), LoadE
     let own = texts(BASE.as_ref(), overrides)?;
     let files: Result<Vec<_>, LoadError> = stock.chain(host).map(|file| file.map(path)).collect();
     let mut files = Memory::from_iter(files?);
+    check_jails(&files, BASE.as_ref(), overrides)?;
     files.0.extend(own.0);
     Ok((files, problems))
 }
@@ -48,6 +48,7 @@ pub(super) struct Overlay {
 
 impl Overlay {
     pub(super) fn new(base: &Path, overrides: &[String]) -> Result<Self, LoadError> {
+        check_jails(&Disk, base, overrides)?;
         texts(base, overrides).map(|own| Self { own })
     }
 }
@@ -76,7 +77,8 @@ impl Files for Overlay {
 fn texts(base: &Path, overrides: &[String]) -> Result<Memory, LoadError> {
     let file = |(index, text): (usize, &String)| {
         Ok((
-            base.join(format!("jail.d/set-{index:04}.local")),
+            // Behind every other name, as the last one wins.
+            base.join(format!("jail.d/~~set-{index:04}.local")),
             file_of(text)?,
         ))
     };
@@ -95,7 +97,7 @@ fn file_of(text: &str) -> Result<String, LoadError> {
         .and_then(|(name, value)| Some((name.trim().rsplit_once('.')?, value)));
     match parts {
         Some(((jail, option), value))
-            if is_word(jail) && is_word(option) && !value.contains('\n') =>
+            if is_word(jail) && is_word(option) && !value.contains(['\n', '\r']) =>
         {
             check_option(jail, option)?;
             Ok(format!("[{jail}]\n{option} = {value}\n"))
@@ -116,25 +118,27 @@ fn check_option(jail: &str, option: &str) -> Result<(), LoadError> {
     })
 }
 
-/// A jail that nobody defines is one that somebody misspelt.
-fn check_jails(overrides: &[String]) -> Result<(), LoadError> {
-    let jail_of = |text: &str| {
-        Some(
-            text.split_once('=')?
-                .0
-                .trim()
-                .rsplit_once('.')?
-                .0
-                .to_owned(),
-        )
+/// A jail that nobody defines is one that somebody misspelt. What is wrong in the
+/// files themselves is told when they are read in earnest.
+fn check_jails(files: &dyn Files, base: &Path, overrides: &[String]) -> Result<(), LoadError> {
+    if overrides.is_empty() {
+        return Ok(());
+    }
+    let (layers, _) = Layers::read_partly(files, base, "jail");
+    let names = || {
+        let name = |text: &'_ String| Some(text.split_once('=')?.0.trim().to_owned());
+        overrides.iter().filter_map(name)
     };
-    let defines = |jail: &str, text: &String| text.starts_with(&format!("{jail}.enabled"));
-    for jail in overrides.iter().filter_map(|text| jail_of(text)) {
-        let stock = FILES
-            .iter()
-            .any(|(_, text)| text.contains(&format!("\n[{jail}]\n")));
-        if !stock && !overrides.iter().any(|text| defines(&jail, text)) {
-            return Err(LoadError::NoJail { jail });
+    for name in names() {
+        let Some((jail, _)) = name.rsplit_once('.') else {
+            continue;
+        };
+        let made = names().any(|other| other == format!("{jail}.enabled"));
+        if jail != "DEFAULT" && !layers.has_section(jail) && !made {
+            return Err(LoadError::NoJail {
+                jail: jail.to_owned(),
+                near: nearest(jail, layers.sections()),
+            });
         }
     }
     Ok(())
@@ -185,7 +189,7 @@ mod tests {
         };
         assert!(of(&["sshd.bantime=1h"]).is_ok());
         assert!(
-            matches!(of(&["ssh.bantime=1h"]), Err(LoadError::NoJail { jail }) if jail == "ssh")
+            matches!(of(&["ssh.bantime=1h"]), Err(LoadError::NoJail { jail, .. }) if jail == "ssh")
         );
         assert!(of(&["web.enabled=true", "web.filter=sshd"]).is_ok());
     }

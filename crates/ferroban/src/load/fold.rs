@@ -55,7 +55,8 @@ fn added(jail: &str, backend: &str) -> Result<JailPlan, LoadError> {
     let name: JailName = jail
         .parse()
         .map_err(|_| wrong(jail, "name", jail, "the name of a jail"))?;
-    let (kind, _) = backend.split_once('[').unwrap_or((backend, ""));
+    let (kind, options) = backend.split_once('[').unwrap_or((backend, ""));
+    let without_effect = (!options.is_empty()).then(|| format!("backend = {backend}"));
     let backend = match kind.to_ascii_lowercase().as_str() {
         "auto" => Backend::Auto,
         "pyinotify" | "polling" => Backend::Files,
@@ -76,7 +77,7 @@ fn added(jail: &str, backend: &str) -> Result<JailPlan, LoadError> {
         logpaths: Vec::new(),
         journal: Vec::new(),
         actions: Vec::new(),
-        without_effect: Vec::new(),
+        without_effect: without_effect.into_iter().collect(),
     })
 }
 
@@ -106,8 +107,22 @@ fn set(plan: &mut JailPlan, option: &str, values: &[Word]) -> Result<(), LoadErr
         "prefregex" => plan.filter.prefregex = Some(first).filter(|regex| !regex.is_empty()),
         "addfailregex" => plan.filter.failregex.push(first),
         "addignoreregex" => plan.filter.ignoreregex.push(first),
-        "usedns" => plan.filter.raw_names = first == "raw",
-        "addlogpath" => plan.logpaths.push(first),
+        "usedns" => plan.filter.raw_names = first.eq_ignore_ascii_case("raw"),
+        "addlogpath" => {
+            match texts().nth(1) {
+                None | Some("head") => {}
+                Some("tail") => plan.without_effect.push(format!("logpath = {first} tail")),
+                Some(_) => {
+                    return Err(wrong(
+                        &jail,
+                        "logpath",
+                        &first,
+                        "head or tail behind a blank",
+                    ));
+                }
+            }
+            plan.logpaths.push(first);
+        }
         "addjournalmatch" => plan.journal.extend(groups(&texts().collect::<Vec<_>>())),
         "addaction" => plan.actions.push(ActionPlan {
             name: first,
@@ -127,6 +142,8 @@ fn asks_for_nothing(option: &str, value: &str) -> bool {
         "logencoding" => ["auto", "utf-8", "UTF-8"].contains(&value),
         "maxlines" => value == "1",
         "bantime.increment" => !is_on(value),
+        // Nothing is UTC.
+        "logtimezone" => false,
         // What else the increment needs is told with the increment itself.
         _ => value.is_empty() || option.starts_with("bantime."),
     }
@@ -213,19 +230,29 @@ mod tests {
              multi-set|a|addfailregex|{y<HOST> z<HOST>}\n\
              set|a|addjournalmatch|A=1|B=2|+|C=3\nset|a|addaction|ferroban\n\
              multi-set|a|action|ferroban|{port=22 name=a actname=ferroban}\n\
-             set|a|addaction|mail\nset|a|action|mail|dest|me\nset|a|usedns|raw\nset|a|datepattern|%Y\n\
-             add|b|systemd[journalflags=1]\nconfig-error|Jail 'c' skipped\nstart|a",
+             set|a|addaction|mail\nset|a|action|mail|dest|me\nset|a|usedns|Raw\nset|a|datepattern|%Y\n\
+             set|a|logtimezone|\nset|a|addlogpath|/h|head\nset|a|addlogpath|/t|tail\n\
+             add|b|systemd[journalflags=1]\nconfig-error|Jail 'c' skipped\nstart|a\nstart|b",
         ))
         .unwrap();
-        let [plan] = settings.jails.as_slice() else {
-            panic!("only the started jail")
+        let [plan, journal] = settings.jails.as_slice() else {
+            panic!("only the started jails")
         };
+        assert_eq!(
+            journal.without_effect,
+            ["backend = systemd[journalflags=1]"]
+        );
         assert_eq!(plan.jail.maxretry, 3);
         assert_eq!((plan.jail.findtime, plan.filter.findtime), (3600, 3600));
         assert_eq!(plan.jail.bantime, BanTime::Forever);
         assert_eq!(plan.jail.ignoreip.len(), 2);
         assert_eq!(plan.filter.failregex, ["x <HOST>", "y<HOST>", "z<HOST>"]);
-        assert_eq!(plan.without_effect, ["datepattern = %Y"]);
+        assert!(plan.filter.raw_names);
+        assert_eq!(plan.logpaths, ["/h", "/t"]);
+        assert_eq!(
+            plan.without_effect,
+            ["datepattern = %Y", "logtimezone = ", "logpath = /t tail"]
+        );
         assert_eq!(plan.journal, [vec!["A=1", "B=2"], vec!["C=3"]]);
         let actions: Vec<String> = plan.actions.iter().map(|a| format!("{a:?}")).collect();
         assert_eq!(
@@ -244,6 +271,7 @@ mod tests {
             ("maxretry|x", "maxretry"),
             ("findtime|-5", "findtime"),
             ("bantime|soon", "bantime"),
+            ("addlogpath|/var/log/my|app.log", "logpath"),
         ];
         for (command, option) in cases {
             let error = settings(&stream(&format!("add|a|auto\nset|a|{command}"))).unwrap_err();

@@ -9,6 +9,8 @@ use std::path::Path;
 
 /// How many directory entries one pattern may look at.
 const MOST_ENTRIES: usize = 1_000_000;
+/// Of how many bytes it may be: as many as a path may have.
+const LONGEST: usize = 4096;
 /// How many paths it may give.
 const MOST_PATHS: usize = 10_000;
 
@@ -24,6 +26,13 @@ pub(super) struct Found {
 /// UTF-8 are left out.
 pub(super) fn glob(pattern: &str) -> Found {
     let mut room = MOST_ENTRIES;
+    if pattern.len() > LONGEST {
+        // No path that exists is longer, and the way through is one call for each part.
+        return Found {
+            paths: Vec::new(),
+            complete: true,
+        };
+    }
     let mut paths = walk(pattern, &mut room, false);
     let complete = room > 0 && paths.len() <= MOST_PATHS;
     paths.truncate(MOST_PATHS);
@@ -222,6 +231,11 @@ fn set(text: &[char]) -> Option<(Part, &[char])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_longer_than_any_path_finds_nothing_and_goes_no_deeper() {
+        assert!(glob(&"/*".repeat(1 << 19)).paths.is_empty());
+    }
 
     #[test]
     fn names_fit_as_in_python() {

@@ -172,7 +172,7 @@ fn an_override_wins_and_a_mistake_names_the_option() {
         ),
         (
             "port=%(por)s",
-            "/embedded/jail.d/set-0000.local:2: no option 'por'; did you mean 'port'?",
+            "/embedded/jail.d/~~set-0000.local:2: no option 'por'; did you mean 'port'?",
         ),
     ];
     for (option, expected) in cases {
@@ -215,6 +215,44 @@ fn a_broken_jail_keeps_no_other_from_starting_unless_that_is_wished() {
         ["jail 'broken': there is no filter 'nosuch'; name one that is in filter.d"]
     );
 
-    let strict = mixed_folder("[Definition]\ncompat = strict\n");
-    assert!(super::folder(strict.path(), &[]).is_err());
+    let told = |server: &str| {
+        let folder = mixed_folder(server);
+        super::folder(folder.path(), &[]).unwrap_err().to_string()
+    };
+    let error = told("[Definition]\ncompat = strict\n");
+    assert!(error.starts_with("jail 'soon': none of its log"), "{error}");
+    let error = told("[Definition]\ncompat = strict\ncompat = strict\n");
+    assert!(error.contains("fail2ban.conf:3: "), "{error}");
+}
+
+#[test]
+fn what_is_set_by_hand_wins_over_every_file_and_names_a_jail_that_is_there() {
+    let folder = mixed_folder("[Definition]\n");
+    std::fs::create_dir(folder.path().join("jail.d")).unwrap();
+    let local = folder.path().join("jail.d/zz.local");
+    std::fs::write(local, "[good]\nmaxretry = 7\n").unwrap();
+    let load = |text: &str| super::folder(folder.path(), &[text.to_owned()]);
+    let (settings, _) = load("good.maxretry = 9").unwrap();
+    assert_eq!(settings.jails.first().unwrap().jail.maxretry, 9);
+    let cases = [
+        (
+            "goodd.maxretry=9",
+            "no jail 'goodd'; did you mean 'good'? --set goodd.enabled=true would make one",
+        ),
+        (
+            "Definition.maxretry=9",
+            "no jail 'Definition'; --set Definition.enabled=true would make one",
+        ),
+        (
+            "good.maxretry=9\r[x]",
+            "--set good.maxretry=9\r[x]: not understood; write it as jail.option=value",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(load(text).unwrap_err().to_string(), expected);
+    }
+    let (_, problems) = load("good.maxretry=lots").unwrap();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let about_good = told.iter().filter(|text| text.contains("'good'")).count();
+    assert_eq!(about_good, 1, "{told:?}");
 }

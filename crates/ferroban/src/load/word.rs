@@ -77,7 +77,7 @@ pub(super) fn set(jail: &str, option: &str, value: Word) -> Command {
 }
 
 /// fail2ban's idea of yes. Everything else is no.
-pub(super) fn is_on(text: &str) -> bool {
+pub(crate) fn is_on(text: &str) -> bool {
     ["1", "on", "true", "yes"].contains(&text.to_ascii_lowercase().as_str())
 }
 

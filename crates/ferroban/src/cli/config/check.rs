@@ -13,6 +13,7 @@ use super::names;
 use super::problem::{Level, Problem, What};
 use super::reader::{MAX_PROBLEMS, Reader};
 use super::value::faults;
+use crate::load::is_on;
 
 /// What was found out.
 pub(super) struct Report<'a> {
@@ -214,9 +215,4 @@ impl<'a> Report<'a> {
         });
         format!("{all:#}")
     }
-}
-
-/// fail2ban's idea of yes.
-pub(super) fn is_on(text: &str) -> bool {
-    ["1", "on", "true", "yes"].contains(&text.trim().to_lowercase().as_str())
 }

@@ -7,10 +7,10 @@ use ferroban_engine::options;
 use serde_json::json;
 
 use super::Told;
-use super::check::is_on;
 use super::jail::{self, Jail};
 use super::problem::{Level, What};
 use super::reader::Reader;
+use crate::load::is_on;
 
 /// The longest value that places are aligned behind.
 const WIDE: usize = 40;

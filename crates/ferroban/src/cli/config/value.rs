@@ -6,6 +6,7 @@ use ferroban_config::{Place, Seconds, Value, addresses};
 use ferroban_engine::options::{Kind, OptionRow};
 
 use super::problem::What;
+use crate::load::is_on;
 
 /// What is wrong with a value, and where.
 pub(super) fn faults(row: &OptionRow, value: &Value) -> Vec<(Place, What)> {
@@ -86,8 +87,8 @@ fn word(row: &OptionRow, value: &Value) -> Vec<(Place, What)> {
 const OTHER_LEVELS: &[&str] = &["MSG", "TRACEDEBUG", "HEAVYDEBUG"];
 
 fn is_bool(text: &str) -> bool {
-    const WORDS: &[&str] = &["1", "on", "true", "yes", "0", "off", "false", "no"];
-    is_one_of(WORDS, text)
+    let no = ["0", "off", "false", "no"];
+    is_on(text) || no.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Whether the text, without `[…]` behind it, is one of the words in any case.
@@ -180,6 +181,11 @@ mod tests {
             "enabled",
             "maybe",
             "enabled = maybe counts as no; write yes or no",
+        ),
+        (
+            "enabled",
+            "yes[x]",
+            "enabled = yes[x] counts as no; write yes or no",
         ),
         (
             "usedns",

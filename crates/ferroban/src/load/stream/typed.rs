@@ -105,12 +105,15 @@ impl Folder<'_> {
     }
 
     fn wrong(&mut self, section: &str, name: &str, text: &str) -> Word {
-        self.problem(LoadError::Value {
-            jail: section.to_owned(),
-            option: name.to_owned(),
-            value: text.to_owned(),
-            wanted: "a whole number",
-        });
+        // The jail starts all the same without it.
+        if name != "maxlines" {
+            self.problem(LoadError::Value {
+                jail: section.to_owned(),
+                option: name.to_owned(),
+                value: text.to_owned(),
+                wanted: "a whole number",
+            });
+        }
         let text = format!("Wrong value for '{name}' in '{section}'. Using default one: 'None'");
         self.tell(Level::Warning, CONFIG_READER, text);
         Word::None
