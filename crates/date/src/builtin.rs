@@ -82,18 +82,8 @@ fn iso(mut r: Reader<'_>) -> Option<(usize, Value)> {
     let hour = r.hour()?;
     let (minute, second) = r.minute_second()?;
     let (end, zone) = r.tail(b".,", Reader::spaced_zone)?;
-    let zone = zone.unwrap_or_default();
-    Some((
-        end,
-        Value::Fields(Fields {
-            year: Some(year),
-            day: Some((month, day)),
-            hour,
-            minute,
-            second,
-            zone,
-        }),
-    ))
+    let stamp = date(year, (month, day), (hour, minute, second));
+    zoned((end, stamp), zone.unwrap_or_default())
 }
 
 /// D02 `(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`
@@ -177,18 +167,8 @@ fn day_month_name(mut r: Reader<'_>) -> Option<(usize, Value)> {
         r.byte(b' ')?;
         r.zone(true)
     })?;
-    let zone = zone.unwrap_or_default();
-    Some((
-        end,
-        Value::Fields(Fields {
-            year: Some(year),
-            day: Some((month, day)),
-            hour,
-            minute,
-            second,
-            zone,
-        }),
-    ))
+    let stamp = date(year, (month, day), (hour, minute, second));
+    zoned((end, stamp), zone.unwrap_or_default())
 }
 
 /// D06 `%m/%d/%ExY:%H:%M:%S`
@@ -347,18 +327,8 @@ fn eight_digits(mut r: Reader<'_>) -> Option<(usize, Value)> {
     let hour = r.two_digit_hour()?;
     let (minute, second) = r.two_digit_minute_second()?;
     let (end, zone) = r.tail(b".,", Reader::spaced_zone)?;
-    let zone = zone.unwrap_or_default();
-    Some((
-        end,
-        Value::Fields(Fields {
-            year: Some(year),
-            day: Some((month, day)),
-            hour,
-            minute,
-            second,
-            zone,
-        }),
-    ))
+    let stamp = date(year, (month, day), (hour, minute, second));
+    zoned((end, stamp), zone.unwrap_or_default())
 }
 
 /// D15 `(?:%Z )?` before D02. Without a zone it is D02, which was tried before.

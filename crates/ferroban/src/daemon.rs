@@ -270,8 +270,8 @@ fn tell_protected(protected: &[ferroban_engine::Protected], log: &Log) {
 /// The bans that an earlier life left; `None` while they cannot be read.
 fn stored_bans(store: Option<&Store>, jail: &JailSettings, log: &Log) -> Option<Vec<Ban>> {
     let store = store?;
-    let bans = store.bans(&jail.name, jail.bantime, clock::now());
-    bans.inspect_err(|error| {
+    let stored = store.bans(&jail.name, jail.bantime, clock::now());
+    let stored = stored.inspect_err(|error| {
         let path = store.path().display();
         log.error(
             "database",
@@ -280,6 +280,10 @@ fn stored_bans(store: Option<&Store>, jail: &JailSettings, log: &Log) -> Option<
                 jail.name
             ),
         );
-    })
-    .ok()
+    });
+    let stored = stored.ok()?;
+    if let Some(text) = stored.complaint(store.path(), &jail.name) {
+        log.warning("ferroban.database", &text);
+    }
+    Some(stored.bans)
 }

@@ -140,6 +140,27 @@ pub(crate) struct Store {
     file: Option<(u64, u64)>,
 }
 
+/// The bans of a jail that were stored.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) bans: Vec<Ban>,
+    /// How many rows hold what no ban can be made of.
+    odd: usize,
+}
+
+impl Stored {
+    /// What is to be told of rows that are no bans.
+    pub(crate) fn complaint(&self, path: &Path, jail: &JailName) -> Option<String> {
+        (self.odd > 0).then(|| {
+            format!(
+                "{}: {} row(s) of jail '{jail}' in table bips are no bans and are left alone",
+                path.display(),
+                self.odd
+            )
+        })
+    }
+}
+
 impl Store {
     /// Opens the file, or makes it. One of an older fail2ban is brought up to date,
     /// after a copy of it was made. One that is no database is moved aside, so that
@@ -287,7 +308,7 @@ impl Store {
         jail: &JailName,
         bantime: BanTime,
         now: Timestamp,
-    ) -> rusqlite::Result<Vec<Ban>> {
+    ) -> rusqlite::Result<Stored> {
         let mut statement = self.connection.prepare(
             "SELECT ip, timeofban, bantime, bancount, data FROM bips \
              WHERE jail = ?1 AND (timeofban + bantime > ?2 OR bantime <= -1) \
@@ -308,8 +329,16 @@ impl Store {
                 })
             })?;
         let running = |ban: &Ban| ban.end() > now;
-        rows.filter(|row| row.as_ref().map_or(true, running))
-            .collect()
+        let mut stored = Stored::default();
+        for row in rows {
+            match row {
+                Ok(ban) => stored.bans.extend(Some(ban).filter(running)),
+                // A row that somebody filled oddly keeps no other from being a ban.
+                Err(error) if error.sqlite_error_code().is_none() => stored.odd += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(stored)
     }
 
     /// How far a jail has read a log.

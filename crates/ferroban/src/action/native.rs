@@ -161,12 +161,14 @@ impl Native {
         ask: impl FnOnce(&mut Nftables, &str) -> Vec<Result<(), Error>>,
     ) -> Vec<Result<(), Failed>> {
         let name = self.guard.name.clone();
-        let mut answers = match self.firewall() {
-            Ok(firewall) => ask(firewall, &name)
+        let asked = networks.iter().flatten().count();
+        let mut answers = match (asked > 0).then(|| self.firewall()) {
+            None => Vec::new(),
+            Some(Ok(firewall)) => ask(firewall, &name)
                 .into_iter()
                 .map(|answer| answer.map_err(|error| chain(&error)))
                 .collect(),
-            Err(error) => vec![Err(error); networks.iter().flatten().count()],
+            Some(Err(error)) => vec![Err(error); asked],
         }
         .into_iter();
         let lost = || Err(Failed::Because("the firewall gave no answer".to_owned()));
@@ -330,6 +332,7 @@ fn block(text: &str) -> Result<Block, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferroban_engine::{BanTime, Ticket};
 
     const SERVICES: &str = "ftp\t21/tcp # old\nssh 22/tcp\nhttp 80/tcp www # WorldWideWeb\n";
 
@@ -403,10 +406,21 @@ mod tests {
     #[test]
     fn text_is_no_address_to_ban_but_nothing_to_unban() {
         let mut native = Native::new("sshd", &Options::new(), SERVICES).unwrap();
-        native.firewall = None;
-        let network = FailId::parse("bob").network();
-        assert_eq!(network, None);
-        let answers = native.ask(&[None], |_, _| Vec::new());
-        assert!(answers.first().is_some_and(Result::is_err));
+        let bob = FailId::parse("bob");
+        let ban = Ban {
+            id: bob.clone(),
+            time: Timestamp::from_secs(0),
+            bantime: BanTime::Forever,
+            count: 1,
+            ticket: Ticket::default(),
+            restored: false,
+        };
+        let answers = native.ban(&[ban], Timestamp::from_secs(0));
+        assert!(
+            matches!(answers.as_slice(), [Err(Failed::Because(why))] if why == NOT_AN_ADDRESS),
+            "{answers:?}"
+        );
+        assert!(matches!(native.unban(&[bob]).as_slice(), [Ok(())]));
+        assert!(native.firewall.is_none(), "nobody was asked");
     }
 }

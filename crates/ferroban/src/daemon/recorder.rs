@@ -338,7 +338,12 @@ impl Recorder {
                 continue;
             }
             match store.bans(&jail, bantime, clock::now()) {
-                Ok(bans) => known.push((jail, bans)),
+                Ok(stored) => {
+                    if let Some(text) = stored.complaint(&self.path, &jail) {
+                        self.log.warning("ferroban.database", &text);
+                    }
+                    known.push((jail, stored.bans));
+                }
                 Err(error) if trouble(&error) == Trouble::Passing => later.push((jail, bantime)),
                 Err(error) => {
                     let text = format!(

@@ -41,7 +41,7 @@ fn save(text: &str, time: i64, bantime: BanTime) -> Save {
 }
 
 fn running(store: &Store, bantime: BanTime, now: i64) -> Vec<(String, i64)> {
-    let bans = store.bans(&jail(), bantime, at(now)).unwrap();
+    let bans = store.bans(&jail(), bantime, at(now)).unwrap().bans;
     bans.iter()
         .map(|ban| (ban.id.to_string(), ban.bantime.secs()))
         .collect()
@@ -66,6 +66,24 @@ fn bans_come_back_after_reopening() {
     ];
     assert_eq!(running(&store, BanTime::For(600), 699), all);
     assert_eq!(running(&store, BanTime::For(600), 700), []);
+}
+
+#[test]
+fn a_row_that_is_no_ban_keeps_no_other_from_coming_back() {
+    let (_folder, mut store) = open();
+    store
+        .commit(&[
+            save("192.0.2.1", 100, BanTime::For(600)),
+            save("192.0.2.2", 100, BanTime::For(600)),
+        ])
+        .unwrap();
+    let odd = "UPDATE bips SET ip = x'00' WHERE ip = '192.0.2.1'";
+    store.connection.execute(odd, []).unwrap();
+    let stored = store.bans(&jail(), BanTime::For(600), at(200)).unwrap();
+    let ids: Vec<String> = stored.bans.iter().map(|ban| ban.id.to_string()).collect();
+    assert_eq!(ids, ["192.0.2.2"]);
+    let told = stored.complaint(store.path(), &jail()).unwrap();
+    assert!(told.contains(": 1 row(s) of jail 'sshd'"), "{told}");
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub fn loads_within(bytes: &[u8], limits: &Limits) -> Result<Value> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
+        names: 0,
     };
     let root = reader.run()?;
     expand::expand(&reader.arena, root, limits)
@@ -129,6 +130,8 @@ struct Reader<'a> {
     /// How high the stack was at each mark that is not yet collected.
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
+    /// How long the names of classes are together: unlike other texts they are copied.
+    names: usize,
 }
 
 impl<'a> Reader<'a> {

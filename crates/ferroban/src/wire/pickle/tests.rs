@@ -255,6 +255,20 @@ fn a_small_bomb_does_not_go_off() {
         Err(PickleError::TooDeep { limit })
     );
 
+    // A long name of a module, remembered once and used for many classes.
+    let long = "m".repeat(1 << 20);
+    let mut named = [
+        b"X".as_slice(),
+        &(1u32 << 20).to_le_bytes(),
+        long.as_bytes(),
+    ]
+    .concat();
+    named.extend(b"q\0X\x01\0\0\0nq\x01");
+    named.extend(b"h\0h\x01\x930".repeat(64));
+    named.extend(b"N.");
+    let limit = limits.bytes;
+    assert_eq!(loads(&named), Err(PickleError::TooLarge { limit }));
+
     // Each tuple has the one before twice.
     let mut doubled = b"N".to_vec();
     doubled.extend(b"2\x86".repeat(60));

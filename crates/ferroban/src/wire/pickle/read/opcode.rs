@@ -198,8 +198,15 @@ impl<'a> Reader<'a> {
                 let module = self.pop()?;
                 match (self.node(module), self.node(name)) {
                     (Node::Str(module), Node::Str(name)) => {
+                        let names = self.names + module.len() + name.len();
+                        if names > self.limits.bytes {
+                            return Err(PickleError::TooLarge {
+                                limit: self.limits.bytes,
+                            });
+                        }
                         let module = String::from_utf8_lossy(module).into_owned();
                         let name = String::from_utf8_lossy(name).into_owned();
+                        self.names = names;
                         self.global(&module, name)
                     }
                     _ => Err(PickleError::Target {
