@@ -183,7 +183,7 @@ impl Nftables {
     /// Makes the kernel hold what is wanted by changing only what differs.
     ///
     /// # Errors
-    /// As [`list`](Self::list); what happens to single elements is in [`Adoption::failed`].
+    /// [`Error::NotStarted`] if the sets are not there, or if the kernel refuses; what happens to single elements is in [`Adoption::failed`].
     pub fn adopt(&mut self, name: &str, wanted: &[Element]) -> Result<Adoption, Error> {
         let (mut present, mut covers) = (HashMap::new(), Vec::new());
         for (set, held) in self.held(name)? {

@@ -181,10 +181,8 @@ pub fn write(target: &mut impl Write, message: &[u8]) -> Result<(), FrameError> 
     if message.windows(END.len()).any(|bytes| bytes == END) {
         return Err(FrameError::MarkerInside);
     }
-    let mut bytes = Vec::with_capacity(message.len() + END.len());
-    bytes.extend_from_slice(message);
-    bytes.extend_from_slice(END);
-    target.write_all(&bytes)?;
+    target.write_all(message)?;
+    target.write_all(END)?;
     target.flush()?;
     Ok(())
 }

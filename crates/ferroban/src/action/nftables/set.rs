@@ -20,8 +20,8 @@ const DELETE_ELEMENTS: u16 = 14;
 
 // NFTA_SET_*
 const SET_TABLE: u16 = 1;
-const SET_NAME: u16 = 2;
-const SET_FLAGS: u16 = 3;
+pub(super) const SET_NAME: u16 = 2;
+pub(super) const SET_FLAGS: u16 = 3;
 const SET_KEY_TYPE: u16 = 4;
 const SET_KEY_LENGTH: u16 = 5;
 const SET_ID: u16 = 10;
@@ -290,7 +290,7 @@ pub(super) struct Anonymous {
 
 /// The name the kernel replaces by one that is free.
 pub(super) const ANONYMOUS_NAME: &str = "__set%d";
-const FLAG_ANONYMOUS: u32 = 0x1;
+pub(super) const FLAG_ANONYMOUS: u32 = 0x1;
 const FLAG_CONSTANT: u32 = 0x2;
 const SET_DESCRIPTION: u16 = 9;
 const DESCRIPTION_SIZE: u16 = 1;

@@ -19,7 +19,7 @@ use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::message::{Attributes, Batch, CREATE};
 use super::rule::{self, RULE_CHAIN, RULE_HANDLE, RULE_TABLE, RULE_USERDATA, Rules, Scope};
-use super::set::SETS;
+use super::set::{FLAG_ANONYMOUS, SET_FLAGS, SET_NAME, SETS};
 use super::socket::{BatchError, Socket};
 
 /// The name of our table.
@@ -38,9 +38,6 @@ const DELETE_SET: u16 = 11;
 /// The table is the first attribute and the name the second or third.
 const NAME_OF_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
-const SET_NAME: u16 = 2;
-const SET_FLAGS: u16 = 3;
-const SET_ANONYMOUS: u32 = 1;
 
 /// Base chains and the numbers of their hooks. Host and containers are both guarded.
 const BASES: [(&str, u32); 2] = [("input", 1), ("forward", 2)];
@@ -264,7 +261,7 @@ impl Present {
         }))?;
         absent(socket.dump(GET_SETS, ours, |message| {
             let set = message.attributes();
-            let anonymous = set.number(SET_FLAGS).unwrap_or(0) & SET_ANONYMOUS != 0;
+            let anonymous = set.number(SET_FLAGS).unwrap_or(0) & FLAG_ANONYMOUS != 0;
             if set.text(NAME_OF_TABLE) == Some(TABLE) && !anonymous {
                 present.sets.extend(set.text(SET_NAME).map(str::to_owned));
             }

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::log;
 
 /// How important a line is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Level {
     Error,
     Warning,
@@ -65,11 +65,14 @@ impl Lines {
     }
 
     pub(super) fn say(self, level: Level, logger: &str, text: &str) {
-        if self.verbosity < level.needs() {
-            return;
+        if self.shows(level) {
+            let stamp = clock::log_stamp();
+            out::error(&self.line(&stamp, level, logger, text));
         }
-        let stamp = clock::log_stamp();
-        out::error(&self.line(&stamp, level, logger, text));
+    }
+
+    fn shows(self, level: Level) -> bool {
+        self.verbosity >= level.needs()
     }
 
     fn line(self, stamp: &str, level: Level, logger: &str, text: &str) -> String {
@@ -118,16 +121,18 @@ mod tests {
 
     #[test]
     fn errors_are_never_hidden_and_the_rest_takes_v() {
-        let mut levels = [
-            Level::Heavy,
-            Level::Error,
-            Level::Notice,
-            Level::Info,
-            Level::Debug,
-            Level::Warning,
+        let levels = [
+            (Level::Error, -9),
+            (Level::Warning, 1),
+            (Level::Notice, 2),
+            (Level::Info, 2),
+            (Level::Debug, 3),
+            (Level::Heavy, 4),
         ];
-        levels.sort_by_key(|level| level.needs());
-        assert!(levels.is_sorted());
-        assert!(Level::Error.needs() < -10);
+        for (level, least) in levels {
+            let shown = |verbosity| Lines { verbosity }.shows(level);
+            assert!(shown(least) && shown(least + 1), "{level:?}");
+            assert_eq!(shown(least - 1), level == Level::Error, "{level:?}");
+        }
     }
 }
