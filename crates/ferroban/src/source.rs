@@ -81,4 +81,4 @@ pub enum Turn {
 mod tests;
 
 #[cfg(test)]
-mod journal_tests;
+pub(crate) mod journal_tests;

@@ -542,6 +542,7 @@ mod tests {
     use ferroban_engine::{FilterSettings, JailSettings};
 
     use crate::log::Target;
+    use crate::source::journal_tests;
 
     fn plan(jail: &str, failregex: &str, logpaths: &[&Path]) -> JailPlan {
         let text = |path: &&Path| path.display().to_string();
@@ -635,36 +636,70 @@ mod tests {
         let now = ferroban_date::local_text(clock::now(), clock::zone());
         fs::write(&path, format!("{now} a 192.0.2.1\n")).unwrap();
         let found = sources(&jail, None);
-        let watcher = |from| {
-            let plan = plans(iter::once((&jail, &*found))).remove(0);
-            let waker = Waker::new().unwrap();
-            let start = Start {
-                number: 1,
-                plan,
-                from,
-                waker: waker.clone(),
-            };
-            (Watcher::new(start, log.clone()), waker)
-        };
         let (inbox, messages) = sync_channel(16);
-        let (first, waker) = watcher(Begin::End);
+        let (first, waker) = watcher((&jail, &found), Begin::End, &log);
         waker.wake();
         let next = first.watch(&inbox);
         assert!(matches!(next, Begin::After(_)), "{next:?}");
 
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         writeln!(file, "{now} a 192.0.2.2").unwrap();
-        let (second, waker) = watcher(next);
+        let second = watcher((&jail, &found), next, &log);
+        let (found, _) = read(second, &inbox, &messages);
+        assert_eq!(found, ["192.0.2.2"], "neither the old one nor none");
+    }
+
+    #[test]
+    fn who_goes_on_in_a_journal_begins_behind_the_last_entry_not_at_its_second() {
+        if !journal_tests::can_make_journals() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(&Target::File(folder.path().join("log")), Level::Debug).unwrap();
+        let add = |message: &str| {
+            let fields = [("_COMM", "sshd"), ("MESSAGE", message)];
+            journal_tests::write(&folder.path().join("a.journal"), &[(1, &fields)]);
+        };
+        let mut jail = plan("a", "a <ADDR>$", &[]);
+        jail.filter.findtime = u32::MAX;
+        let found = [Source::Journal {
+            folder: Some(folder.path().to_owned()),
+            matches: Vec::new(),
+        }];
+        let (inbox, messages) = sync_channel(16);
+        add("a 192.0.2.1");
+        let first = watcher((&jail, &found), Begin::Beginning, &log);
+        let (seen, next) = read(first, &inbox, &messages);
+        assert_eq!(seen, ["192.0.2.1"]);
+        add("a 192.0.2.2");
+        let second = watcher((&jail, &found), next, &log);
+        assert_eq!(read(second, &inbox, &messages).0, ["192.0.2.2"]);
+    }
+
+    /// A watcher of what this jail reads, and how to end it.
+    fn watcher(jail: (&JailPlan, &[Source]), from: Begin, log: &Log) -> (Watcher, Waker) {
+        let waker = Waker::new().unwrap();
+        let start = Start {
+            number: 1,
+            plan: plans(iter::once(jail)).remove(0),
+            from,
+            waker: waker.clone(),
+        };
+        (Watcher::new(start, log.clone()), waker)
+    }
+
+    /// Who failed first, and where a successor begins.
+    fn read(
+        (watcher, waker): (Watcher, Waker),
+        inbox: &SyncSender<Message>,
+        messages: &Receiver<Message>,
+    ) -> (Vec<String>, Begin) {
         thread::scope(|scope| {
-            let ended = scope.spawn(|| second.watch(&inbox));
-            assert_eq!(
-                failures(&messages),
-                [("a".to_owned(), "192.0.2.2".to_owned())],
-                "neither the old one nor none"
-            );
+            let ended = scope.spawn(|| watcher.watch(inbox));
+            let found = failures(messages).into_iter().map(|(_, id)| id).collect();
             waker.wake();
-            ended.join().unwrap();
-        });
+            (found, ended.join().unwrap())
+        })
     }
 
     #[test]

@@ -16,10 +16,10 @@ use super::{
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 /// The first second of the journals made here.
-const START: i64 = 1_700_000_000;
+pub(crate) const START: i64 = 1_700_000_000;
 
 /// Whether journals can be made here. Where that is a duty, it must be possible.
-fn can_make_journals() -> bool {
+pub(crate) fn can_make_journals() -> bool {
     let can = Path::new(REMOTE).exists() && crate::sys::journal::usable().is_ok();
     if !can {
         assert!(
@@ -36,7 +36,7 @@ fn can_make_journals() -> bool {
     clippy::disallowed_methods,
     reason = "only systemd's own program can write a journal"
 )]
-fn write(journal: &Path, entries: &[(i64, &[(&str, &str)])]) {
+pub(crate) fn write(journal: &Path, entries: &[(i64, &[(&str, &str)])]) {
     let mut export = Vec::new();
     for (second, fields) in entries {
         let micros = second * 1_000_000;
