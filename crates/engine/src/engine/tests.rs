@@ -415,6 +415,54 @@ fn a_failed_ban_is_told_and_tried_again_until_it_holds() {
 }
 
 #[test]
+fn each_jail_learns_how_its_own_jobs_went() {
+    let mut engine = Engine::new();
+    for jail in ["a", "b"] {
+        let mut effects = Vec::new();
+        engine.add_jail(at(0), settings(jail), &mut effects);
+        finish(&mut engine, 0, &effects, &Outcome::Ok);
+    }
+    for jail in ["a", "b"] {
+        let ids = vec![id("192.0.2.7")];
+        let order = Command::Ban {
+            jail: name(jail),
+            ids,
+            force: false,
+        };
+        let (_, effects) = ask(&mut engine, 1, order);
+        let told = finish(&mut engine, 1, &effects, &Outcome::Failed("no".into()));
+        let told = events(&told);
+        assert!(
+            matches!(told.as_slice(), [Event::ActionFailed { jail: own, .. }] if *own == *jail),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn an_unban_that_fails_is_tried_again_ever_more_slowly() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7"]);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    let ids = vec![id("192.0.2.7")];
+    let (_, mut effects) = ask(&mut engine, 1, Command::UnbanEverywhere { ids });
+    let mut now = 1;
+    for (round, wait) in (1..).zip([5, 10, 20]) {
+        let told = finish(&mut engine, now, &effects, &Outcome::Failed("no".into()));
+        let told = events(&told);
+        assert!(
+            matches!(told.as_slice(), [Event::ActionFailed { attempt, .. }] if *attempt == round),
+            "{told:?}"
+        );
+        now += wait;
+        assert_eq!(engine.next_wakeup(), Some(at(now)));
+        effects.clear();
+        engine.wake(at(now), &mut effects);
+        assert_eq!(jobs(&effects).len(), 1);
+    }
+}
+
+#[test]
 fn a_ban_that_failed_twice_before_the_next_try_is_tried_once() {
     let mut engine = sshd();
     for second in 0..2 {

@@ -100,6 +100,9 @@ mod tests {
             ("<unknown> <", "<unknown> <"),
             ("(?P<n>a)<CIDR>", r"(?P<n>a)(?P<cidr>\d+)"),
             ("(?<=a)b (?<!c)d", "(?<=a)b (?<!c)d"),
+            ("< <CIDR>", r"< (?P<cidr>\d+)"),
+            ("(?P<CIDR>x)", "(?P<CIDR>x)"),
+            ("<F-FIELD_1>x</F-FIELD_1>", "(?P<field_1>x)"),
             ("<F-A><F-B>x</F-B></F-A>", "(?P<a>(?P<b>x))"),
         ];
         for (pattern, expected) in cases {

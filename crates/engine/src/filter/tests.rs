@@ -43,6 +43,18 @@ fn a_pattern_that_gives_up_is_told_once_a_minute_and_counts_nothing() {
 }
 
 #[test]
+fn a_pattern_that_names_nobody_is_refused_unless_a_session_may() {
+    let accepted = |pattern: &str| Filter::new(&settings(&[pattern], &[]), Zone::utc()).is_ok();
+    for (pattern, good) in [
+        (r"x <F-USER>\S+</F-USER>", false),
+        (r"x <F-MLFID>\S+</F-MLFID>", true),
+        (r"x <F-ID>\S+</F-ID>", true),
+    ] {
+        assert_eq!(accepted(pattern), good, "{pattern}");
+    }
+}
+
+#[test]
 fn a_line_becomes_a_failure_with_everything_it_says() {
     let mut filter = filter(&settings(
         &["^ bad <HOST> user=<F-USER>\\S+</F-USER>$"],
