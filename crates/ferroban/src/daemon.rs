@@ -19,6 +19,7 @@ mod crew;
 mod main_loop;
 mod message;
 mod notes;
+mod office;
 mod place;
 mod protect;
 mod recorder;
@@ -119,6 +120,31 @@ impl std::error::Error for StartError {
     }
 }
 
+/// A server without jails, as `fail2ban-server --async` starts it: it is told over its
+/// socket what to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Bare {
+    pub(crate) socket: PathBuf,
+    pub(crate) pidfile: PathBuf,
+    /// As given on the command line or in `fail2ban.conf`.
+    pub(crate) loglevel: String,
+    /// The same, with its options in brackets.
+    pub(crate) logtarget: String,
+    pub(crate) syslogsocket: String,
+    /// Take over a socket file that lies there.
+    pub(crate) force: bool,
+    /// What `-v` and `-q` come to; 1 is usual.
+    pub(crate) verbosity: i32,
+    /// Whether it was sent to the background: the log says so.
+    pub(crate) background: bool,
+}
+
+/// Runs a server without jails until it is told to stop.
+pub(crate) fn serve(bare: Bare) -> Result<(), StartError> {
+    drop(bare);
+    Err(StartError::NoJail)
+}
+
 /// Runs until it is told to stop. Log lines tell everything else.
 pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
     sys::set_umask(0o077);
@@ -134,7 +160,7 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
     let store = open_store(&plan, log);
     let load = plan.load.clone();
     let started = Daemon::start(plan, store, &inbox, log)?;
-    let office = control::Office::new(inbox, log.clone(), load);
+    let office = office::Office::new(inbox, log.clone(), load);
     let control = control::Control::start(claim.listener(), office).map_err(StartError::Thread)?;
     started.finish(messages, log);
     control.stop();

@@ -5,7 +5,7 @@
 //! down only:
 //!
 //! ```text
-//! cli -> daemon -> load, source, action, store, wire -> log, clock, report, sys
+//! cli -> daemon -> load, source, action, store, wire -> log, clock, report, process, sys
 //! ```
 
 pub mod action;
@@ -14,6 +14,7 @@ mod clock;
 mod daemon;
 mod load;
 mod log;
+mod process;
 mod report;
 pub mod source;
 mod store;

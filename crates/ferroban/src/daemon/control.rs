@@ -8,17 +8,13 @@ use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::Loader;
-use super::message::{Message, Reload, Request};
-use crate::log::Log;
+use super::office::{Access, Caller, Office, Response};
 use crate::sys;
 use crate::wire::frame::{self, Frame, Frames};
-use crate::wire::{Ask, Reconfigure, Value, answer, changes_value, dumps, loads, text};
 
 /// How many clients are served at once; the others wait for their turn.
 const CLIENTS: usize = 64;
@@ -63,13 +59,14 @@ impl Answering {
 impl Control {
     pub(super) fn start(listener: &UnixListener, office: Office) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let answering = Arc::clone(&office.answering);
+        let answering = Arc::<Answering>::default();
+        let served = Arc::clone(&answering);
         let (own, stopped) = (listener.try_clone()?, Arc::clone(&stop));
         thread::Builder::new()
             .name("f2b/control".into())
             .spawn(move || {
                 sys::set_thread_name("f2b/control");
-                accept(&own, &stopped, &office);
+                accept(&own, &stopped, &office, &served);
             })?;
         Ok(Self {
             stop,
@@ -88,27 +85,12 @@ impl Control {
     }
 }
 
-/// What every client's thread needs.
-#[derive(Clone)]
-pub(super) struct Office {
-    inbox: SyncSender<Message>,
-    log: Log,
-    load: Loader,
-    answering: Arc<Answering>,
-}
-
-impl Office {
-    pub(super) fn new(inbox: SyncSender<Message>, log: Log, load: Loader) -> Self {
-        Self {
-            inbox,
-            log,
-            load,
-            answering: Arc::default(),
-        }
-    }
-}
-
-fn accept(listener: &UnixListener, stop: &AtomicBool, office: &Office) {
+fn accept(
+    listener: &UnixListener,
+    stop: &AtomicBool,
+    office: &Office,
+    answering: &Arc<Answering>,
+) {
     let log = &office.log;
     let clients = Arc::new(AtomicUsize::new(0));
     loop {
@@ -134,11 +116,12 @@ fn accept(listener: &UnixListener, stop: &AtomicBool, office: &Office) {
             );
             continue;
         }
-        let (office, counted) = (office.clone(), Arc::clone(&clients));
+        let (office, answering) = (office.clone(), Arc::clone(answering));
+        let counted = Arc::clone(&clients);
         let started = thread::Builder::new()
             .name("f2b/client".into())
             .spawn(move || {
-                serve(client, &office);
+                serve(client, &office, &answering);
                 counted.fetch_sub(1, Ordering::Relaxed);
             });
         if let Err(error) = started {
@@ -152,96 +135,30 @@ fn accept(listener: &UnixListener, stop: &AtomicBool, office: &Office) {
 }
 
 /// Answers one client until it closes, hangs up, or breaks the rules.
-fn serve(mut client: UnixStream, office: &Office) {
+fn serve(mut client: UnixStream, office: &Office, answering: &Answering) {
     let limits = client
         .set_read_timeout(Some(SILENCE))
         .and(client.set_write_timeout(Some(SILENCE)));
+    let caller = Caller {
+        peer: sys::peer_credentials(&client).ok(),
+        access: Access::Everything,
+    };
     let mut frames = Frames::default();
     while limits.is_ok() {
         let Ok(Some(Frame::Message(message))) = frames.read(&mut client) else {
             break;
         };
-        office.answering.add(1);
-        let reply = respond(&message, office);
-        let written = frame::write(&mut client, &dumps(&reply));
-        office.answering.add(-1);
+        answering.add(1);
+        let written = match office.respond(&message, &caller) {
+            Response::One(reply) => frame::write(&mut client, &reply),
+            Response::Stream(replies) => replies
+                .iter()
+                .try_for_each(|reply| frame::write(&mut client, &reply)),
+        };
+        answering.add(-1);
         if written.is_err() {
             break;
         }
     }
     drop(client.shutdown(Shutdown::Both));
-}
-
-fn respond(message: &[u8], office: &Office) -> Value {
-    let log = &office.log;
-    let request = match loads(message) {
-        Ok(request) => request,
-        Err(error) => {
-            log.error(
-                "asyncserver",
-                &format!("PROTO-error: load message failed: {error}"),
-            );
-            return format!("ERROR: {error}").as_str().into();
-        }
-    };
-    let result = match Reconfigure::read(&request) {
-        Some(wish) => reconfigure(wish, office),
-        None => Ask::read(&request).and_then(|ask| match ask_engine(&ask, &office.inbox) {
-            Some(reply) => answer(&ask, reply),
-            None => Ok(shutdown()),
-        }),
-    };
-    match result {
-        Ok(value) => Value::Tuple(vec![Value::Int(0), value]),
-        Err(exception) => {
-            let shown = text::repr(&exception);
-            log.error(
-                "transmitter",
-                &format!(
-                    "Command {} has failed. Received {shown}",
-                    text::repr(&request)
-                ),
-            );
-            Value::Tuple(vec![Value::Int(1), exception])
-        }
-    }
-}
-
-fn ask_engine(ask: &Ask, inbox: &SyncSender<Message>) -> Option<ferroban_engine::Reply> {
-    let (reply, answer) = sync_channel(1);
-    inbox
-        .send(Message::Asked(Request {
-            command: ask.command.clone(),
-            reply,
-        }))
-        .ok()?;
-    answer.recv().ok()
-}
-
-/// What the original answers while it shuts down.
-fn shutdown() -> Value {
-    Value::strings(["SHUTDOWN"])
-}
-
-/// Reads the configuration again, and takes it over or tells what it changes.
-fn reconfigure(wish: Reconfigure, office: &Office) -> Result<Value, Value> {
-    let failed = |problems: &[String]| Value::exception("ValueError", &problems.join("\n"));
-    let (settings, problems) = (office.load.0)().map_err(|problems| failed(&problems))?;
-    if !problems.is_empty() {
-        return Err(failed(&problems));
-    }
-    let (reply, answer) = sync_channel(1);
-    let reload = Reload {
-        settings,
-        plan: wish == Reconfigure::Plan,
-        reply,
-    };
-    if office.inbox.send(Message::Reload(reload)).is_err() {
-        return Ok(shutdown());
-    }
-    match answer.recv() {
-        Ok(Ok(changes)) => Ok(changes_value(&changes)),
-        Ok(Err(problems)) => Err(failed(&problems)),
-        Err(_) => Ok(shutdown()),
-    }
 }

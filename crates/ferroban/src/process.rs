@@ -1,0 +1,4 @@
+//! The only place that starts other programs.
+
+pub(crate) mod detached;
+pub(crate) mod script;

@@ -1,0 +1,1 @@
+//! Starting a daemon: a child that goes on without us.

@@ -1,0 +1,1 @@
+//! Running a shell command with a limit of time.
