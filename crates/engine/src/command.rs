@@ -27,10 +27,20 @@ pub enum Command {
     JailStatus { jail: JailName },
     /// `banned`
     Banned,
+    /// `banned <id> …`
+    WhereBanned { ids: Vec<FailId> },
+    /// `get <jail> banned <id> …`
+    AreBanned { jail: JailName, ids: Vec<FailId> },
     /// `get <jail> banip`, the one that ends first at the front
     BanIps { jail: JailName },
     /// `get <jail> banned`
     BannedIds { jail: JailName },
+    /// `set <jail> attempt <id> <line> …`
+    Attempt {
+        jail: JailName,
+        id: FailId,
+        lines: Vec<String>,
+    },
     /// `set <jail> banip`
     Ban {
         jail: JailName,
@@ -68,6 +78,10 @@ pub enum Reply {
     Bans(Vec<Ban>),
     /// To `get <jail> banned`.
     Ids(Vec<FailId>),
+    /// To `banned <id> …`: for each the jails that ban it, in the order they were made.
+    Places(Vec<Vec<JailName>>),
+    /// To `get <jail> banned <id> …`: whether each is banned.
+    Flags(Vec<bool>),
     /// How many were newly banned or unbanned.
     Count(usize),
     /// Done, and nothing to say.
@@ -81,6 +95,8 @@ pub enum Reply {
 pub struct JailStatus {
     /// What it reads.
     pub watches: Watches,
+    /// The name of its backend.
+    pub backend: String,
     /// Ids with failures that count now.
     pub failing: usize,
     /// Failures since the start.

@@ -47,6 +47,16 @@ pub struct Peer {
     pub gid: u32,
 }
 
+impl Peer {
+    /// Who logged in before the process came to run as [`uid`](Self::uid), if the
+    /// kernel keeps account of that and somebody did.
+    #[must_use]
+    pub fn login(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{}/loginuid", self.pid)).ok()?;
+        text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
+    }
+}
+
 /// Who connected, as the kernel saw it at that time.
 ///
 /// # Errors
