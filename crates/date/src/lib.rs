@@ -36,7 +36,7 @@ pub use detector::{Detector, Found, Search};
 pub use error::Error;
 pub use names::display_name;
 pub use timestamp::Timestamp;
-pub use zone::{Zone, local_text, local_text_millis};
+pub use zone::{Zone, local_text, local_text_millis, rfc3339_millis};
 
 /// Runs the example of the README.
 #[cfg(doctest)]

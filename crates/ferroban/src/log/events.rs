@@ -12,7 +12,7 @@ use crate::clock;
 /// Writes the line of an event. `action` is the name of the jail's action.
 pub(crate) fn write(log: &Log, event: &Event, action: &str) {
     let (level, logger, text) = wording(event, action);
-    log.line(level, logger, &text);
+    log.event(level, logger, &text, event);
 }
 
 fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
