@@ -166,7 +166,8 @@ pub(crate) struct Bare {
 }
 
 /// Runs a server without jails until it is told to stop.
-pub(crate) fn serve(bare: &Bare, log: &Log) -> Result<(), StartError> {
+pub(crate) fn serve(bare: &Bare) -> Result<(), StartError> {
+    let log = log_of(bare);
     let server = Server {
         manner: Manner {
             dry: false,
@@ -178,9 +179,20 @@ pub(crate) fn serve(bare: &Bare, log: &Log) -> Result<(), StartError> {
         background: bare.background,
     };
     let (socket, pidfile) = (&bare.socket, &bare.pidfile);
-    greet(log, bare.background);
-    let claim = Claim::take(socket, pidfile, log).map_err(StartError::Place)?;
-    server.run(claim, log, |_| Ok(()))
+    greet(&log, bare.background);
+    let claim = Claim::take(socket, pidfile, &log).map_err(StartError::Place)?;
+    server.run(claim, &log, |_| Ok(()))
+}
+
+/// The log as the command line or `fail2ban.conf` wants it. What cannot be had is told
+/// when the configuration comes, which says the same.
+fn log_of(bare: &Bare) -> Log {
+    let log = Log::nowhere(Level::Info);
+    log.set_verbosity(bare.verbosity);
+    drop(log.set_syslogsocket(&bare.syslogsocket));
+    drop(log.set_level(&bare.loglevel));
+    drop(log.start(&bare.logtarget));
+    log
 }
 
 /// Runs until it is told to stop. Log lines tell everything else.

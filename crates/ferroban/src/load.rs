@@ -27,8 +27,8 @@ pub(crate) use refusal::Refusal;
 pub(crate) use setup::{
     JailSetup, LogPath, METHODS, Note, Setup, is_asked_for, is_set_by,
 };
-pub(crate) use stream::{How, Logs, Places};
-pub(crate) use word::{Command, Word, is_on};
+pub(crate) use stream::{How, Logs, Places, split};
+pub(crate) use word::{Command, Stream, Word, is_on};
 
 /// Everything a configuration says about jails.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +101,8 @@ pub(crate) enum LoadError {
     NoServer,
     /// There is no `jail.conf`, or it cannot be read.
     NoJails,
+    /// The jail that is to be read has no section.
+    NoSection(String),
     /// `--set` wants `jail.option=value`.
     Override(String),
     /// An option has a value that it cannot have.
@@ -153,6 +155,7 @@ impl fmt::Display for LoadError {
             Self::Action { source, .. } => source.fmt(f),
             Self::NoServer => f.write_str("fail2ban.conf cannot be read; create it"),
             Self::NoJails => f.write_str("jail.conf cannot be read; create it"),
+            Self::NoSection(name) => write!(f, "No section: {}", quoted(name)),
             Self::Override(text) => {
                 write!(
                     f,
@@ -268,7 +271,8 @@ impl LoadError {
             Self::NoAction { action, .. } => format!("Unable to read action {}", quoted(action)),
             Self::Words { source, .. } => source.to_string(),
             Self::NoLog { jail } => format!("Have not found any log file for '{jail}' jail."),
-            Self::Override(_)
+            Self::NoSection(_)
+            | Self::Override(_)
             | Self::Refused { .. }
             | Self::NoOption { .. }
             | Self::NoJail { .. }

@@ -1,7 +1,13 @@
 //! What the standard library does not offer of the system, behind safe names.
 //!
-//! The only module with `unsafe` code, all of it in [`journal`].
+//! The only module with `unsafe` code: all that [`journal`] does, and one line in
+//! `inherited`.
 
+#[expect(
+    unsafe_code,
+    reason = "the number of a file that is not ours is borrowed to mark it"
+)]
+mod inherited;
 #[expect(
     unsafe_code,
     reason = "libsystemd is loaded at run time and called through pointers"
@@ -13,6 +19,8 @@ use std::io;
 use std::os::unix::net::UnixStream;
 
 use rustix::fs::Mode;
+
+pub use inherited::keep_files_from_children;
 
 /// Whether we may do everything.
 #[must_use]
@@ -34,6 +42,12 @@ pub fn set_thread_name(name: &str) {
         // A thread without a name works as well.
         rustix::thread::set_name(&name).ok();
     }
+}
+
+/// Leaves the session, and with it the terminal, of whoever started us.
+pub fn leave_session() {
+    // Fails for the first of a group; a child that was just started is never that.
+    rustix::process::setsid().ok();
 }
 
 /// Who is at the other end of a socket.

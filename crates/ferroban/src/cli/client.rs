@@ -1,26 +1,30 @@
 //! `fail2ban-client`, and what `fail2ban-server` has in common with it.
 //!
-//! Reads the options, sends the words behind them to the daemon as one request, and
-//! prints the reply. Texts, exit codes and the format of error lines are those of the
-//! original: programs read them.
-//!
-//! What needs the configuration folder is in `configuration`. Commands that start a
-//! daemon from it (`start`, `restart`, `reload`) are refused with one line.
+//! Reads the options, and does what the words behind them say. Most words go to the
+//! daemon as one request, and the reply is printed (`exchange`). `start`, `restart` and
+//! `reload` read the configuration first (`configuration`) and send what it says (`start`,
+//! `reload`). `fail2ban-server` becomes the daemon, or starts one (`server`). Texts, exit
+//! codes and the format of error lines are those of the original: programs read them.
 
 mod beautify;
 mod configuration;
+mod exchange;
 mod help;
+mod interactive;
 mod lines;
 mod options;
 mod pretty;
+mod reload;
+mod server;
+mod signals;
+mod start;
 mod table;
 pub(super) mod transport;
 mod tree;
+mod wait;
 
 use std::borrow::Cow;
-use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,13 +32,12 @@ use std::time::Duration;
 use crate::COMPATIBLE;
 use crate::cli::out;
 use crate::wire::pickle::{Str, Value};
-use crate::wire::text::{display, float, repr};
+use crate::wire::text::{float, repr};
 use configuration::{Dump, Next};
 use ferroban_config::Seconds;
 use lines::{Level, Lines};
 use options::Name;
-use table::Charset;
-use transport::{ContactError, Patience};
+use transport::{Connection, Patience};
 
 /// The client's last word on options it cannot follow; the server has none.
 const INIT_FAILED: &str = "Init of command line failed";
@@ -56,7 +59,7 @@ pub fn run(args: &[OsString], face: Face) -> ExitCode {
     match options(args, face) {
         Ok(options) => {
             let lines = options.lines;
-            let done = command(&options);
+            let done = act(&options);
             let code = if done.is_ok() && !out::failed() {
                 0
             } else {
@@ -89,7 +92,26 @@ struct Options {
     /// Test it.
     test: bool,
     interactive: bool,
+    server: ServerOptions,
+    /// Whether `fail2ban.conf` was read to complete them.
+    completed: bool,
     words: Vec<Str>,
+}
+
+/// How a server is started.
+#[derive(Debug)]
+struct ServerOptions {
+    /// What its process is called.
+    name: OsString,
+    /// Take over a socket that lies there.
+    force: bool,
+    foreground: bool,
+    /// Without a configuration: somebody else sends it.
+    bare: bool,
+    /// It was started by itself, and has a process to itself.
+    detached: bool,
+    /// How long it may take to answer.
+    patience: Duration,
 }
 
 /// Reads the options and acts on those that end the program; that is the exit code.
@@ -110,7 +132,7 @@ fn options(args: &[OsString], face: Face) -> Result<Options, ExitCode> {
             Name::ShortVersion => Ok(Some(COMPATIBLE.into())),
             Name::Version => Ok(Some(format!("Fail2Ban v{COMPATIBLE}"))),
             Name::Seconds => seconds(&value.to_string_lossy()).map(Some),
-            Name::Timeout => seconds(&value.to_string_lossy()).map(|_| None),
+            Name::Timeout => options.wait_for(&value.to_string_lossy()).map(|()| None),
             name => {
                 options.apply(name, value);
                 Ok(None)
@@ -155,10 +177,19 @@ impl Options {
             log_level: None,
             log_target: None,
             syslog_socket: None,
-            lines: Lines { verbosity: 1 },
+            lines: Lines::new(),
             dump: None,
             test: false,
             interactive: false,
+            server: ServerOptions {
+                name: "fail2ban-server".into(),
+                force: false,
+                foreground: false,
+                bare: false,
+                detached: false,
+                patience: Duration::from_secs(30),
+            },
+            completed: false,
             words,
         }
     }
@@ -177,18 +208,53 @@ impl Options {
             Name::DumpPretty => self.dump = Some(Dump::Pretty),
             Name::Test => self.test = true,
             Name::Interactive => self.interactive = true,
-            // These say how to start the daemon, or were acted on before.
-            Name::Pname
-            | Name::Force
-            | Name::Background
-            | Name::Foreground
-            | Name::Async
-            | Name::Timeout
-            | Name::Seconds
-            | Name::Help
-            | Name::ShortVersion
-            | Name::Version => {}
+            Name::Pname => self.server.name = value,
+            Name::Force => self.server.force = true,
+            Name::Background => self.server.foreground = false,
+            Name::Foreground => self.server.foreground = true,
+            Name::Async => self.server.bare = true,
+            Name::Detached => self.server.detached = true,
+            // These were acted on before.
+            Name::Timeout | Name::Seconds | Name::Help | Name::ShortVersion | Name::Version => {}
         }
+    }
+
+    /// Takes the value of `--timeout`; less than nothing is nothing.
+    fn wait_for(&mut self, text: &str) -> Result<(), String> {
+        let seconds = match text.parse() {
+            Ok(Seconds::Whole(number)) => Duration::from_secs(u64::try_from(number).unwrap_or(0)),
+            Ok(Seconds::Fraction(number)) => {
+                let none_or_all = |number: f64| {
+                    if number > 0.0 {
+                        Duration::MAX
+                    } else {
+                        Duration::ZERO
+                    }
+                };
+                Duration::try_from_secs_f64(number).unwrap_or_else(|_| none_or_all(number))
+            }
+            Err(error) => return Err(error.original()),
+        };
+        self.server.patience = seconds;
+        Ok(())
+    }
+
+    /// Whether all that is wanted is a server.
+    fn only_start(&self) -> bool {
+        let starts = |word: &Str| word.as_str() == Some("start");
+        self.words.iter().all(starts) && self.words.len() < 2
+    }
+
+    /// Whether a server shall run in this process. It would be in the way of a prompt.
+    fn in_foreground(&self) -> bool {
+        self.server.foreground && !self.interactive
+    }
+
+    /// Whether this process becomes the server, which has its own idea of signals.
+    fn become_server(&self) -> bool {
+        let restarts = |word: &Str| word.as_str() == Some("restart");
+        let starts = self.only_start() || (self.words.iter().all(restarts) && self.words.len() < 2);
+        self.server.detached || (starts && self.in_foreground())
     }
 
     /// The folder of the configuration.
@@ -252,32 +318,41 @@ fn socket_path(options: &Options) -> &Path {
     options.socket.as_deref().unwrap_or(Path::new(""))
 }
 
-/// Does what the words say.
-fn command(options: &Options) -> Result<(), Failed> {
-    let lines = options.lines;
-    let lossy: Vec<Cow<'_, str>> = options.words.iter().map(Str::to_lossy).collect();
-    let words: Vec<&str> = lossy.iter().map(AsRef::as_ref).collect();
+/// Does what the command line says.
+fn act(options: &Options) -> Result<(), Failed> {
     tell_paths(options);
-    match configuration::inspect(options)? {
-        Next::Done => return Ok(()),
-        Next::GoOn => {}
+    if configuration::inspect(options)? == Next::Done {
+        return Ok(());
     }
-    if options.interactive {
-        lines.error(
-            "the interactive mode (-i) is not there yet; give the command behind the options",
-        );
+    if !options.become_server() {
+        signals::catch(options);
+    }
+    if options.face == Face::Server && options.only_start() && !options.interactive {
+        return server::run(options);
+    }
+    if options.words.is_empty() && !options.interactive {
+        out::line(&help::usage(options.face));
         return Err(Failed);
     }
+    if !options.words.is_empty() {
+        command(options, &options.words)?;
+    }
+    if options.interactive {
+        return interactive::run(options);
+    }
+    Ok(())
+}
+
+/// Does what the words of one command say.
+fn command(options: &Options, raw: &[Str]) -> Result<(), Failed> {
+    let words: Vec<Cow<'_, str>> = raw.iter().map(Str::to_lossy).collect();
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match words.as_slice() {
-        [] if options.face == Face::Client => {
-            out::line(&help::usage(options.face));
-            Err(Failed)
-        }
-        [] | ["start"] => start(options),
-        // Not even `stop` is sent: what could not be started again should stay up.
-        ["restart"] => Err(no_configuration(options)),
-        ["reload" | "restart", rest @ ..] => reload(options, rest),
-        words => send(options, words),
+        ["start"] => start::start(options),
+        ["restart"] => start::restart(options),
+        ["restart", rest @ ..] => reload::reload(options, &[&["--restart"], rest].concat()),
+        ["reload", rest @ ..] => reload::reload(options, rest),
+        words => exchange::send(options, words, raw),
     }
 }
 
@@ -300,151 +375,18 @@ fn tell_paths(options: &Options) {
     ));
 }
 
-/// Tells that a command needs what is not there yet.
-fn no_configuration(options: &Options) -> Failed {
-    options.lines.error(&format!(
-        "{}: this version cannot start a server from a configuration folder yet; run 'ferroban guard' instead",
-        options.folder().display()
-    ));
-    Failed
-}
-
-fn start(options: &Options) -> Result<(), Failed> {
-    if is_running(options) {
-        options.lines.error("Server already running");
-        return Err(Failed);
+/// Whether a daemon answers; `request` asks it.
+fn is_running(options: &Options, request: &Value) -> bool {
+    let asked = Connection::open(socket_path(options), PING).and_then(|mut connection| {
+        exchange::tell_request(options.lines, request);
+        connection.ask(request)
+    });
+    if let Ok(reply) = &asked
+        && let Some([_, value]) = reply.elements()
+    {
+        exchange::tell_reply(options.lines, value);
     }
-    Err(no_configuration(options))
-}
-
-fn reload(options: &Options, words: &[&str]) -> Result<(), Failed> {
-    let is_option = |word: &&str| matches!(*word, "--restart" | "--unban" | "--if-exists");
-    let named: Vec<&str> = words.iter().copied().skip_while(is_option).collect();
-    if named.len() > 1 {
-        let named = repr(&Value::strings(named));
-        options
-            .lines
-            .error(&format!("Unexpected argument(s) for reload: {named}"));
-        return Err(Failed);
-    }
-    if !is_running(options) {
-        options.lines.error("Could not find server");
-        return Err(Failed);
-    }
-    Err(no_configuration(options))
-}
-
-fn is_running(options: &Options) -> bool {
-    transport::ask(socket_path(options), &Value::strings(["ping"]), PING).is_ok()
-}
-
-/// Sends the words as they are and prints the reply.
-fn send(options: &Options, words: &[&str]) -> Result<(), Failed> {
-    let lines = options.lines;
-    let patience = match words {
-        ["ping", seconds, ..] => patience(seconds).map_err(|error| {
-            lines.error(&error);
-            Failed
-        })?,
-        _ => Patience::Endless,
-    };
-    let request = Value::List(options.words.iter().cloned().map(Value::Str).collect());
-    let heavy = |text: &str| lines.say(Level::Heavy, "fail2ban", text);
-    heavy(&format!("CMD: {}", repr(&request)));
-    let reply = transport::ask(socket_path(options), &request, patience).map_err(|error| {
-        lines.error(&contact_text(&error, words));
-        Failed
-    })?;
-    match reply.elements() {
-        Some([Value::Int(0), value]) => {
-            heavy(&format!("OK : {}", repr(value)));
-            print(lines, words, &request, value);
-            Ok(())
-        }
-        Some([_, Value::Exception(error)]) => {
-            let args = repr(&Value::Tuple(error.shown_args().to_vec()));
-            lines.error(&format!("NOK: {args}"));
-            out::line(&beautify::beautify_error(error));
-            Err(Failed)
-        }
-        // A text, if the daemon could not even read the request.
-        _ => {
-            lines.error(&display(&reply));
-            Err(Failed)
-        }
-    }
-}
-
-fn print(lines: Lines, words: &[&str], request: &Value, reply: &Value) {
-    match beautify::beautify(words, reply, charset()) {
-        Ok(text) => out::line(&text),
-        Err(beautify::Unprintable(partial)) => {
-            let logger = "fail2ban.beautifier";
-            let text = "Beautifier error. Please report the error";
-            lines.say(Level::Warning, logger, text);
-            let (request, reply) = (repr(request), repr(reply));
-            let text = format!("Beautify {reply} with {request} failed");
-            lines.say(Level::Error, logger, &text);
-            out::line(&format!("{}{reply}", repr(&partial)));
-        }
-    }
-}
-
-/// Why there is no reply. A daemon that does not answer is told with more words, unless
-/// the question was just that.
-fn contact_text(error: &ContactError, words: &[&str]) -> String {
-    match error {
-        ContactError::Io(_) if words.first() != Some(&"ping") => {
-            format!("[{error}] Unable to contact server. Is it running?")
-        }
-        _ => error.to_string(),
-    }
-}
-
-/// The time in `ping SEC`, by the rules of Python's `float` and of its sockets.
-fn patience(text: &str) -> Result<Patience, String> {
-    let digits = text.trim();
-    let underscored = digits.starts_with('_') || digits.ends_with('_') || digits.contains("__");
-    let number = match digits.replace('_', "").parse::<f64>() {
-        Ok(number) if !underscored => number,
-        _ => {
-            let text = repr(&text.into());
-            return Err(format!("could not convert string to float: {text}"));
-        }
-    };
-    if number.is_nan() {
-        Err("Invalid value NaN (not a number)".into())
-    } else if number < 0.0 {
-        Ok(Patience::Endless)
-    } else if number == 0.0 {
-        Ok(Patience::Zero)
-    } else {
-        Duration::try_from_secs_f64(number)
-            .ok()
-            .filter(|time| time.as_secs() < 1 << 33)
-            .map(|time| Patience::Limited(time.max(Duration::from_micros(1))))
-            .ok_or("timestamp too large to convert to C _PyTime_t".into())
-    }
-}
-
-/// Whether the terminal's locale can show line-drawing characters.
-fn charset() -> Charset {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
-    charset_of(locale.as_deref())
-}
-
-/// Python takes the locale `C`, and none, for UTF-8.
-fn charset_of(locale: Option<&OsStr>) -> Charset {
-    let Some(locale) = locale.filter(|name| !matches!(name.as_bytes(), b"C" | b"POSIX")) else {
-        return Charset::Unicode;
-    };
-    let locale = locale.to_string_lossy().to_ascii_lowercase();
-    if locale.contains("utf-8") || locale.contains("utf8") {
-        Charset::Unicode
-    } else {
-        Charset::Ascii
-    }
+    asked.is_ok()
 }
 
 #[cfg(test)]

@@ -4,13 +4,18 @@
 //! longer wants is dropped without a word. Any other failure, such as a full disk, is told
 //! once and remembered for the exit code; nothing here panics.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes one line to standard output.
 pub fn line(text: &str) {
+    part(&format!("{text}\n"));
+}
+
+/// Writes to standard output, without the end of a line.
+pub fn part(text: &str) {
     if let Err(cause) = put(&mut io::stdout().lock(), text)
         && !FAILED.swap(true, Ordering::Relaxed)
     {
@@ -22,7 +27,7 @@ pub fn line(text: &str) {
 
 /// Writes one line to standard error.
 pub fn error(text: &str) {
-    if put(&mut io::stderr().lock(), text).is_err() {
+    if put(&mut io::stderr().lock(), &format!("{text}\n")).is_err() {
         FAILED.store(true, Ordering::Relaxed);
     }
 }
@@ -33,10 +38,16 @@ pub fn failed() -> bool {
     FAILED.load(Ordering::Relaxed)
 }
 
-/// One call for the line and its end, so that lines of several programs do not mix.
+/// Whether standard output is a terminal.
+#[must_use]
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// One call for a line and its end, so that lines of several programs do not mix.
 fn put(target: &mut impl Write, text: &str) -> io::Result<()> {
     let written = target
-        .write_all(format!("{text}\n").as_bytes())
+        .write_all(text.as_bytes())
         .and_then(|()| target.flush());
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -60,10 +71,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_with_a_newline() {
+    fn text_is_written_as_it_is() {
         let mut target = Vec::new();
         put(&mut target, "one\ntwo").unwrap();
-        assert_eq!(target, b"one\ntwo\n");
+        assert_eq!(target, b"one\ntwo");
     }
 
     #[test]

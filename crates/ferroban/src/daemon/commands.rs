@@ -8,7 +8,7 @@ use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
 use super::{status, words};
-use crate::clock;
+use crate::{clock, log};
 use crate::load::{JailSetup, METHODS, Note, Refusal, Setup, Word};
 use crate::wire::{Shape, Value, answer};
 
@@ -56,7 +56,7 @@ impl MainLoop {
                 self.log.error("transmitter", &text);
                 return Ok(at_once(Value::None));
             }
-            Request::FlushLogs => return Ok(at_once(self.log.flush_files().into())),
+            Request::FlushLogs => return self.flush_logs().map(at_once),
             Request::Status => return Ok(at_once(self.jail_list())),
             Request::StatusAll(shape) => return self.status_all(shape).map(at_once),
             Request::Banned => return Ok(at_once(self.banned())),
@@ -128,6 +128,13 @@ impl MainLoop {
             Ok(value) => Ok((value, told.after)),
             Err(exception) => Err(exception),
         }
+    }
+
+    fn flush_logs(&self) -> Result<Value, Value> {
+        let flushed = self.log.flushlogs();
+        flushed
+            .map(Value::from)
+            .map_err(|error| Value::exception("OSError", &error.to_string()))
     }
 
     fn jail_list(&self) -> Value {
@@ -272,8 +279,8 @@ impl MainLoop {
         let server = &self.setup.server;
         match option {
             ServerOption::LogLevel => self.log.level().into(),
-            ServerOption::LogTarget => self.log.target().into(),
-            ServerOption::SyslogSocket => self.log.syslog_socket().into(),
+            ServerOption::LogTarget => self.log.target().map_or(Word::None, Word::from),
+            ServerOption::SyslogSocket => self.log.syslogsocket().into(),
             ServerOption::DbFile => server.dbfile.clone().map_or(Word::None, Word::from),
             // There is nothing of this kind where there is no database.
             ServerOption::DbMaxMatches | ServerOption::DbPurgeAge if server.dbfile.is_none() => {
@@ -312,11 +319,15 @@ impl MainLoop {
             let text = "expected a text";
             return Err(Refusal::Error("TypeError", text.to_owned()));
         };
-        match option {
-            ServerOption::LogLevel => self.log.set_level(text).map_err(Refusal::value),
-            ServerOption::LogTarget => self.log.change_target(text).map_err(Refusal::plain),
-            _ => self.log.set_syslog_socket(text).map_err(Refusal::plain),
-        }
+        let changed = match option {
+            ServerOption::LogLevel => self.log.set_level(text),
+            ServerOption::LogTarget => self.log.change_target(text),
+            _ => self.log.set_syslogsocket(text),
+        };
+        changed.map_err(|error| match error {
+            log::Error::Target(_) | log::Error::Socket(_) => Refusal::plain(error.to_string()),
+            error => Refusal::value(error.to_string()),
+        })
     }
 
     /// Takes over what was told about the server itself.

@@ -239,7 +239,11 @@ impl MainLoop {
                 }
             }
             Message::Listen(listener) => self.listeners.push(listener),
-            Message::FlushLogs => drop(self.log.flush_files()),
+            Message::FlushLogs => {
+                if let Err(error) = self.log.flushlogs() {
+                    self.log.error("server", &error.to_string());
+                }
+            }
             Message::WatcherEnded { number, next } => self.crew.watcher_ended(number, next),
             Message::Reload(request) => self.reread(request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),

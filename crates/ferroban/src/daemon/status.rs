@@ -18,7 +18,7 @@ struct ServerView {
     pid: u32,
     database: Option<String>,
     loglevel: String,
-    logtarget: String,
+    logtarget: Option<String>,
     jails: Vec<JailView>,
 }
 

@@ -16,7 +16,7 @@ mod words;
 
 pub(crate) use general::Places;
 pub(crate) use logpath::Logs;
-pub(crate) use words::WordsError;
+pub(crate) use words::{WordsError, split};
 
 use super::LoadError;
 use super::folder::Folder;
@@ -46,9 +46,10 @@ pub(crate) struct How {
 }
 
 impl Folder<'_> {
-    /// Reads everything. What is wrong is among the messages.
-    pub(crate) fn stream(&mut self, places: &Places, how: How) -> Outcome {
-        match self.try_stream(places, how) {
+    /// Reads everything, or of all jails only this one. What is wrong is among the
+    /// messages.
+    pub(crate) fn stream(&mut self, places: &Places, how: How, only: Option<&str>) -> Outcome {
+        match self.try_stream(places, how, only) {
             Ok((stream, good)) => Outcome {
                 stream: Some(stream),
                 good,
@@ -64,11 +65,16 @@ impl Folder<'_> {
         }
     }
 
-    fn try_stream(&mut self, places: &Places, how: How) -> Result<(Stream, bool), LoadError> {
+    fn try_stream(
+        &mut self,
+        places: &Places,
+        how: How,
+        only: Option<&str>,
+    ) -> Result<(Stream, bool), LoadError> {
         // Jails that cannot be read at all are told first.
         let layers = self.layers("jail")?.ok_or(LoadError::NoJails)?;
         let mut stream = self.general(places)?;
-        let (jails, good) = self.jails_of(&layers, how)?;
+        let (jails, good) = self.jails_of(&layers, how, only)?;
         stream.extend(jails);
         Ok((stream, good))
     }
@@ -76,18 +82,25 @@ impl Folder<'_> {
     /// Reads the jails alone.
     pub(super) fn jails(&mut self, how: How) -> Result<(Stream, bool), LoadError> {
         let layers = self.layers("jail")?.ok_or(LoadError::NoJails)?;
-        self.jails_of(&layers, how)
+        self.jails_of(&layers, how, None)
     }
 
     fn jails_of(
         &mut self,
         layers: &ferroban_config::Layers,
         how: How,
+        only: Option<&str>,
     ) -> Result<(Stream, bool), LoadError> {
         let mut layers = layers.clone();
         layers.define("fail2ban_version", COMPATIBLE);
         layers.define("fail2ban_confpath", &self.base().display().to_string());
-        let names: Vec<String> = layers.sections().map(str::to_owned).collect();
+        let names: Vec<String> = match only {
+            Some(name) if !layers.has_section(name) => {
+                return Err(LoadError::NoSection(name.to_owned()));
+            }
+            Some(name) => vec![name.to_owned()],
+            None => layers.sections().map(str::to_owned).collect(),
+        };
         let mut jails = Vec::new();
         for name in names {
             match self.jail(&mut layers, &name)? {

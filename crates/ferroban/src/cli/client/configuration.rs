@@ -9,7 +9,7 @@ use ferroban_config::Disk;
 use super::{Face, Failed, INIT_FAILED, Options, pretty};
 use crate::cli::out;
 use crate::daemon::words::value;
-use crate::load::{Command, Folder, How, Logs, Places};
+use crate::load::{Command, Folder, How, Logs, Places, Stream};
 use crate::wire::pickle::Value;
 use crate::wire::text::repr;
 
@@ -47,6 +47,7 @@ pub(super) fn complete(options: &mut Options) -> Result<(), String> {
         let mut folder = Folder::new(&Disk, options.folder());
         let places = folder.places();
         tell(options, &mut folder);
+        options.completed = true;
         places.map_err(|error| error.original())?
     };
     options.socket.get_or_insert(places.socket.into());
@@ -77,8 +78,8 @@ pub(super) fn inspect(options: &Options) -> Result<Next, Failed> {
         },
         strict: options.test,
     };
-    let mut folder = Folder::new(&Disk, options.folder());
-    let outcome = folder.stream(&places(options), how);
+    let mut folder = folder(options);
+    let outcome = folder.stream(&places(options), how, None);
     tell(options, &mut folder);
     if let Some(dump) = options.dump {
         match &outcome.stream {
@@ -118,6 +119,33 @@ fn tested(options: &Options, good: bool) -> Result<Next, Failed> {
             Err(Failed)
         }
     }
+}
+
+/// The folder as far as it was read; what there was to tell about that, was told.
+fn folder(options: &Options) -> Folder<'static> {
+    let mut folder = Folder::new(&Disk, options.folder());
+    if options.completed {
+        drop((folder.places(), folder.messages()));
+    }
+    folder
+}
+
+/// The commands that make a daemon what the configuration says, or one jail of it.
+pub(super) fn stream(options: &Options, only: Option<&str>) -> Result<Stream, Failed> {
+    let how = How {
+        logs: Logs::Needed,
+        strict: options.test,
+    };
+    let mut folder = folder(options);
+    let outcome = folder.stream(&places(options), how, only);
+    tell(options, &mut folder);
+    outcome.stream.filter(|_| outcome.good).ok_or(Failed)
+}
+
+/// The same as a daemon reads it.
+pub(super) fn commands(stream: &[Command]) -> Value {
+    let command = |command: &Command| Value::List(command.iter().map(value).collect());
+    Value::List(stream.iter().map(command).collect())
 }
 
 /// What the daemon is to be told about itself, whether a file or the command line says it.

@@ -12,11 +12,17 @@ pub(super) fn usage(face: Face) -> String {
         Face::Server => ("fail2ban-server [OPTIONS]", ""),
     };
     format!(
-        "Usage: {first}\n\n\
-         Fail2Ban v{COMPATIBLE} reads log file that contains password failure report\n\
-         and bans the corresponding IP addresses using firewall rules.\n\n\
-         {OPTIONS}{commands}\n\n\
-         Report bugs to https://github.com/fail2ban/fail2ban/issues"
+        "Usage: {first}\n\n{}\n{OPTIONS}{commands}\n\n\
+         Report bugs to https://github.com/fail2ban/fail2ban/issues",
+        banner()
+    )
+}
+
+/// What it is, with an empty line behind.
+pub(super) fn banner() -> String {
+    format!(
+        "Fail2Ban v{COMPATIBLE} reads log file that contains password failure report\n\
+         and bans the corresponding IP addresses using firewall rules.\n"
     )
 }
 

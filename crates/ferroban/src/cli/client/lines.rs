@@ -1,5 +1,7 @@
 //! The lines the client writes to standard error, in fail2ban's log format.
 
+use std::time::Instant;
+
 use crate::cli::out;
 use crate::clock;
 use crate::log;
@@ -25,6 +27,17 @@ impl Level {
             Self::Info => "INFO",
             Self::Debug => "DEBUG",
             Self::Heavy => "HEAVY",
+        }
+    }
+
+    fn number(self) -> u8 {
+        match self {
+            Self::Error => 40,
+            Self::Warning => 30,
+            Self::Notice => 25,
+            Self::Info => 20,
+            Self::Debug => 10,
+            Self::Heavy => 5,
         }
     }
 
@@ -58,17 +71,36 @@ impl From<log::Level> for Level {
 pub(super) struct Lines {
     /// 1, and more or less by each `-v` and `-q`.
     pub(super) verbosity: i32,
+    /// When the program was started.
+    pub(super) begin: Instant,
+}
+
+/// When a line is written.
+struct Now {
+    stamp: String,
+    /// Milliseconds since the program was started.
+    age: u128,
 }
 
 impl Lines {
+    pub(super) fn new() -> Self {
+        Self {
+            verbosity: 1,
+            begin: clock::tick(),
+        }
+    }
+
     pub(super) fn error(self, text: &str) {
         self.say(Level::Error, "fail2ban", text);
     }
 
     pub(super) fn say(self, level: Level, logger: &str, text: &str) {
         if self.shows(level) {
-            let stamp = clock::log_stamp();
-            out::error(&self.line(&stamp, level, logger, text));
+            let now = Now {
+                stamp: clock::log_stamp(),
+                age: (clock::tick() - self.begin).as_millis(),
+            };
+            out::error(&self.line(&now, level, logger, text));
         }
     }
 
@@ -76,13 +108,20 @@ impl Lines {
         self.verbosity >= level.needs()
     }
 
-    fn line(self, stamp: &str, level: Level, logger: &str, text: &str) -> String {
-        let (pid, level) = (std::process::id(), level.name());
-        if self.verbosity < 3 {
-            return format!("{stamp} {logger:<24}[{pid}]: {level:<7} {text}");
+    fn line(self, Now { stamp, age }: &Now, level: Level, logger: &str, text: &str) -> String {
+        let (pid, number, level) = (std::process::id(), level.number(), level.name());
+        // Fail2ban shows the address of its thread where we show the process.
+        match self.verbosity {
+            ..=2 => format!("{stamp} {logger:<24}[{pid}]: {level:<7} {text}"),
+            3 => format!(" {stamp} {pid:012X} {level:<5.5} {text}"),
+            4 => format!(" +{age:>5} {pid:012X} {logger:<25.25} {level:<5.5} {text}"),
+            // It also shows the place in its source; we have the part of the program.
+            _ => {
+                let part = logger.rsplit('.').next().unwrap_or_default();
+                let part = format!("| {part:>15.15}-{number:<2}: {:20} |", "");
+                format!(" +{age:>5} {pid:012X} {logger:<25.25} {level:<5.5} {part} {text}")
+            }
         }
-        // Fail2ban shows the address of its thread here, which tells nobody anything.
-        format!(" {stamp} {pid:012X} {level:<5.5} {text}")
     }
 }
 
@@ -90,33 +129,57 @@ impl Lines {
 mod tests {
     use super::*;
 
+    fn lines(verbosity: i32) -> Lines {
+        Lines {
+            verbosity,
+            ..Lines::new()
+        }
+    }
+
     #[test]
-    fn lines_have_the_log_format() {
+    fn lines_have_the_format_that_their_number_of_v_asks_for() {
         let pid = std::process::id();
-        let stamp = "2026-11-23 02:18:43,337";
+        let now = Now {
+            stamp: "2026-11-23 02:18:43,337".into(),
+            age: 86,
+        };
         let rows = [
             (
                 1,
                 Level::Error,
                 "fail2ban",
-                format!("{stamp} fail2ban                [{pid}]: ERROR   x"),
+                format!("2026-11-23 02:18:43,337 fail2ban                [{pid}]: ERROR   x"),
             ),
             (
                 2,
                 Level::Info,
                 "fail2ban.beautifier",
-                format!("{stamp} fail2ban.beautifier     [{pid}]: INFO    x"),
+                format!("2026-11-23 02:18:43,337 fail2ban.beautifier     [{pid}]: INFO    x"),
             ),
             (
                 3,
                 Level::Warning,
                 "fail2ban",
-                format!(" {stamp} {pid:012X} WARNI x"),
+                format!(" 2026-11-23 02:18:43,337 {pid:012X} WARNI x"),
+            ),
+            (
+                4,
+                Level::Info,
+                "fail2ban.configparserinc",
+                format!(" +   86 {pid:012X} fail2ban.configparserinc  INFO  x"),
+            ),
+            (
+                5,
+                Level::Heavy,
+                "fail2ban.configreader",
+                format!(
+                    " +   86 {pid:012X} fail2ban.configreader     HEAVY \
+                     |    configreader-5 :                      | x"
+                ),
             ),
         ];
         for (verbosity, level, logger, expected) in rows {
-            let lines = Lines { verbosity };
-            assert_eq!(lines.line(stamp, level, logger, "x"), expected);
+            assert_eq!(lines(verbosity).line(&now, level, logger, "x"), expected);
         }
     }
 
@@ -131,7 +194,7 @@ mod tests {
             (Level::Heavy, 4),
         ];
         for (level, least) in levels {
-            let shown = |verbosity| Lines { verbosity }.shows(level);
+            let shown = |verbosity| lines(verbosity).shows(level);
             assert!(shown(least) && shown(least + 1), "{level:?}");
             assert_eq!(shown(least - 1), level == Level::Error, "{level:?}");
         }

@@ -27,6 +27,7 @@ pub(super) enum Name {
     Background,
     Foreground,
     Async,
+    Detached,
     Timeout,
     Seconds,
     Help,
@@ -35,7 +36,7 @@ pub(super) enum Name {
 }
 
 /// Short form, long form, whether a value follows.
-const TABLE: [(Name, Option<u8>, Option<&str>, bool); 22] = [
+const TABLE: [(Name, Option<u8>, Option<&str>, bool); 23] = [
     (Name::Conf, Some(b'c'), Some("conf"), true),
     (Name::Socket, Some(b's'), Some("socket"), true),
     (Name::PidFile, Some(b'p'), Some("pidfile"), true),
@@ -54,6 +55,8 @@ const TABLE: [(Name, Option<u8>, Option<&str>, bool); 22] = [
     (Name::Background, Some(b'b'), None, false),
     (Name::Foreground, Some(b'f'), None, false),
     (Name::Async, None, Some("async"), false),
+    // Ours: the server starts itself with it, in the background.
+    (Name::Detached, None, Some("detached"), false),
     (Name::Timeout, None, Some("timeout"), true),
     (Name::Seconds, None, Some("str2sec"), true),
     (Name::Help, Some(b'h'), Some("help"), false),
@@ -111,10 +114,12 @@ fn read_long<'a>(
     Ok(())
 }
 
-/// The only option whose name begins so. None has a name that another's begins with.
+/// The only option whose name begins so. None has a name that another's begins with. What
+/// the original does not have takes its whole name.
 fn find_long(given: &[u8]) -> Option<(Name, bool)> {
     let mut begins = TABLE.iter().filter_map(|(name, _, long, takes_value)| {
-        let fits = long.as_ref()?.as_bytes().starts_with(given);
+        let long = long.as_ref()?.as_bytes();
+        let fits = long.starts_with(given) && (*name != Name::Detached || long == given);
         fits.then_some((*name, *takes_value))
     });
     let found = begins.next()?;
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn options_are_read_as_getopt_does() {
         type Row = (&'static str, &'static [(Name, &'static str)], &'static str);
-        let rows: [Row; 17] = [
+        let rows: [Row; 18] = [
             ("status -v", &[], "status -v"),
             ("-v status", &[(Name::Verbose, "")], "status"),
             ("-s /s ping", &[(Name::Socket, "/s")], "ping"),
@@ -197,6 +202,7 @@ mod tests {
             ),
             ("-v -- -v", &[(Name::Verbose, "")], "-v"),
             ("--str2sec -1", &[(Name::Seconds, "-1")], ""),
+            ("--detached", &[(Name::Detached, "")], ""),
         ];
         for (args, options, words) in rows {
             let expected: Vec<_> = options.iter().map(|(n, v)| (*n, v.to_string())).collect();
@@ -213,6 +219,7 @@ mod tests {
             "--s x",
             "--log x",
             "--d",
+            "--de",
             "--help=x",
             "-d5",
             "--socket",

@@ -1,4 +1,4 @@
-//! One connection to the daemon: a request, its reply, and goodbye.
+//! One connection to the daemon: requests, their replies, and goodbye.
 
 use std::fmt;
 use std::io;
@@ -66,7 +66,7 @@ impl fmt::Display for ContactError {
 }
 
 /// The text Python has for an error of the system.
-fn python_text(error: &io::Error) -> String {
+pub(super) fn python_text(error: &io::Error) -> String {
     let text = error.to_string();
     match error.raw_os_error() {
         Some(number) => {
@@ -96,16 +96,50 @@ pub(in crate::cli) fn ask(
     request: &Value,
     patience: Patience,
 ) -> Result<Value, ContactError> {
-    let mut stream = connect(path, patience)?;
-    if patience == Patience::Zero {
-        return Err(Errno::AGAIN.into());
+    Connection::open(path, patience)?.ask(request)
+}
+
+/// A connection for any number of requests. Dropping it says goodbye.
+#[derive(Debug)]
+pub(in crate::cli) struct Connection {
+    stream: UnixStream,
+    frames: Frames,
+}
+
+impl Connection {
+    pub(in crate::cli) fn open(path: &Path, patience: Patience) -> Result<Self, ContactError> {
+        let stream = connect(path, patience)?;
+        if patience == Patience::Zero {
+            return Err(Errno::AGAIN.into());
+        }
+        Ok(Self {
+            stream,
+            frames: Frames::new(LONGEST_REPLY),
+        })
     }
-    send(&mut stream, &pickle::dumps(request))?;
-    let reply = receive(&mut stream)?;
-    // The answer is here; whether the daemon hears the goodbye does not matter.
-    drop(send(&mut stream, frame::CLOSE));
-    drop(stream.shutdown(std::net::Shutdown::Both));
-    pickle::loads_within(&reply, &Limits::reply()).map_err(ContactError::Pickle)
+
+    /// Sends a request and waits for its reply.
+    pub(in crate::cli) fn ask(&mut self, request: &Value) -> Result<Value, ContactError> {
+        send(&mut self.stream, &pickle::dumps(request))?;
+        let reply = self.receive()?;
+        pickle::loads_within(&reply, &Limits::reply()).map_err(ContactError::Pickle)
+    }
+
+    fn receive(&mut self) -> Result<Vec<u8>, ContactError> {
+        match self.frames.read(&mut self.stream) {
+            Ok(Some(Frame::Message(message))) => Ok(message),
+            Ok(Some(Frame::Close) | None) => Err(Errno::CONNRESET.into()),
+            Err(error) => Err(contact_error(error)),
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// Whether the daemon hears the goodbye does not matter.
+    fn drop(&mut self) {
+        drop(send(&mut self.stream, frame::CLOSE));
+        drop(self.stream.shutdown(std::net::Shutdown::Both));
+    }
 }
 
 fn connect(path: &Path, patience: Patience) -> Result<UnixStream, ContactError> {
@@ -133,14 +167,6 @@ fn connect(path: &Path, patience: Patience) -> Result<UnixStream, ContactError> 
 
 fn send(stream: &mut UnixStream, message: &[u8]) -> Result<(), ContactError> {
     frame::write(stream, message).map_err(contact_error)
-}
-
-fn receive(stream: &mut UnixStream) -> Result<Vec<u8>, ContactError> {
-    match Frames::new(LONGEST_REPLY).read(stream) {
-        Ok(Some(Frame::Message(message))) => Ok(message),
-        Ok(Some(Frame::Close) | None) => Err(Errno::CONNRESET.into()),
-        Err(error) => Err(contact_error(error)),
-    }
 }
 
 fn contact_error(error: FrameError) -> ContactError {

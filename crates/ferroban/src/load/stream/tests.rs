@@ -67,7 +67,7 @@ fn read(files: &[(&str, &str)], how: How) -> Came {
         .map(|(name, text)| (format!("/c/{name}"), *text))
         .collect();
     let mut folder = Folder::new(&files, Path::new("/c"));
-    let outcome = folder.stream(&Places::default(), how);
+    let outcome = folder.stream(&Places::default(), how, None);
     let stream = outcome.stream.as_deref();
     Came {
         commands: stream
@@ -589,7 +589,7 @@ fn the_stock_configuration_loads_with_every_jail() {
     )
     .unwrap();
     let mut folder = Folder::new(&Disk, dir.path());
-    let outcome = folder.stream(&Places::default(), DUMP);
+    let outcome = folder.stream(&Places::default(), DUMP, None);
     let stream = outcome.stream.expect("it loads");
     assert!(outcome.good);
     let starts = stream

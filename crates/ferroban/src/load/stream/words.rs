@@ -24,7 +24,7 @@ impl std::error::Error for WordsError {}
 
 /// The words of a line. Quotes may stand inside a word; `\` escapes one character, in
 /// `"…"` only `"` and itself.
-pub(super) fn split(line: &str) -> Result<Vec<String>, WordsError> {
+pub(crate) fn split(line: &str) -> Result<Vec<String>, WordsError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars();
