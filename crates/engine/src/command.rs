@@ -21,12 +21,6 @@ pub enum Command {
     Ping,
     /// `version`
     Version,
-    /// `status`
-    Status,
-    /// `status <jail>`
-    JailStatus { jail: JailName },
-    /// `banned`
-    Banned,
     /// `banned <id> …`
     WhereBanned { ids: Vec<FailId> },
     /// `get <jail> banned <id> …`
@@ -57,8 +51,6 @@ pub enum Command {
     UnbanEverywhere { ids: Vec<FailId> },
     /// `unban --all`
     UnbanAll,
-    /// `stop`
-    Stop,
 }
 
 /// What a client gets.

@@ -252,11 +252,6 @@ impl Engine {
         match command {
             Command::Ping => Reply::Pong.into(),
             Command::Version => Reply::Version.into(),
-            Command::Status => Reply::Jails(self.jails.keys().cloned().collect()).into(),
-            Command::JailStatus { jail } => self.with(&jail, now, effects, |jail, turn| {
-                Reply::Jail(jail.status(turn.now)).into()
-            }),
-            Command::Banned => Reply::BannedByJail(self.banned_by_jail()).into(),
             Command::WhereBanned { ids } => {
                 let places = ids.iter().map(|id| self.jails_banning(id)).collect();
                 Reply::Places(places).into()
@@ -290,10 +285,6 @@ impl Engine {
                 lifted.fold((0, Vec::new()), add)
             }),
             Command::UnbanAll => self.count_each(now, effects, Jail::unban_all),
-            Command::Stop => Answer {
-                reply: Reply::Nothing,
-                after: self.stop(now, effects),
-            },
         }
     }
 
@@ -336,11 +327,6 @@ impl Engine {
     fn jails_banning(&self, id: &FailId) -> Vec<JailName> {
         let bans = |name: &&JailName| self.jails.get(*name).is_some_and(|jail| jail.is_banned(id));
         self.order.iter().filter(bans).cloned().collect()
-    }
-
-    fn banned_by_jail(&self) -> Vec<(JailName, Vec<FailId>)> {
-        let jail = |name: &JailName| Some((name.clone(), self.jails.get(name)?.banned()));
-        self.order.iter().filter_map(jail).collect()
     }
 
     /// Lets one jail decide, if there is one of that name.

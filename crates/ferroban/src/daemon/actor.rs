@@ -147,3 +147,155 @@ fn runs(jobs: Vec<Job>) -> Vec<Run> {
     }
     runs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use ferroban_engine::{BanTime, Ticket, Timestamp};
+
+    use super::super::facts::Facts;
+    use crate::log::{Level, Log, Target};
+
+    /// A jail `sshd` whose action writes down what it is told, and refuses `192.0.2.66`.
+    fn actions(folder: &Path) -> Actions {
+        let log = Log::open(&Target::File(folder.join("log")), Level::Info).unwrap();
+        let mut actions = Actions::new("sshd".parse().unwrap(), log, Arc::new(Facts::default()));
+        let rec = folder.join("rec").display().to_string();
+        let property = |name: &str, script: &str| {
+            (name.to_owned(), format!("echo {script} >> {rec}"))
+        };
+        let properties = BTreeMap::from([
+            property("actionstart", "start"),
+            property("actionban", "ban '<ip>'; test '<ip>' != 192.0.2.66"),
+            property("actionunban", "unban '<ip>'"),
+            property("actionstop", "stop"),
+            property("actionreload", "reload"),
+        ]);
+        actions.configure(vec![("rec".to_owned(), Part::Commands(properties))], &[], true);
+        actions
+    }
+
+    fn ban_of(text: &str) -> Ban {
+        Ban {
+            id: FailId::parse(text),
+            time: Timestamp::from_secs(0),
+            bantime: BanTime::Forever,
+            count: 1,
+            ticket: Ticket::default(),
+            restored: false,
+        }
+    }
+
+    fn ban(text: &str, again: bool) -> Task {
+        Task::Ban {
+            ban: ban_of(text),
+            again,
+        }
+    }
+
+    fn job(id: u64, task: Task) -> Job {
+        Job {
+            id: JobId(id),
+            jail: "sshd".parse().unwrap(),
+            task,
+        }
+    }
+
+    #[test]
+    fn jobs_are_done_in_order_and_commands_once_for_each_ban() {
+        let folder = tempfile::tempdir().unwrap();
+        let unban = |text: &str| Task::Unban {
+            id: FailId::parse(text),
+            ban: Some(ban_of(text)),
+        };
+        let tasks = [
+            Task::Start(vec![]),
+            ban("192.0.2.1", false),
+            ban("192.0.2.66", false),
+            ban("192.0.2.1", true),
+            unban("192.0.2.1"),
+            ban("192.0.2.2", false),
+            Task::Reload,
+            Task::Stop(vec![ban_of("192.0.2.2"), ban_of("192.0.2.66")]),
+        ];
+        let jobs: Vec<Job> = (0..).zip(tasks).map(|(id, task)| job(id, task)).collect();
+        let (inbox, messages) = std::sync::mpsc::sync_channel(16);
+        carry_out(&mut actions(folder.path()), jobs, &inbox);
+        let done: Vec<(u64, bool)> = messages
+            .try_iter()
+            .map(|message| match message {
+                Message::Done(done) => (done.job.0, done.outcome == Outcome::Ok),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let all: Vec<(u64, bool)> = (0..8).map(|id| (id, true)).collect();
+        assert_eq!(done, all, "commands that fail are no business of the engine");
+        let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
+        let lines: Vec<&str> = rec.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "start",
+                "ban 192.0.2.1",
+                "ban 192.0.2.66",
+                "ban 192.0.2.66",
+                "unban 192.0.2.1",
+                "ban 192.0.2.2",
+                "reload",
+                "unban 192.0.2.2",
+                "unban 192.0.2.66",
+                "stop",
+            ],
+            "what fails is tried twice, what is repeated is not run again"
+        );
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(log.contains("Failed to execute ban jail 'sshd' action 'rec' info "), "{log}");
+    }
+
+    #[test]
+    fn what_is_queued_is_done_even_if_nobody_listens_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (queue, orders) = channel();
+        let forget = |id| Order::Job(job(id, ban("192.0.2.1", true)));
+        let most = u64::try_from(BATCH).unwrap();
+        let orders_sent = (0..=most).map(forget);
+        let stop = Order::Job(job(most + 1, Task::Stop(vec![])));
+        for order in orders_sent.chain([stop]) {
+            queue.send(order).unwrap();
+        }
+        drop(queue);
+        let (inbox, listener) = std::sync::mpsc::sync_channel(1);
+        drop(listener);
+        let mut actions = actions(folder.path());
+        drop(actions.start(&[], Timestamp::from_secs(0)));
+        run(&mut actions, &orders, &inbox);
+        let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
+        assert_eq!(rec.lines().last(), Some("stop"));
+    }
+
+    #[test]
+    fn an_action_that_is_left_out_ends_and_one_that_stays_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actions = actions(folder.path());
+        drop(actions.start(&[], Timestamp::from_secs(0)));
+        let held = [ban_of("192.0.2.1")];
+        actions.run_ban(&held[0]);
+        let rec = folder.path().join("rec").display().to_string();
+        let other = BTreeMap::from([(
+            "actionban".to_owned(),
+            format!("echo other '<ip>' >> {rec}"),
+        )]);
+        let part = |map: &BTreeMap<String, String>| Part::Commands(map.clone());
+        actions.configure(vec![("other".to_owned(), part(&other))], &held, false);
+        actions.run_ban(&ban_of("192.0.2.2"));
+        let lines = fs::read_to_string(folder.path().join("rec")).unwrap();
+        let lines: Vec<&str> = lines.lines().collect();
+        let all = ["start", "ban 192.0.2.1", "unban 192.0.2.1", "stop", "other 192.0.2.2"];
+        assert_eq!(lines, all);
+    }
+}

@@ -204,7 +204,7 @@ impl MainLoop {
         }
         match self.jail_list() {
             Value::List(mut rows) => {
-                rows.push(Value::Tuple(vec!["Status for the jails".into(), all]));
+                rows.push(all);
                 Ok(Value::List(rows))
             }
             other => Ok(other),

@@ -544,6 +544,7 @@ mod tests {
             },
             backend: Backend::Files,
             logpaths: logpaths.iter().map(text).collect(),
+            tail: Vec::new(),
             journal: Vec::new(),
             actions: Vec::new(),
             without_effect: Vec::new(),

@@ -168,3 +168,118 @@ fn count(number: usize) -> Value {
     Value::Int(i128::try_from(number).unwrap_or(i128::MAX))
 }
 
+#[cfg(test)]
+mod tests {
+    use super::super::text::repr;
+    use super::*;
+    use ferroban_engine::Timestamp;
+
+    fn shown(shape: Shape, reply: Reply) -> String {
+        repr(&answer(shape, reply).unwrap())
+    }
+
+    #[test]
+    fn replies_have_the_originals_values() {
+        let sshd: JailName = "sshd".parse().unwrap();
+        let status = JailStatus {
+            watches: Watches::Files(vec!["/var/log/auth.log".into()]),
+            backend: "polling".into(),
+            failing: 0,
+            failures: 2,
+            bans: 1,
+            banned: vec![FailId::parse("192.0.2.7")],
+            applied: 1,
+        };
+        let cases = [
+            (Shape::Usual, Reply::Pong, "'pong'"),
+            (
+                Shape::Usual,
+                Reply::Jails(vec![sshd.clone()]),
+                "[('Number of jail', 1), ('Jail list', 'sshd')]",
+            ),
+            (
+                Shape::Usual,
+                Reply::Jail(status.clone()),
+                "[('Filter', [('Currently failed', 0), ('Total failed', 2), ('File list', ['/var/log/auth.log'])]), ('Actions', [('Currently banned', 1), ('Total banned', 1), ('Banned IP list', ['192.0.2.7'])])]",
+            ),
+            (
+                Shape::Short,
+                Reply::Jail(JailStatus {
+                    watches: Watches::Journal(vec!["A=1 + B=2".into()]),
+                    ..status.clone()
+                }),
+                "[('Filter', [('Currently failed', 0), ('Total failed', 2), ('Journal matches', ['A=1 + B=2'])]), ('Actions', [('Currently banned', 1), ('Total banned', 1)])]",
+            ),
+            (
+                Shape::Usual,
+                Reply::BannedByJail(vec![(sshd.clone(), vec![FailId::parse("192.0.2.7")])]),
+                "[{'sshd': ['192.0.2.7']}]",
+            ),
+            (
+                Shape::Stats,
+                Reply::Jail(status.clone()),
+                "['polling', (0, 2), (1, 1)]",
+            ),
+            (
+                Shape::Guarded,
+                Reply::Jail(status.clone()),
+                "[('Filter', [('Currently failed', 0), ('Total failed', 2), ('File list', [])]), ('Actions', [('Currently banned', 1), ('Total banned', 1), ('Banned IP list', ['192.0.2.7'])])]",
+            ),
+            (Shape::Single, Reply::Flags(vec![true]), "1"),
+            (Shape::Usual, Reply::Flags(vec![true, false]), "[1, 0]"),
+            (
+                Shape::Usual,
+                Reply::Places(vec![vec![sshd.clone()], vec![]]),
+                "[['sshd'], []]",
+            ),
+            (Shape::Usual, Reply::Count(1), "1"),
+            (Shape::Usual, Reply::Nothing, "None"),
+        ];
+        for (shape, reply, expected) in cases {
+            assert_eq!(shown(shape, reply), expected, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn bans_show_their_times_on_request() {
+        let ban = |bantime| Ban {
+            id: FailId::parse("192.0.2.7"),
+            time: Timestamp::from_secs(0),
+            bantime,
+            count: 1,
+            ticket: ferroban_engine::Ticket::default(),
+            restored: false,
+        };
+        let text = shown(
+            Shape::WithTime,
+            Reply::Bans(vec![ban(BanTime::For(600)), ban(BanTime::Forever)]),
+        );
+        assert!(
+            text.contains(" + 600 = ") && text.contains("192.0.2.7 \\t"),
+            "{text}"
+        );
+        assert!(text.ends_with(" + -1 = 9999-12-31 23:59:59']"), "{text}");
+        assert_eq!(
+            shown(Shape::Usual, Reply::Bans(vec![ban(BanTime::For(1))])),
+            "['192.0.2.7']"
+        );
+    }
+
+    #[test]
+    fn refusals_are_the_originals_exceptions() {
+        let cases = [
+            (
+                CommandError::UnknownJail("nosuch".into()),
+                "UnknownJailException('nosuch')",
+            ),
+            (
+                CommandError::NotBanned(vec![FailId::parse("192.0.2.99")]),
+                "ValueError(\"not banned: ['192.0.2.99']\")",
+            ),
+        ];
+        for (error, shown) in cases {
+            let refused = answer(Shape::Usual, Reply::Error(error)).unwrap_err();
+            assert_eq!(repr(&refused), shown);
+        }
+    }
+}
