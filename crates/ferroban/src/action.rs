@@ -6,6 +6,11 @@
 
 mod native;
 pub mod nftables;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the daemon does not use it yet")
+)]
+pub(crate) mod shell;
 
 use std::collections::BTreeMap;
 
