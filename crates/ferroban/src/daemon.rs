@@ -6,7 +6,7 @@
 //! | recorder | the database | its queue |
 //! | watcher, one a source | the source and the filters that read it | new lines |
 //! | actor, one a jail | its action | its queue |
-//! | control | the socket | clients |
+//! | control, one a socket, and those it has carry requests out | the socket | clients |
 //! | signals | nothing | signals |
 //! | log | the log's file | its queue; when it is full, lines are lost and counted |
 //!
@@ -43,8 +43,8 @@ use crate::{clock, report, sys};
 use crew::Crew;
 use main_loop::MainLoop;
 use message::Message;
-use place::Claim;
 pub(crate) use place::PlaceError;
+use place::{Claim, Manner};
 
 /// How many messages may wait for the engine. When it is full, watchers wait and
 /// nothing is dropped.
@@ -153,7 +153,8 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
         "server",
         &format!("Starting Fail2ban v{}", crate::COMPATIBLE),
     );
-    let claim = Claim::take(&plan.socket, &plan.pidfile, log).map_err(StartError::Place)?;
+    let claim =
+        Claim::take(&plan.socket, &plan.pidfile, Manner::Guard, log).map_err(StartError::Place)?;
     let (inbox, messages) = sync_channel(INBOX);
     // Before the database: a stop that comes while it is waited for is not missed.
     signals::start(inbox.clone()).map_err(StartError::Signals)?;
@@ -161,7 +162,13 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
     let load = plan.load.clone();
     let started = Daemon::start(plan, store, &inbox, log)?;
     let office = office::Office::new(inbox, log.clone(), load);
-    let control = control::Control::start(claim.listener(), office).map_err(StartError::Thread)?;
+    let respond: control::Respond =
+        Arc::new(move |request, caller| office.respond(request, caller));
+    let door = control::Door {
+        listener: claim.listener(),
+        access: office::Access::Everything,
+    };
+    let control = control::Control::start(&[door], log, &respond).map_err(StartError::Thread)?;
     started.finish(messages, log);
     control.stop();
     drop(claim);

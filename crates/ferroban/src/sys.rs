@@ -1,12 +1,18 @@
 //! What the standard library does not offer of the system, behind safe names.
 //!
-//! The only module with `unsafe` code, all of it in [`journal`].
+//! The only module with `unsafe` code, all of it in [`journal`] and [`inherited`].
 
 #[expect(
     unsafe_code,
     reason = "libsystemd is loaded at run time and called through pointers"
 )]
 pub mod journal;
+
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that systemd leaves to us is only a number until it is taken"
+)]
+pub mod inherited;
 
 use std::ffi::CString;
 use std::io;
@@ -34,6 +40,12 @@ pub fn set_thread_name(name: &str) {
         // A thread without a name works as well.
         rustix::thread::set_name(&name).ok();
     }
+}
+
+/// How many descriptors this process may have open; `None` for any number.
+#[must_use]
+pub fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
 /// Who is at the other end of a socket.
