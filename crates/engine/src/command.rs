@@ -82,6 +82,19 @@ pub enum Reply {
     Error(CommandError),
 }
 
+/// What a jail has counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Who is banned now.
+    pub banned: u64,
+    /// Bans since the start.
+    pub banned_total: u64,
+    /// Ids with failures that count now, as far as that is known without counting again.
+    pub found: u64,
+    /// Failures since the start.
+    pub found_total: u64,
+}
+
 /// The numbers of one jail.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct JailStatus {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ferroban_date::Timestamp;
 
 use crate::ban::Ban;
-use crate::command::{Answer, Command, CommandError, JailStatus, Reply};
+use crate::command::{Answer, Command, CommandError, Counts, JailStatus, Reply};
 use crate::effect::{Done, Effect, JobId};
 use crate::event::Event;
 use crate::filter::Failure;
@@ -152,6 +152,12 @@ impl Engine {
     /// The numbers of a jail.
     pub fn status(&mut self, now: Timestamp, jail: &JailName) -> Option<JailStatus> {
         self.jails.get_mut(jail).map(|jail| jail.status(now))
+    }
+
+    /// What a jail has counted.
+    #[must_use]
+    pub fn counts(&self, jail: &JailName) -> Option<Counts> {
+        self.jails.get(jail).map(Jail::counts)
     }
 
     /// Who is banned in a jail, in ban order.

@@ -12,7 +12,7 @@ use ferroban_date::Timestamp;
 
 use crate::ban::{Ban, Match, Ticket};
 use crate::bans::{Bans, Held};
-use crate::command::JailStatus;
+use crate::command::{Counts, JailStatus};
 use crate::effect::{Effect, Job, JobId, Save, Task};
 use crate::event::Event;
 use crate::failures::Failures;
@@ -338,6 +338,16 @@ impl Jail {
             bans: self.total_bans,
             banned: self.banned(),
             applied: self.bans.iter().filter(|held| held.applied).count(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        Counts {
+            banned: count(self.bans.len()),
+            banned_total: self.total_bans,
+            found: count(self.failures.len()),
+            found_total: self.total_failures,
         }
     }
 

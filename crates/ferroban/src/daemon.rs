@@ -21,6 +21,7 @@ mod database;
 mod facts;
 mod main_loop;
 mod message;
+mod monitor;
 mod notes;
 mod notify;
 mod office;
@@ -50,8 +51,8 @@ use database::Database;
 use facts::Facts;
 use main_loop::MainLoop;
 use message::Message;
-use place::Claim;
 pub(crate) use place::PlaceError;
+use place::{Claim, Manner};
 
 /// How many messages may wait for the engine. When it is full, watchers wait and
 /// nothing is dropped.
@@ -59,7 +60,7 @@ const INBOX: usize = 1024;
 
 /// How the daemon goes about its work.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
+pub(crate) struct Conduct {
     /// Decide and tell, but leave the firewall alone.
     dry: bool,
     /// An action without any command is a mistake rather than one that does nothing.
@@ -169,7 +170,7 @@ pub(crate) struct Bare {
 pub(crate) fn serve(bare: &Bare) -> Result<(), StartError> {
     let log = log_of(bare);
     let server = Server {
-        manner: Manner {
+        conduct: Conduct {
             dry: false,
             needs_commands: false,
             own: Level::Msg,
@@ -180,7 +181,8 @@ pub(crate) fn serve(bare: &Bare) -> Result<(), StartError> {
     };
     let (socket, pidfile) = (&bare.socket, &bare.pidfile);
     greet(&log, bare.background);
-    let claim = Claim::take(socket, pidfile, &log).map_err(StartError::Place)?;
+    let claim = Claim::take(socket, pidfile, Manner::Server { force: bare.force }, &log)
+        .map_err(StartError::Place)?;
     server.run(claim, &log, |_| Ok(()))
 }
 
@@ -207,7 +209,7 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
         load,
     } = plan;
     let server = Server {
-        manner: Manner {
+        conduct: Conduct {
             dry,
             needs_commands: true,
             own: Level::Info,
@@ -217,7 +219,7 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
         background: false,
     };
     greet(log, false);
-    let claim = Claim::take(&socket, &pidfile, log).map_err(StartError::Place)?;
+    let claim = Claim::take(&socket, &pidfile, Manner::Guard, log).map_err(StartError::Place)?;
     server.run(claim, log, |main_loop| {
         main_loop.begin_with(settings, &database)?;
         main_loop.notify.ready();
@@ -239,7 +241,7 @@ fn greet(log: &Log, background: bool) {
 
 /// What makes one server different from another.
 struct Server {
-    manner: Manner,
+    conduct: Conduct,
     by_hand: Option<Watch>,
     load: Loader,
     background: bool,
@@ -259,8 +261,15 @@ impl Server {
         let mut main_loop = self.main_loop(&inbox, log);
         first(&mut main_loop)?;
         let office = office::Office::new(inbox, log.clone(), self.load);
+        let respond: control::Respond =
+            Arc::new(move |request, caller| office.respond(request, caller));
+        main_loop.monitor.offer(Arc::clone(&respond));
+        let door = control::Door {
+            listener: claim.listener(),
+            access: office::Access::Everything,
+        };
         let control =
-            control::Control::start(claim.listener(), office).map_err(StartError::Thread)?;
+            control::Control::start(&[door], log, &respond).map_err(StartError::Thread)?;
         finish(main_loop, messages, log);
         control.stop();
         drop(claim);
@@ -272,12 +281,12 @@ impl Server {
     fn main_loop(&self, inbox: &SyncSender<Message>, log: &Log) -> MainLoop {
         let mut engine = Engine::new();
         let protected = protect::find();
-        tell_protected(&protected, self.manner.own, log);
+        tell_protected(&protected, self.conduct.own, log);
         engine.protect(protected);
         let crew = Crew::new(
             inbox.clone(),
             log.clone(),
-            self.manner,
+            self.conduct,
             self.by_hand.clone(),
             Facts::default(),
         );

@@ -1,18 +1,24 @@
 //! What the standard library does not offer of the system, behind safe names.
 //!
-//! The only module with `unsafe` code: all that [`journal`] does, and one line in
-//! `inherited`.
+//! The only module with `unsafe` code: all that [`journal`] does, and a line or two in
+//! `handed` and [`inherited`].
 
 #[expect(
     unsafe_code,
     reason = "the number of a file that is not ours is borrowed to mark it"
 )]
-mod inherited;
+mod handed;
 #[expect(
     unsafe_code,
     reason = "libsystemd is loaded at run time and called through pointers"
 )]
 pub mod journal;
+
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that systemd leaves to us is only a number until it is taken"
+)]
+pub mod inherited;
 
 use std::ffi::CString;
 use std::io;
@@ -20,7 +26,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::fs::Mode;
 
-pub use inherited::keep_files_from_children;
+pub use handed::keep_files_from_children;
 
 /// Whether we may do everything.
 #[must_use]
@@ -48,6 +54,12 @@ pub fn set_thread_name(name: &str) {
 pub fn leave_session() {
     // Fails for the first of a group; a child that was just started is never that.
     rustix::process::setsid().ok();
+}
+
+/// How many descriptors this process may have open; `None` for any number.
+#[must_use]
+pub fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
 /// Who is at the other end of a socket.

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use ferroban_engine::{Ban, FailId, JailName, Outcome, Timestamp};
 
-use super::shell::{Facts, Shell};
+use super::shell::call::CallError;
+use super::shell::{Facts, Occasion, Shell};
 use super::{Failed, Native};
 use crate::log::Log;
 
@@ -31,6 +32,10 @@ enum Kind {
     Shell { shell: Box<Shell>, started: bool },
 }
 
+/// How long a ban is given to take effect before a failure of the banned is a reason to
+/// look, and how long a look holds, in seconds.
+const SETTLING: i64 = 3;
+
 struct Member {
     name: String,
     kind: Kind,
@@ -42,6 +47,8 @@ pub(crate) struct Actions {
     log: Log,
     facts: Arc<dyn Facts>,
     members: Vec<Member>,
+    /// When the firewall was last looked after.
+    checked: Option<Timestamp>,
 }
 
 impl Actions {
@@ -52,6 +59,7 @@ impl Actions {
             log,
             facts,
             members: Vec::new(),
+            checked: None,
         }
     }
 
@@ -93,6 +101,7 @@ impl Actions {
                 log: self.log.clone(),
                 facts: Arc::clone(&self.facts),
                 members: old,
+                checked: None,
             };
             // That it does not work is logged; nobody else waits for it.
             drop(gone.stop(held));
@@ -145,6 +154,71 @@ impl Actions {
     pub(crate) fn run_ban(&mut self, ban: &Ban) {
         for place in 0..self.members.len() {
             self.ban_with(place, ban);
+        }
+    }
+
+    /// Somebody who is banned fails on: looks whether the firewall is as the commands left
+    /// it, and repairs it. Not when the ban is quite new, and not all the time.
+    pub(crate) fn check(&mut self, ban: &Ban, now: Timestamp) {
+        let long_since = |time: Timestamp| now.secs() - time.secs() > SETTLING;
+        if !long_since(ban.time) || !self.checked.is_none_or(long_since) {
+            return;
+        }
+        self.checked = Some(now);
+        let mut repaired = Vec::new();
+        for (place, Member { name, kind }) in self.members.iter_mut().enumerate() {
+            let Kind::Shell { shell, .. } = kind else {
+                continue;
+            };
+            let before = shell.epoch();
+            if let Err(error) = shell.consistency_check(Occasion::Ban) {
+                let text = format!("Failed to check jail '{}' action '{name}': {error}", self.jail);
+                self.log.error("actions", &text);
+            }
+            if shell.epoch() != before {
+                repaired.push(place);
+            }
+        }
+        for place in repaired {
+            self.reban_with(place, ban);
+        }
+    }
+
+    fn reban_with(&mut self, place: usize, ban: &Ban) {
+        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        else {
+            return;
+        };
+        let jail = &self.jail;
+        let text = format!("[{jail}] Reban {}, action '{name}'", ban.id);
+        self.log.line(crate::log::Level::Notice, "actions", &text);
+        if let Err(error) = shell.reban(ban) {
+            let info = shell.info(ban);
+            let text = format!(
+                "Failed to execute reban jail '{jail}' action '{name}' info '{info}': {error}"
+            );
+            self.log.error("actions", &text);
+        }
+    }
+
+    /// Calls a method of an action.
+    pub(crate) fn call(
+        &mut self,
+        action: &str,
+        method: &str,
+        arguments: Option<&str>,
+    ) -> Result<serde_json::Value, CallError> {
+        let member = self.members.iter_mut().find(|member| member.name == action);
+        match member.map(|member| &mut member.kind) {
+            Some(Kind::Shell { shell, .. }) => shell.call(method, arguments),
+            Some(Kind::Native(_) | Kind::Dry) => Err(CallError {
+                class: "NotImplementedError",
+                text: format!("{method}: the action {action} is no command action"),
+            }),
+            None => Err(CallError {
+                class: "KeyError",
+                text: format!("Invalid Action name: {action}"),
+            }),
         }
     }
 

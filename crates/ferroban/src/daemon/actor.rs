@@ -9,8 +9,11 @@ use std::thread::{self, JoinHandle};
 
 use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Task};
 
-use super::message::Message;
+use super::message::{Answer, Message, Question};
+use super::words;
+use crate::action::shell::call::CallError;
 use crate::action::{Actions, Failed, Part};
+use crate::wire::Value;
 use crate::{clock, sys};
 
 /// The most jobs that are done in one go, so that the first of a flood is not
@@ -23,6 +26,18 @@ pub(super) enum Order {
     Job(Job),
     /// Go on with other actions.
     Configure(Change),
+    /// Call a method of an action.
+    Call(Call),
+}
+
+/// A client calls a method of an action.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) action: String,
+    pub(super) method: String,
+    /// Its arguments by name, as an object in JSON; empty: none.
+    pub(super) arguments: String,
+    pub(super) reply: SyncSender<Answer>,
 }
 
 /// Other actions for a jail.
@@ -60,9 +75,23 @@ fn run(actions: &mut Actions, orders: &Receiver<Order>, inbox: &SyncSender<Messa
                     carry_out(actions, std::mem::take(&mut batch), inbox);
                     actions.configure(change.parts, &change.held, change.forgotten);
                 }
+                Order::Call(call) => {
+                    carry_out(actions, std::mem::take(&mut batch), inbox);
+                    let arguments = Some(call.arguments.as_str()).filter(|text| !text.is_empty());
+                    let result = actions.call(&call.action, &call.method, arguments);
+                    Question::answer(&call.reply, answer_of(result));
+                }
             }
         }
         carry_out(actions, batch, inbox);
+    }
+}
+
+/// What a call came to, as the client is told.
+fn answer_of(result: Result<serde_json::Value, CallError>) -> Answer {
+    match result {
+        Ok(value) => Ok(words::of_json(&value)),
+        Err(error) => Err(Value::exception(error.class, &error.text)),
     }
 }
 
@@ -96,7 +125,9 @@ fn carry_out(actions: &mut Actions, jobs: Vec<Job>, inbox: &SyncSender<Message>)
                 let (jobs, bans): (Vec<JobId>, Vec<Ban>) = bans.into_iter().unzip();
                 let results = actions.ban(&bans, clock::now());
                 for ((job, ban), result) in jobs.into_iter().zip(&bans).zip(results) {
-                    if !again {
+                    if again {
+                        actions.check(ban, clock::now());
+                    } else {
                         actions.run_ban(ban);
                     }
                     tell(job, result);
@@ -158,13 +189,13 @@ mod tests {
 
     use ferroban_engine::{BanTime, Ticket, Timestamp};
 
-    use super::super::facts::Facts;
+    use super::super::facts::Board;
     use crate::log::{Level, Log, Target};
 
     /// A jail `sshd` whose action writes down what it is told, and refuses `192.0.2.66`.
     fn actions(folder: &Path) -> Actions {
         let log = Log::open(&Target::File(folder.join("log")), Level::Info).unwrap();
-        let mut actions = Actions::new("sshd".parse().unwrap(), log, Arc::new(Facts::default()));
+        let mut actions = Actions::new("sshd".parse().unwrap(), log, Arc::new(Board::default()));
         let rec = folder.join("rec").display().to_string();
         let property = |name: &str, script: &str| {
             (name.to_owned(), format!("echo {script} >> {rec}"))

@@ -3,7 +3,9 @@
 use ferroban_engine::{Command, Effect, FailId, JailName, JailStatus, JobId, Reply};
 use ferroban_engine::settings::Watches;
 
+use super::actor::Call;
 use super::main_loop::MainLoop;
+use super::message::Question;
 use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
@@ -33,12 +35,6 @@ impl MainLoop {
             Request::Reload(reload) => self.reload_jails(reload, effects),
             Request::StopJail(jail) => self.stop_jail(&jail, effects),
             Request::StopAll => self.stop_all(effects),
-            Request::Call {
-                jail,
-                action,
-                method,
-                arguments,
-            } => self.call(&jail, &action, &method, &arguments),
             Request::Own(own) => self.own(&own).map(at_once),
             request => self.simple(request, effects),
         }
@@ -292,6 +288,7 @@ impl MainLoop {
                 Word::Dict(vec![("stacksize".to_owned(), server.stacksize.clone())])
             }
             ServerOption::AllowIpv6 => server.allowipv6.as_str().into(),
+            ServerOption::Monitor => server.monitor(),
         }
     }
 
@@ -349,6 +346,7 @@ impl MainLoop {
             purge_age: number(&server.dbpurgeage),
             max_matches: usize::try_from(number(&server.dbmaxmatches)).unwrap_or(0),
         };
+        self.monitor.want(server.monitor.as_ref())?;
         if limits != self.database.limits() {
             self.database.limit(limits);
         }
@@ -366,11 +364,21 @@ impl MainLoop {
         }
     }
 
-    fn call(&self, jail: &str, action: &str, method: &str, arguments: &str) -> Outcome {
-        let setup = self.setup.jail(jail).map_err(refused)?;
-        setup.action(action).map_err(refused)?;
-        let text = format!("{method}({arguments}): methods of an action cannot be called yet");
-        Err(refused(Refusal::Error("NotImplementedError", text)))
+    /// Has a method of an action called. Whoever waits is answered by the jail's actor,
+    /// in its turn.
+    pub(super) fn call(&self, jail: &str, call: Call) {
+        let named = self.setup.jail(jail).and_then(|setup| {
+            setup.action(&call.action)?;
+            Ok(setup.name.clone())
+        });
+        match named {
+            Err(refusal) => Question::answer(&call.reply, Err(refused(refusal))),
+            Ok(name) if self.engine.has_jail(&name) => self.crew.call(&name, call),
+            Ok(name) => {
+                let refusal = not_started(&name);
+                Question::answer(&call.reply, Err(refused(refusal)));
+            }
+        }
     }
 }
 
@@ -385,6 +393,7 @@ pub(super) fn option_name(option: ServerOption) -> &'static str {
         ServerOption::DbPurgeAge => "dbpurgeage",
         ServerOption::Thread => "thread",
         ServerOption::AllowIpv6 => "allowipv6",
+        ServerOption::Monitor => "monitor",
     }
 }
 
@@ -409,10 +418,12 @@ fn unstarted(jail: &JailName, command: Command) -> Result<Reply, Refusal> {
             ..
         } if !ids.is_empty() => Err(Refusal::value(absent(&ids))),
         Command::Unban { .. } => Ok(Reply::Count(0)),
-        _ => Err(Refusal::plain(format!(
-            "Jail '{jail}' is not started; 'start {jail}' first"
-        ))),
+        _ => Err(not_started(jail)),
     }
+}
+
+fn not_started(jail: &JailName) -> Refusal {
+    Refusal::plain(format!("Jail '{jail}' is not started; 'start {jail}' first"))
 }
 
 fn absent(ids: &[FailId]) -> String {

@@ -11,11 +11,12 @@ use std::thread::JoinHandle;
 
 use ferroban_engine::{Ban, Filter, JailName, JailSettings, Job, OptionChange, Task};
 
-use super::actor::{self, Change, Order};
+use super::actor::{self, Call, Change, Order};
 use super::facts::Facts;
 use super::message::Message;
 use super::watcher::{self, Begin, Source, WatchPlan};
-use super::{Manner, Watch};
+use super::{Conduct, Watch};
+use crate::action::shell::Counters;
 use crate::action::{Actions, Native, Part};
 use crate::load::{ActionPlan, JailPlan};
 use crate::log::Log;
@@ -26,7 +27,7 @@ use crate::{clock, report};
 pub(super) struct Crew {
     inbox: SyncSender<Message>,
     log: Log,
-    manner: Manner,
+    conduct: Conduct,
     by_hand: Option<Watch>,
     facts: Facts,
     members: BTreeMap<JailName, Member>,
@@ -63,14 +64,14 @@ impl Crew {
     pub(super) fn new(
         inbox: SyncSender<Message>,
         log: Log,
-        manner: Manner,
+        conduct: Conduct,
         by_hand: Option<Watch>,
         facts: Facts,
     ) -> Self {
         Self {
             inbox,
             log,
-            manner,
+            conduct,
             by_hand,
             facts,
             members: BTreeMap::new(),
@@ -93,7 +94,7 @@ impl Crew {
         // Also in a dry run, so that it tells what would be wrong.
         let part = if is_native(action) {
             Part::Native(native(plan, action)?)
-        } else if self.manner.needs_commands && !action.has_commands() {
+        } else if self.conduct.needs_commands && !action.has_commands() {
             return Err(format!(
                 "action '{}' is unknown; there is 'ferroban', and those of action.d",
                 action.name
@@ -101,7 +102,7 @@ impl Crew {
         } else {
             Part::Commands(action.options.clone())
         };
-        Ok(if self.manner.dry { Part::Dry } else { part })
+        Ok(if self.conduct.dry { Part::Dry } else { part })
     }
 
     /// Takes a jail in: starts its actor. If one of that name is about to end, the new
@@ -118,7 +119,7 @@ impl Crew {
             member.leaving = false;
             return Ok(settings);
         }
-        let facts = Arc::new(self.facts.clone());
+        let facts = self.facts.of(&name);
         let actions = Actions::new(name.clone(), self.log.clone(), facts);
         let (queue, thread) = actor::start(&name, actions, self.inbox.clone())?;
         // Those of jails that left earlier need no waiting for.
@@ -188,11 +189,11 @@ impl Crew {
             return;
         };
         let log = &self.log;
-        let own = self.manner.own;
+        let own = self.conduct.own;
         let text = format!("[{jail}] {}", watcher::watching(sources));
         log.line(own, "ferroban.guard", &text);
         for action in plan.actions.iter().filter(|action| is_native(action)) {
-            let how = if self.manner.dry {
+            let how = if self.conduct.dry {
                 "dry run: would ban"
             } else {
                 "bans"
@@ -361,9 +362,18 @@ impl Crew {
         !self.watchers.is_empty()
     }
 
-    /// Whether there is no jail.
-    pub(super) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+    /// Notes what a jail has counted, for its actions.
+    pub(super) fn note(&self, jail: &JailName, counters: Counters) {
+        if let Some(member) = self.members.get(jail) {
+            self.facts.note(jail, counters, member.plan.jail.bantime);
+        }
+    }
+
+    /// Has an action of a jail called by a client, who is answered when it is done.
+    pub(super) fn call(&self, jail: &JailName, call: Call) {
+        if let Some(member) = self.members.get(jail) {
+            drop(member.queue.send(Order::Call(call)));
+        }
     }
 
     /// The name of the action of ours that a jail has.
@@ -372,11 +382,6 @@ impl Crew {
         let actions = plan.map_or(&[][..], |plan| &plan.actions);
         let native = actions.iter().find(|action| is_native(action));
         native.map_or("", |action| &action.name)
-    }
-
-    /// The plan of a jail at work.
-    pub(super) fn plan(&self, jail: &JailName) -> Option<&JailPlan> {
-        self.members.get(jail).map(|member| &member.plan)
     }
 
     /// Gives a job to the actor of its jail.

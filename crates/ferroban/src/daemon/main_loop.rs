@@ -13,12 +13,15 @@ use ferroban_engine::{
     Effect, Engine, Event, JailName, Job, JobId, LogPosition, Save, Timestamp,
 };
 
+use super::actor::Call;
 use super::crew::Crew;
 use super::database::Database;
 use super::message::{Answer, Message, Question, Reading};
+use super::monitor::Monitor;
 use super::notify::Notify;
 use super::protect;
 use super::request::Request;
+use crate::action::shell::Counters;
 use crate::clock;
 use crate::load::Setup;
 use crate::log::{Log, events};
@@ -58,6 +61,7 @@ pub(super) struct MainLoop {
     /// What failed last in each jail, until it works again.
     pub(super) trouble: BTreeMap<JailName, String>,
     pub(super) notify: Notify,
+    pub(super) monitor: Monitor,
     /// Read positions that are not written yet.
     positions: HashMap<(JailName, String), LogPosition>,
     /// Where each jail has read on to, written or not.
@@ -102,14 +106,15 @@ impl MainLoop {
             crew,
             setup: Setup::default(),
             database,
-            log,
             held: VecDeque::new(),
             asked: Vec::new(),
             listeners: Vec::new(),
             trouble: BTreeMap::new(),
             notify: Notify::from_environment(),
+            monitor: Monitor::new(log.clone()),
             positions: HashMap::new(),
             read: HashMap::new(),
+            log,
             positions_written: clock::tick(),
             protected: clock::tick(),
             stopping: None,
@@ -157,6 +162,7 @@ impl MainLoop {
     /// Lets the actors and the recorder end. Whether there was a database.
     pub(super) fn close(mut self) -> (Stopping, bool) {
         self.release(|_| true);
+        self.monitor.close();
         self.crew.close();
         let stored = self.database.close();
         (self.stopping.take().unwrap_or_default(), stored)
@@ -232,6 +238,24 @@ impl MainLoop {
             }) => {
                 self.stopping.get_or_insert_default().0.push(reply);
             }
+            Message::Asked(Question {
+                request:
+                    Request::Call {
+                        jail,
+                        action,
+                        method,
+                        arguments,
+                    },
+                reply,
+            }) => {
+                let call = Call {
+                    action,
+                    method,
+                    arguments,
+                    reply,
+                };
+                self.call(&jail, call);
+            }
             Message::Asked(Question { request, reply }) => {
                 match self.carry_out(request, effects) {
                     Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
@@ -281,6 +305,7 @@ impl MainLoop {
     /// nobody drains must not hold up a ban.
     pub(super) fn dispatch(&mut self, effects: Vec<Effect>) {
         let (mut saves, mut jobs, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        self.note(&effects);
         for effect in effects {
             match effect {
                 Effect::Report(event) => events.push(event),
@@ -307,6 +332,27 @@ impl MainLoop {
         }
         for event in &events {
             self.tell(event);
+        }
+    }
+
+    /// Notes what jails have counted, before their actions ask.
+    fn note(&self, effects: &[Effect]) {
+        let mut noted: Vec<&JailName> = Vec::new();
+        for effect in effects {
+            if let Effect::Act(job) = effect
+                && !noted.contains(&&job.jail)
+            {
+                noted.push(&job.jail);
+                if let Some(counts) = self.engine.counts(&job.jail) {
+                    let counters = Counters {
+                        banned: counts.banned,
+                        banned_total: counts.banned_total,
+                        found: counts.found,
+                        found_total: counts.found_total,
+                    };
+                    self.crew.note(&job.jail, counters);
+                }
+            }
         }
     }
 

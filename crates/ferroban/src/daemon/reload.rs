@@ -142,6 +142,13 @@ impl MainLoop {
         }
         let mut draft = Draft::new(self.setup.clone());
         draft.next.begin_reload(concerned, reload.restart);
+        // What the server itself is told comes with every reload, but for what is off.
+        let general = |command: &Vec<Word>| {
+            command.get(1).and_then(Word::as_str) == Some("loglevel")
+        };
+        if reload.stream.iter().any(general) {
+            draft.next.server.monitor = None;
+        }
         let taken = draft.take(&reload.stream);
         let reloaded = draft.next.end_reload();
         let restart = Restart {
@@ -478,7 +485,7 @@ mod tests {
 
     use ferroban_engine::Engine;
 
-    use super::super::Manner;
+    use super::super::Conduct;
     use super::super::crew::Crew;
     use super::super::database::Database;
     use super::super::facts::Facts;
@@ -499,12 +506,12 @@ mod tests {
             let target = Target::File(folder.path().join("log"));
             let log = Log::open(&target, Level::Info).unwrap();
             let (inbox, messages) = sync_channel(64);
-            let manner = Manner {
+            let conduct = Conduct {
                 dry: true,
                 needs_commands: true,
                 own: Level::Info,
             };
-            let crew = Crew::new(inbox.clone(), log.clone(), manner, None, Facts::default());
+            let crew = Crew::new(inbox.clone(), log.clone(), conduct, None, Facts::default());
             let database = Database::new(inbox, log.clone());
             Self {
                 main_loop: MainLoop::new(Engine::new(), crew, database, log.clone()),

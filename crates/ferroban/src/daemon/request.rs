@@ -127,10 +127,12 @@ pub(super) enum ServerOption {
     DbPurgeAge,
     Thread,
     AllowIpv6,
+    /// Our own: the socket for those who may look.
+    Monitor,
 }
 
 /// Options of the server: their names, and whether they can be asked for.
-const SERVER_OPTIONS: [(&str, ServerOption, bool); 8] = [
+const SERVER_OPTIONS: [(&str, ServerOption, bool); 9] = [
     ("loglevel", ServerOption::LogLevel, true),
     ("logtarget", ServerOption::LogTarget, true),
     ("syslogsocket", ServerOption::SyslogSocket, true),
@@ -139,6 +141,7 @@ const SERVER_OPTIONS: [(&str, ServerOption, bool); 8] = [
     ("dbpurgeage", ServerOption::DbPurgeAge, true),
     ("thread", ServerOption::Thread, true),
     ("allowipv6", ServerOption::AllowIpv6, false),
+    ("monitor", ServerOption::Monitor, true),
 ];
 
 /// One command.

@@ -48,6 +48,25 @@ pub(crate) fn value(word: &Word) -> Value {
     }
 }
 
+/// What a method of an action returned.
+pub(super) fn of_json(value: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null => Value::None,
+        Json::Bool(yes) => (*yes).into(),
+        Json::Number(number) => match number.as_i64() {
+            Some(number) => number.into(),
+            None => Value::Float(number.as_f64().unwrap_or_default()),
+        },
+        Json::String(text) => text.as_str().into(),
+        Json::Array(values) => Value::List(values.iter().map(of_json).collect()),
+        Json::Object(pairs) => {
+            let pair = |(name, value): (&String, &Json)| (name.as_str().into(), of_json(value));
+            Value::Dict(pairs.iter().map(pair).collect())
+        }
+    }
+}
+
 /// A refusal as the exception that fail2ban would raise.
 pub(super) fn exception(refusal: &Refusal) -> Value {
     let of = |module: &str, class: &str, args: Vec<Value>| {

@@ -61,6 +61,61 @@ pub(crate) struct ServerSetup {
     pub(crate) dbpurgeage: Word,
     /// The stack of a thread, in KiB.
     pub(crate) stacksize: Word,
+    /// The socket for those who may look and not order; none unless it is asked for.
+    pub(crate) monitor: Option<MonitorSetup>,
+}
+
+/// A socket on which only harmless questions are answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct MonitorSetup {
+    pub(crate) socket: String,
+    /// Who may ask besides root, by name or number.
+    pub(crate) group: Option<String>,
+    pub(crate) mode: u32,
+}
+
+impl MonitorSetup {
+    /// Reads `{'socket': …, 'group': …, 'mode': '0660'}`; nothing switches it off.
+    fn read(value: &Word) -> Result<Option<Self>, Refusal> {
+        let Word::Dict(pairs) = value else {
+            return match value {
+                Word::None => Ok(None),
+                _ => Err(Refusal::value("the monitor is told by socket, group and mode")),
+            };
+        };
+        let option = |wanted: &str| {
+            let found = pairs.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, word)| shown(word)).filter(|text| !text.is_empty())
+        };
+        let Some(socket) = option("socket") else {
+            return Ok(None);
+        };
+        let mode = option("mode").unwrap_or_else(|| "0660".to_owned());
+        let mode = u32::from_str_radix(&mode, 8).map_err(|_| {
+            Refusal::value(format!("monitormode = {mode}: not an octal number such as 0660"))
+        })?;
+        Ok(Some(Self {
+            socket,
+            group: option("group"),
+            mode,
+        }))
+    }
+
+    fn word(&self) -> Word {
+        let text = |name: &str, text: &str| (name.to_owned(), Word::from(text));
+        Word::Dict(vec![
+            text("socket", &self.socket),
+            text("group", self.group.as_deref().unwrap_or_default()),
+            text("mode", &format!("{:04o}", self.mode)),
+        ])
+    }
+}
+
+impl ServerSetup {
+    /// The monitor's socket as it was told.
+    pub(crate) fn monitor(&self) -> Word {
+        self.monitor.as_ref().map_or(Word::None, MonitorSetup::word)
+    }
 }
 
 impl Default for ServerSetup {
@@ -71,6 +126,7 @@ impl Default for ServerSetup {
             dbmaxmatches: Word::Int(10),
             dbpurgeage: Word::Int(24 * 60 * 60),
             stacksize: Word::Int(0),
+            monitor: None,
         }
     }
 }
@@ -224,6 +280,10 @@ impl Setup {
                     server.stacksize = Word::Int(size);
                 }
                 Ok(Word::None)
+            }
+            "monitor" => {
+                server.monitor = MonitorSetup::read(value)?;
+                Ok(server.monitor())
             }
             "allowipv6" => {
                 server.allowipv6 = shown(value);

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use ferroban_engine::{Ban, Engine, FailId, JailSettings, LogPosition, Ticket, Timestamp};
 use rusqlite::Connection;
 
-use super::super::Manner;
+use super::super::Conduct;
 use super::super::crew::Crew;
 use super::super::database::Database;
 use super::super::facts::Facts;
@@ -318,13 +318,13 @@ fn bans_that_could_not_be_read_at_the_start_are_sent_later_without_those_lifted(
 fn bans_read_late_are_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let (inbox, messages) = sync_channel(16);
-    let manner = Manner {
+    let conduct = Conduct {
         dry: true,
         needs_commands: true,
         own: Level::Info,
     };
     let facts = Facts::default();
-    let crew = Crew::new(inbox.clone(), log(folder.path()), manner, None, facts);
+    let crew = Crew::new(inbox.clone(), log(folder.path()), conduct, None, facts);
     let database = Database::new(inbox.clone(), log(folder.path()));
     let mut engine = Engine::new();
     let now: Timestamp = clock::now();
