@@ -39,6 +39,8 @@ use lines::{Level, Lines};
 use options::Name;
 use transport::{Connection, Patience};
 
+/// The server: its program, and what its process is called unless it is told otherwise.
+const NAME: &str = "fail2ban-server";
 /// The client's last word on options it cannot follow; the server has none.
 const INIT_FAILED: &str = "Init of command line failed";
 /// How long a daemon may take to show that it is there.
@@ -182,7 +184,7 @@ impl Options {
             test: false,
             interactive: false,
             server: ServerOptions {
-                name: "fail2ban-server".into(),
+                name: NAME.into(),
                 force: false,
                 foreground: false,
                 bare: false,

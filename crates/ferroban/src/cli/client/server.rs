@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::lines::Level;
-use super::{Failed, Options, start};
+use super::{Failed, NAME, Options, start, wait};
 use crate::daemon::{self, Bare};
 use crate::load::Stream;
 use crate::process::detached::Detached;
@@ -31,7 +31,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
         if options.in_foreground() {
             return serve(options, false);
         }
-        return detach(options).map(drop);
+        let child = detach(options)?;
+        return start::comes_up(options, child).then_some(()).ok_or(Failed);
     }
     let stream = start::prepare(options).inspect_err(|_| {
         options.lines.error("Async configuration of server failed");
@@ -94,12 +95,19 @@ pub(super) fn in_foreground(options: &Options, stream: &Stream) -> Result<(), Fa
 fn tell(options: &Options, stream: &Stream, ended: &Receiver<Infallible>) -> Result<(), Failed> {
     sys::set_thread_name("f2b/client");
     let runs = |step| matches!(ended.recv_timeout(step), Err(RecvTimeoutError::Timeout));
-    start::configure(options, stream, runs).inspect_err(|_| {
-        if runs(Duration::ZERO) {
-            // One that does not even answer hears this.
-            kill_process(getpid(), Signal::TERM).ok();
-        }
-    })
+    let configured = if wait::until(options, runs, || start::answers(options)) {
+        start::configure(options, stream)
+    } else if runs(Duration::ZERO) {
+        Err(start::too_long(options))
+    } else {
+        // Why it has ended is told already.
+        return Err(Failed);
+    };
+    if configured.is_err() && runs(Duration::ZERO) {
+        // One that does not even answer hears this.
+        kill_process(getpid(), Signal::TERM).ok();
+    }
+    configured
 }
 
 fn serve(options: &Options, background: bool) -> Result<(), Failed> {
