@@ -253,7 +253,7 @@ impl Options {
     }
 
     /// Whether this process becomes the server, which has its own idea of signals.
-    fn become_server(&self) -> bool {
+    fn becomes_server(&self) -> bool {
         let restarts = |word: &Str| word.as_str() == Some("restart");
         let starts = self.only_start() || (self.words.iter().all(restarts) && self.words.len() < 2);
         self.server.detached || (starts && self.in_foreground())
@@ -326,7 +326,7 @@ fn act(options: &Options) -> Result<(), Failed> {
     if configuration::inspect(options)? == Next::Done {
         return Ok(());
     }
-    if !options.become_server() {
+    if !options.becomes_server() {
         signals::catch(options);
     }
     if options.face == Face::Server && options.only_start() && !options.interactive {

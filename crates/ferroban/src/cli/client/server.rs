@@ -68,9 +68,12 @@ fn detach(options: &Options) -> Result<Detached, Failed> {
     let text = "Starting in daemon mode";
     options.lines.say(Level::Info, "fail2ban.server", text);
     let mut args = arguments(options);
-    args.extend(["--pname".into(), options.server.name.clone()]);
+    if options.server.name != NAME {
+        args.extend(["--pname".into(), options.server.name.clone()]);
+    }
     args.push("--detached".into());
-    Detached::itself("fail2ban-server", &args).map_err(|error| start::not_started(options, &error))
+    sys::keep_files_from_children();
+    Detached::itself(NAME, &args).map_err(|error| start::not_started(options, &error))
 }
 
 /// Runs the server in this process, while a thread of it tells it what it is to be.
