@@ -44,10 +44,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
     start::configure_child(options, &stream, child)
 }
 
-/// The command line of a server in the background.
+/// The command line of a server in the background, which is in another folder than we are.
 pub(super) fn arguments(options: &Options) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["--async".into(), "-b".into()];
-    let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default().into();
+    let path = |path: &Option<PathBuf>| {
+        let path = path.clone().unwrap_or_default();
+        std::path::absolute(&path).unwrap_or(path).into()
+    };
     let text = |text: &Option<OsString>| text.clone().unwrap_or_default();
     args.extend(["-s".into(), path(&options.socket)]);
     args.extend(["-p".into(), path(&options.pid_file)]);

@@ -150,6 +150,9 @@ fn a_server_is_started_as_fail2ban_starts_it() {
         let expected = format!("--async -b -s /s -p /p {between}{rest}");
         assert_eq!(started, *expected, "{args:?}");
     }
+    let here = std::env::current_dir().unwrap();
+    let elsewhere = server::arguments(&server(&["-s", "run/x"]));
+    assert!(elsewhere.contains(&here.join("run/x").into_os_string()));
 }
 
 #[test]
