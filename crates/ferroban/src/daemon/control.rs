@@ -85,7 +85,12 @@ impl Control {
     }
 }
 
-fn accept(listener: &UnixListener, stop: &AtomicBool, office: &Office, answering: &Arc<Answering>) {
+fn accept(
+    listener: &UnixListener,
+    stop: &AtomicBool,
+    office: &Office,
+    answering: &Arc<Answering>,
+) {
     let log = &office.log;
     let clients = Arc::new(AtomicUsize::new(0));
     loop {
