@@ -824,6 +824,57 @@ mod tests {
     }
 
     #[test]
+    fn our_client_starts_reloads_and_stops_debians_server() {
+        in_world(|world| {
+            empty_log(world);
+            let mixed = original::Mixed::new(world);
+            let must = |words: &[&str], stdout: &str| {
+                let done = mixed.client(words);
+                assert!(done.succeeded(stdout), "{words:?}: {done:?}");
+            };
+            let jails = |names: &str| {
+                let count = names.split_terminator(", ").count();
+                let status =
+                    format!("Status\n|- Number of jail:\t{count}\n`- Jail list:\t{names}\n");
+                must(&["status"], &status);
+            };
+            must(&["start"], "Server ready\n");
+            jails("sshd");
+            must(&["set", "sshd", "banip", "198.51.100.1"], "1\n");
+            let again = mixed.client(&["start"]);
+            assert_eq!(again.code, Some(255));
+            assert!(again.stderr.ends_with("ERROR   Server already running\n"));
+
+            let other = "[other]\nenabled = true\nbackend = polling\nfilter = wrong\n\
+                         logpath = /run/e2e/auth.log\naction = nothing\n";
+            mixed.write("jail.local", other);
+            must(&["reload"], "OK\n");
+            jails("other, sshd");
+            must(&["get", "sshd", "banip"], "198.51.100.1\n");
+            mixed.write("jail.local", "[other]\nenabled = false\n");
+            must(&["reload", "other"], "OK\n");
+            jails("sshd");
+            must(&["reload", "--unban", "sshd"], "OK\n");
+            must(&["get", "sshd", "banip"], "\n");
+
+            must(&["restart"], "Shutdown successful\nServer ready\n");
+            mixed.write("jail.local", "[sshd]\nbantime = bogus\n");
+            let refused = mixed.client(&["restart"]);
+            assert_eq!(refused.code, Some(255));
+            assert_eq!(refused.stdout, "Shutdown successful\nServer ready\n");
+            assert!(
+                refused
+                    .stderr
+                    .contains("NOK: (\"name 'bogus' is not defined\",)")
+            );
+            must(&["stop"], "Shutdown successful\n");
+            until(SOON, "it cleans up", || {
+                !Path::new(original::SOCKET).exists()
+            });
+        });
+    }
+
+    #[test]
     fn our_client_and_debians_talk_to_debians_server() {
         in_world(|world| {
             empty_log(world);

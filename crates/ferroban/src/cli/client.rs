@@ -39,6 +39,8 @@ use lines::{Level, Lines};
 use options::Name;
 use transport::{Connection, Patience};
 
+/// The server: its program, and what its process is called unless it is told otherwise.
+const NAME: &str = "fail2ban-server";
 /// The client's last word on options it cannot follow; the server has none.
 const INIT_FAILED: &str = "Init of command line failed";
 /// How long a daemon may take to show that it is there.
@@ -182,7 +184,7 @@ impl Options {
             test: false,
             interactive: false,
             server: ServerOptions {
-                name: "fail2ban-server".into(),
+                name: NAME.into(),
                 force: false,
                 foreground: false,
                 bare: false,
@@ -251,7 +253,7 @@ impl Options {
     }
 
     /// Whether this process becomes the server, which has its own idea of signals.
-    fn become_server(&self) -> bool {
+    fn becomes_server(&self) -> bool {
         let restarts = |word: &Str| word.as_str() == Some("restart");
         let starts = self.only_start() || (self.words.iter().all(restarts) && self.words.len() < 2);
         self.server.detached || (starts && self.in_foreground())
@@ -324,7 +326,7 @@ fn act(options: &Options) -> Result<(), Failed> {
     if configuration::inspect(options)? == Next::Done {
         return Ok(());
     }
-    if !options.become_server() {
+    if !options.becomes_server() {
         signals::catch(options);
     }
     if options.face == Face::Server && options.only_start() && !options.interactive {

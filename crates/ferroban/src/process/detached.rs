@@ -7,8 +7,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::sys;
-
 /// A child that was started. Dropping this lets it go on.
 #[derive(Debug)]
 pub(crate) struct Detached(Child);
@@ -21,10 +19,9 @@ impl Detached {
         Ok(Self(child))
     }
 
-    /// Starts this very program once more, called `name`. Of our files and our terminal
-    /// it gets nothing; a session of its own it has to make itself.
+    /// Starts this very program once more, called `name`, with nothing to read and nobody
+    /// to write to. A session of its own it has to make itself.
     pub(crate) fn itself(name: &str, args: &[OsString]) -> io::Result<Self> {
-        sys::keep_files_from_children();
         let child = command(&env::current_exe()?)
             .arg0(name)
             .args(args)

@@ -1,10 +1,11 @@
 //! Debian's fail2ban server in a folder of its own, for our client to talk to.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
-use super::child::{Running, command};
-use super::guard::{DEBIANS, client_on};
+use super::child::{Done, Running, command, run};
+use super::guard::{DEBIANS, OURS, client_on};
 use super::wait::{SOON, until};
 use super::world::{DIR, World};
 
@@ -41,6 +42,21 @@ pub(crate) fn server(world: &World) -> Running {
 
 /// The same on a database, which may be one of ours.
 pub(crate) fn server_on(world: &World, database: &Path) -> Running {
+    let running = Running::start(
+        command("/usr/bin/fail2ban-server")
+            .arg("-f")
+            .arg("-c")
+            .arg(folder(world, database))
+            .arg("start"),
+    );
+    until(SOON, "Debian's server is ready", || {
+        client_on(DEBIANS, SOCKET, &["status", "sshd"]).code == Some(0)
+    });
+    running
+}
+
+/// Its configuration.
+fn folder(world: &World, database: &Path) -> PathBuf {
     let database = database.display().to_string();
     let folder = world.path("original");
     for (name, content) in FILES {
@@ -50,15 +66,40 @@ pub(crate) fn server_on(world: &World, database: &Path) -> Running {
             .and_then(|()| fs::write(&file, content.replace("@DATABASE@", &database)))
             .expect("it is in memory");
     }
-    let running = Running::start(
-        command("/usr/bin/fail2ban-server")
-            .arg("-f")
+    folder
+}
+
+/// Our client in a folder beside Debian's server, which is what it starts.
+pub(crate) struct Mixed {
+    client: PathBuf,
+    configuration: PathBuf,
+}
+
+impl Mixed {
+    pub(crate) fn new(world: &World) -> Self {
+        let programs = world.path("mixed");
+        let client = programs.join("fail2ban-client");
+        // A link would lead to our own server.
+        fs::create_dir_all(&programs)
+            .and_then(|()| fs::copy(OURS, &client))
+            .and_then(|_| symlink("/usr/bin/fail2ban-server", programs.join("fail2ban-server")))
+            .expect("it is in memory");
+        Self {
+            client,
+            configuration: folder(world, Path::new("None")),
+        }
+    }
+
+    /// Writes a file of the configuration.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        fs::write(self.configuration.join(name), content).expect("it is in memory");
+    }
+
+    pub(crate) fn client(&self, words: &[&str]) -> Done {
+        let client = self.client.display().to_string();
+        run(command(&client)
             .arg("-c")
-            .arg(folder)
-            .arg("start"),
-    );
-    until(SOON, "Debian's server is ready", || {
-        client_on(DEBIANS, SOCKET, &["status", "sshd"]).code == Some(0)
-    });
-    running
+            .arg(&self.configuration)
+            .args(words))
+    }
 }

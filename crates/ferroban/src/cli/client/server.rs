@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::lines::Level;
-use super::{Failed, Options, start};
+use super::{Failed, NAME, Options, start, wait};
 use crate::daemon::{self, Bare};
 use crate::load::Stream;
 use crate::process::detached::Detached;
@@ -31,7 +31,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
         if options.in_foreground() {
             return serve(options, false);
         }
-        return detach(options).map(drop);
+        let child = detach(options)?;
+        return start::comes_up(options, child).then_some(()).ok_or(Failed);
     }
     let stream = start::prepare(options).inspect_err(|_| {
         options.lines.error("Async configuration of server failed");
@@ -43,10 +44,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failed> {
     start::configure_child(options, &stream, child)
 }
 
-/// The command line of a server in the background.
+/// The command line of a server in the background, which is in another folder than we are.
 pub(super) fn arguments(options: &Options) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["--async".into(), "-b".into()];
-    let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default().into();
+    let path = |path: &Option<PathBuf>| {
+        let path = path.clone().unwrap_or_default();
+        std::path::absolute(&path).unwrap_or(path).into()
+    };
     let text = |text: &Option<OsString>| text.clone().unwrap_or_default();
     args.extend(["-s".into(), path(&options.socket)]);
     args.extend(["-p".into(), path(&options.pid_file)]);
@@ -67,9 +71,12 @@ fn detach(options: &Options) -> Result<Detached, Failed> {
     let text = "Starting in daemon mode";
     options.lines.say(Level::Info, "fail2ban.server", text);
     let mut args = arguments(options);
-    args.extend(["--pname".into(), options.server.name.clone()]);
+    if options.server.name != NAME {
+        args.extend(["--pname".into(), options.server.name.clone()]);
+    }
     args.push("--detached".into());
-    Detached::itself("fail2ban-server", &args).map_err(|error| start::not_started(options, &error))
+    sys::keep_files_from_children();
+    Detached::itself(NAME, &args).map_err(|error| start::not_started(options, &error))
 }
 
 /// Runs the server in this process, while a thread of it tells it what it is to be.
@@ -94,12 +101,19 @@ pub(super) fn in_foreground(options: &Options, stream: &Stream) -> Result<(), Fa
 fn tell(options: &Options, stream: &Stream, ended: &Receiver<Infallible>) -> Result<(), Failed> {
     sys::set_thread_name("f2b/client");
     let runs = |step| matches!(ended.recv_timeout(step), Err(RecvTimeoutError::Timeout));
-    start::configure(options, stream, runs).inspect_err(|_| {
-        if runs(Duration::ZERO) {
-            // One that does not even answer hears this.
-            kill_process(getpid(), Signal::TERM).ok();
-        }
-    })
+    let configured = if wait::until(options, runs, || start::answers(options)) {
+        start::configure(options, stream)
+    } else if runs(Duration::ZERO) {
+        Err(start::too_long(options))
+    } else {
+        // Why it has ended is told already.
+        return Err(Failed);
+    };
+    if configured.is_err() && runs(Duration::ZERO) {
+        // One that does not even answer hears this.
+        kill_process(getpid(), Signal::TERM).ok();
+    }
+    configured
 }
 
 fn serve(options: &Options, background: bool) -> Result<(), Failed> {

@@ -11,15 +11,12 @@ use super::exchange::{self, Show};
 use super::lines::Level;
 use super::transport::{self, Patience};
 use super::wait;
-use super::{Failed, Options, configuration, is_running, server, socket_path};
+use super::{Failed, NAME, Options, configuration, is_running, server, socket_path};
 use crate::cli::out;
 use crate::load::Stream;
 use crate::process::detached::Detached;
 use crate::wire::pickle::Value;
 use crate::wire::text::repr;
-
-/// What is started; beside this program, or wherever it is found.
-const SERVER: &str = "fail2ban-server";
 
 pub(super) fn start(options: &Options) -> Result<(), Failed> {
     let stream = prepare(options)?;
@@ -77,32 +74,29 @@ pub(super) fn not_started(options: &Options, error: &io::Error) -> Failed {
     let lines = options.lines;
     lines.error("Exception while starting server background");
     lines.error(&transport::python_text(error));
-    lines.error(&could_not_start(options));
-    Failed
+    too_long(options)
 }
 
+/// Starts the server's program: the one beside this, or whichever is found.
 fn launch(options: &Options) -> io::Result<Detached> {
     let args = server::arguments(options);
-    let beside = env::current_exe()
-        .ok()
-        .map(|own| own.with_file_name(SERVER));
+    let beside = env::current_exe().ok().map(|own| own.with_file_name(NAME));
     let Some(beside) = beside else {
-        return Detached::program(Path::new(SERVER), &args);
+        return Detached::program(Path::new(NAME), &args);
     };
     tell_launch(options, &beside, &args);
     Detached::program(&beside, &args).or_else(|error| {
         let error = transport::python_text(&error);
-        let text = format!(
-            "Initial start attempt failed ({error}). Starting '{SERVER}' with the same args"
-        );
+        let text =
+            format!("Initial start attempt failed ({error}). Starting '{NAME}' with the same args");
         options.lines.say(Level::Warning, "fail2ban", &text);
-        Detached::program(Path::new(SERVER), &args)
+        Detached::program(Path::new(NAME), &args)
     })
 }
 
 fn tell_launch(options: &Options, program: &Path, args: &[OsString]) {
     let args = args.iter().map(|arg| arg.to_string_lossy());
-    let args: Vec<String> = std::iter::once(SERVER.into())
+    let args: Vec<String> = std::iter::once(NAME.into())
         .chain(args)
         .map(Into::into)
         .collect();
@@ -118,21 +112,23 @@ fn tell_launch(options: &Options, program: &Path, args: &[OsString]) {
 pub(super) fn configure_child(
     options: &Options,
     stream: &Stream,
-    mut child: Detached,
+    child: Detached,
 ) -> Result<(), Failed> {
-    configure(options, stream, |step| rest(step) && !child.has_failed())
+    if comes_up(options, child) {
+        configure(options, stream)
+    } else {
+        Err(too_long(options))
+    }
 }
 
-/// Waits for the server and tells it what it is to be; between two looks `rest` rests.
-pub(super) fn configure(
-    options: &Options,
-    stream: &Stream,
-    rest: impl FnMut(Duration) -> bool,
-) -> Result<(), Failed> {
-    if !wait::until(options, rest, || answers(options)) {
-        options.lines.error(&could_not_start(options));
-        return Err(Failed);
-    }
+/// Waits for a server that was started as `child`.
+pub(super) fn comes_up(options: &Options, mut child: Detached) -> bool {
+    let rest = |step| rest(step) && !child.has_failed();
+    wait::until(options, rest, || answers(options))
+}
+
+/// Tells a server what it is to be.
+pub(super) fn configure(options: &Options, stream: &Stream) -> Result<(), Failed> {
     let request = Value::List(vec![
         "server-stream".into(),
         configuration::commands(stream),
@@ -146,8 +142,19 @@ pub(super) fn configure(
     configured
 }
 
+/// Tells that no server has come up.
+pub(super) fn too_long(options: &Options) -> Failed {
+    options.lines.error(&format!(
+        "Could not start server. Maybe an old socket file is still present. \
+         Try to remove {}. If you used fail2ban-client to start the server, \
+         adding the -x option will do it",
+        socket_path(options).display()
+    ));
+    Failed
+}
+
 /// Whether there is a server already, or still.
-fn answers(options: &Options) -> bool {
+pub(super) fn answers(options: &Options) -> bool {
     is_running(
         options,
         &Value::List(vec!["ping".into(), Value::Float(0.1)]),
@@ -157,13 +164,4 @@ fn answers(options: &Options) -> bool {
 fn rest(step: Duration) -> bool {
     thread::sleep(step);
     true
-}
-
-fn could_not_start(options: &Options) -> String {
-    format!(
-        "Could not start server. Maybe an old socket file is still present. \
-         Try to remove {}. If you used fail2ban-client to start the server, \
-         adding the -x option will do it",
-        socket_path(options).display()
-    )
 }

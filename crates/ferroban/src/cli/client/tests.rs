@@ -128,3 +128,61 @@ fn seconds_are_printed_as_python_prints_them() {
         assert_eq!(told, expected, "{text}");
     }
 }
+
+/// Options whose places are all given, so that no folder is read.
+fn server(args: &[&str]) -> Options {
+    let places = "-s /s -p /p --loglevel INFO --logtarget /l --syslogsocket auto";
+    let all: Vec<&str> = places.split(' ').chain(args.iter().copied()).collect();
+    read(&all)
+}
+
+#[test]
+fn a_server_is_started_as_fail2ban_starts_it() {
+    let rest = "--loglevel INFO --logtarget /l --syslogsocket auto";
+    let rows: [(&[&str], &str); 4] = [
+        (&[], ""),
+        (&["-x", "start"], "-x "),
+        (&["-vvq", "-x", "--pname", "n", "--timeout", "5"], "-x -v "),
+        (&["-q"], ""),
+    ];
+    for (args, between) in rows {
+        let started = server::arguments(&server(args)).join(" ".as_ref());
+        let expected = format!("--async -b -s /s -p /p {between}{rest}");
+        assert_eq!(started, *expected, "{args:?}");
+    }
+    let here = std::env::current_dir().unwrap();
+    let elsewhere = server::arguments(&server(&["-s", "run/x"]));
+    assert!(elsewhere.contains(&here.join("run/x").into_os_string()));
+}
+
+#[test]
+fn the_last_word_on_the_ground_counts_and_a_prompt_has_none() {
+    let rows: [(&[&str], bool); 8] = [
+        (&["start"], false),
+        (&["-f", "start"], true),
+        (&["-bf", "restart"], true),
+        (&["-fb", "start"], false),
+        (&["-f", "status"], false),
+        (&["-f", "start", "j1"], false),
+        (&["-if", "start"], false),
+        (&["--detached"], true),
+    ];
+    for (args, expected) in rows {
+        assert_eq!(server(args).becomes_server(), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn the_time_for_a_server_is_an_expression() {
+    let seconds = Duration::from_secs_f64;
+    let rows: [(&[&str], Duration); 5] = [
+        (&[], seconds(30.0)),
+        (&["--timeout", "1m"], seconds(60.0)),
+        (&["--timeout", "1m/40"], seconds(1.5)),
+        (&["--timeout", "-5"], seconds(0.0)),
+        (&["--timeout", "1y*1000000000000000"], Duration::MAX),
+    ];
+    for (args, expected) in rows {
+        assert_eq!(server(args).server.patience, expected, "{args:?}");
+    }
+}

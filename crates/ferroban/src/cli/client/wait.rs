@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use super::Options;
-use super::lines::Lines;
 use crate::cli::out;
 use crate::clock;
 
@@ -27,7 +26,8 @@ pub(super) fn until(
 ) -> bool {
     let begin = clock::tick();
     let mut steps = Steps::new();
-    let mut bar = Bar::new(options.lines);
+    // What is started by another client leaves the bar to that.
+    let mut bar = Bar::new(options.lines.verbosity > 1 && !options.server.bare);
     loop {
         let passed = clock::tick() - begin;
         if passed > PATIENT {
@@ -69,9 +69,9 @@ impl Bar {
     /// How far it moves.
     const END: u8 = 10;
 
-    fn new(lines: Lines) -> Self {
+    fn new(wanted: bool) -> Self {
         Self {
-            wanted: lines.verbosity > 1,
+            wanted,
             begun: false,
             place: 0,
             back: false,
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_bar_moves_to_and_fro() {
-        let mut bar = Bar::new(Lines::new());
+        let mut bar = Bar::new(true);
         assert!(bar.next().starts_with("\nINFO   [#          ] Waiting"));
         let moves: Vec<&str> = (0..22).map(|_| bar.next()).collect();
         let (right, left) = (" #\x1b[1D", "\x1b[1D# \x1b[2D");

@@ -54,6 +54,11 @@ const DUMP: How = How {
 /// Reads a folder of the files above, with `files` instead of or besides them; one
 /// without a text is not there.
 fn read(files: &[(&str, &str)], how: How) -> Came {
+    read_only(files, how, None)
+}
+
+/// The same of one jail alone, if one is named.
+fn read_only(files: &[(&str, &str)], how: How, only: Option<&str>) -> Came {
     let usual = [
         ("fail2ban.conf", GENERAL),
         ("jail.conf", JAILS),
@@ -67,7 +72,7 @@ fn read(files: &[(&str, &str)], how: How) -> Came {
         .map(|(name, text)| (format!("/c/{name}"), *text))
         .collect();
     let mut folder = Folder::new(&files, Path::new("/c"));
-    let outcome = folder.stream(&Places::default(), how, None);
+    let outcome = folder.stream(&Places::default(), how, only);
     let stream = outcome.stream.as_deref();
     Came {
         commands: stream
@@ -343,6 +348,32 @@ fn actions_have_their_properties_in_order() {
             .filter(|c| c.contains(" a addaction") || c.contains(" a action"));
         assert_eq!(own.collect::<Vec<_>>(), expected, "{action}");
     }
+}
+
+#[test]
+fn one_jail_alone_is_read_if_there_is_one_of_that_name() {
+    let text = "[bad]\nenabled = 1\nfilter = no\n[good]\nenabled = 1\n[off]\nenabled = 0\n";
+    let rows = [
+        // The others do not matter, neither what they say nor what is wrong with them.
+        ("good", Some(true), Some("start good")),
+        ("off", Some(true), Some("set dbpurgeage 1d")),
+        ("bad", Some(false), None),
+        ("nosuch", None, None),
+    ];
+    for (name, good, last) in rows {
+        let came = read_only(&[("jail.local", text)], DUMP, Some(name));
+        assert_eq!(came.good, good, "{name}");
+        if last.is_some() {
+            assert_eq!(came.commands.last().map(String::as_str), last, "{name}");
+            assert!(came.told(Level::Error).is_empty(), "{name}");
+        }
+        let others =
+            |command: &&String| command.starts_with("add ") && **command != "add good polling";
+        assert_eq!(came.commands.iter().find(others), None, "{name}");
+    }
+    let came = read_only(&[("jail.local", text)], DUMP, Some("nosuch"));
+    let told = ["Failed during configuration: No section: 'nosuch'"];
+    assert_eq!(came.told(Level::Error), told);
 }
 
 #[test]
