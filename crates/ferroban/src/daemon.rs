@@ -39,7 +39,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 
 use ferroban_engine::{Engine, Protection};
 
@@ -164,6 +164,8 @@ pub(crate) struct Bare {
     pub(crate) verbosity: i32,
     /// Whether it was sent to the background: the log says so.
     pub(crate) background: bool,
+    /// Who wants to know when it listens.
+    pub(crate) listening: Option<Sender<()>>,
 }
 
 /// Runs a server without jails until it is told to stop.
@@ -178,6 +180,7 @@ pub(crate) fn serve(bare: &Bare) -> Result<(), StartError> {
         by_hand: None,
         load: Loader::none(),
         background: bare.background,
+        listening: bare.listening.clone(),
     };
     let (socket, pidfile) = (&bare.socket, &bare.pidfile);
     greet(&log, bare.background);
@@ -217,6 +220,7 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
         by_hand: watch,
         load,
         background: false,
+        listening: None,
     };
     greet(log, false);
     let claim = Claim::take(&socket, &pidfile, Manner::Guard, log).map_err(StartError::Place)?;
@@ -229,6 +233,10 @@ pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
 
 fn greet(log: &Log, background: bool) {
     sys::set_umask(0o077);
+    if background {
+        // Nobody's folder is held busy.
+        std::env::set_current_dir("/").ok();
+    }
     log.info("server", &"-".repeat(50));
     let text = format!("Starting Fail2ban v{}", crate::COMPATIBLE);
     log.info("server", &text);
@@ -245,6 +253,7 @@ struct Server {
     by_hand: Option<Watch>,
     load: Loader,
     background: bool,
+    listening: Option<Sender<()>>,
 }
 
 impl Server {
@@ -270,6 +279,10 @@ impl Server {
         };
         let control =
             control::Control::start(&[door], log, &respond).map_err(StartError::Thread)?;
+        if let Some(listening) = self.listening {
+            // Who wanted to know may have lost patience.
+            listening.send(()).ok();
+        }
         finish(main_loop, messages, log);
         control.stop();
         drop(claim);

@@ -214,9 +214,14 @@ impl MainLoop {
         let told = next.command(command, &mut notes);
         self.tell_notes(notes);
         let value = words::value(&told.map_err(refused)?);
-        let forgets = command.get(2).and_then(Word::as_str) == Some("delaction");
+        let option = command.get(2).and_then(Word::as_str).unwrap_or_default();
+        let value = if option.ends_with("ignoreip") {
+            words::ids(value)
+        } else {
+            value
+        };
         let restart = Restart {
-            forgets,
+            forgets: option == "delaction",
             ..Restart::default()
         };
         self.adopt(next, &restart, effects).map_err(refused)?;
@@ -266,6 +271,10 @@ impl MainLoop {
                 .action(&value(0))
                 .and_then(|action| action.get(&value(1)))
                 .map_err(refused)?,
+            "ignoreip" => {
+                let ignored = words::value(&setup.get(option).map_err(refused)?);
+                return Ok(words::ids(ignored));
+            }
             option => setup.get(option).map_err(refused)?,
         };
         Ok(words::value(&word))

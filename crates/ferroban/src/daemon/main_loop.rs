@@ -30,6 +30,9 @@ use crate::wire::Value;
 /// How long jobs wait for their transaction.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How long a transaction may take before it is told that it does.
+const TOLD_LATE: Duration = Duration::from_secs(1);
+
 /// How many messages are taken in one turn.
 const TURN: usize = 1024;
 
@@ -69,7 +72,8 @@ pub(super) struct MainLoop {
     positions_written: Instant,
     protected: Instant,
     stopping: Option<Stopping>,
-    told_late: bool,
+    /// A transaction that is late, since when, and whether that was told.
+    late: Option<(u64, Instant, bool)>,
 }
 
 struct Held {
@@ -118,7 +122,7 @@ impl MainLoop {
             positions_written: clock::tick(),
             protected: clock::tick(),
             stopping: None,
-            told_late: false,
+            late: None,
         }
     }
 
@@ -200,7 +204,9 @@ impl MainLoop {
         let now = clock::tick();
         let held = self.held.front().map(|held| held.deadline);
         let asked = self.asked.iter().map(|waiting| waiting.deadline).min();
-        let deadlines = [held, asked, limit]
+        let late = self.late.filter(|(.., told)| !told);
+        let late = late.map(|(_, since, _)| since + TOLD_LATE);
+        let deadlines = [held, asked, late, limit]
             .into_iter()
             .flatten()
             .map(|at| at.saturating_duration_since(now));
@@ -219,7 +225,7 @@ impl MainLoop {
                 self.job_done(done.job);
             }
             Message::Committed(transaction) => {
-                self.told_late = false;
+                self.late = self.late.filter(|(late, ..)| *late > transaction);
                 self.release(|held| held.transaction <= transaction);
             }
             Message::Stored(jails) => {
@@ -373,14 +379,19 @@ impl MainLoop {
     fn keep_deadlines(&mut self) {
         let now = clock::tick();
         if self.held.front().is_some_and(|held| held.deadline <= now) {
-            if !std::mem::replace(&mut self.told_late, true) {
-                let text = format!(
-                    "the database takes longer than {} ms; bans go ahead without waiting for it",
-                    PATIENCE.as_millis()
-                );
-                self.log.warning("ferroban.database", &text);
-            }
+            let transaction = self.held.front().map_or(0, |held| held.transaction);
+            self.late.get_or_insert((transaction, now, false));
             self.release(|held| held.deadline <= now);
+        }
+        if let Some((_, since, told @ false)) = &mut self.late
+            && now - *since >= TOLD_LATE
+        {
+            *told = true;
+            let text = format!(
+                "the database takes longer than {} s; bans go ahead without waiting for it",
+                TOLD_LATE.as_secs()
+            );
+            self.log.warning("ferroban.database", &text);
         }
         for waiting in self.asked.extract_if(.., |waiting| waiting.deadline <= now) {
             Question::answer(&waiting.to, waiting.answer);

@@ -36,8 +36,8 @@ pub(super) fn wording(name: &str, note: &Note) -> Option<Wording> {
         Note::Opened { offset, hash } => {
             let hash = hash.as_deref().unwrap_or_default();
             original(
-                Level::Info,
-                format!("Added logfile: '{name}' (pos = {offset}, hash = {hash})"),
+                Level::Msg,
+                format!("Reading logfile: '{name}' (pos = {offset}, hash = {hash})"),
             )
         }
         Note::Rotated { change, offset } => {
@@ -106,8 +106,8 @@ mod tests {
                     offset: 7,
                     hash: None,
                 },
-                Level::Info,
-                "Added logfile: 'x' (pos = 7, hash = )",
+                Level::Msg,
+                "Reading logfile: 'x' (pos = 7, hash = )",
             ),
             (
                 Note::Rotated {

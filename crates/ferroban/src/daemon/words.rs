@@ -13,7 +13,7 @@ pub(super) fn word(value: &Value) -> Word {
         Value::Int(number) => Word::Int(clamped(*number)),
         Value::Big(_) => Word::Int(i64::MAX),
         Value::Float(number) => Word::Float(*number),
-        Value::Str(text) => Word::Text(text.to_lossy().into_owned()),
+        Value::Str(text) | Value::Id(text) => Word::Text(text.to_lossy().into_owned()),
         Value::List(values) | Value::Set(values) => Word::List(words(values)),
         Value::Tuple(values) => Word::Tuple(words(values)),
         Value::Dict(pairs) => {
@@ -46,6 +46,18 @@ pub(crate) fn value(word: &Word) -> Value {
             Value::Dict(pairs.iter().map(pair).collect())
         }
     }
+}
+
+/// Who is ignored, as the ids that they are.
+pub(super) fn ids(value: Value) -> Value {
+    let Value::List(values) = value else {
+        return value;
+    };
+    let id = |value| match value {
+        Value::Str(text) => Value::Id(text),
+        other => other,
+    };
+    Value::List(values.into_iter().map(id).collect())
 }
 
 /// What a method of an action returned.

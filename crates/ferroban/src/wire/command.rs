@@ -153,11 +153,8 @@ fn refusal(error: &CommandError) -> Value {
 }
 
 fn list(ids: &[FailId]) -> Value {
-    Value::List(
-        ids.iter()
-            .map(|id| id.to_string().as_str().into())
-            .collect(),
-    )
+    let id = |id: &FailId| Value::Id(id.to_string().as_str().into());
+    Value::List(ids.iter().map(id).collect())
 }
 
 fn pair(name: &str, value: Value) -> Value {

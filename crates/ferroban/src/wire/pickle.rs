@@ -41,6 +41,9 @@ pub enum Value {
     Float(f64),
     /// A string; Python allows half of a surrogate pair in it, so it is not a `String`.
     Str(Str),
+    /// An address or another id that the daemon holds. Python gets a string, made by a
+    /// call as fail2ban's own are; we read such a call as [`Str`](Self::Str).
+    Id(Str),
     /// `bytes` or `bytearray`.
     Bytes(Vec<u8>),
     /// A list.
@@ -128,6 +131,22 @@ impl From<bool> for Value {
     }
 }
 
+/// The exceptions that every Python 3 has.
+#[rustfmt::skip]
+const BUILTIN: [&str; 51] = [
+    "ArithmeticError", "AssertionError", "AttributeError", "BlockingIOError", "BrokenPipeError",
+    "BufferError", "ChildProcessError", "ConnectionAbortedError", "ConnectionError", "ConnectionRefusedError",
+    "ConnectionResetError", "EOFError", "EnvironmentError", "Exception", "FileExistsError",
+    "FileNotFoundError", "FloatingPointError", "IOError", "ImportError", "IndentationError",
+    "IndexError", "InterruptedError", "IsADirectoryError", "KeyError", "LookupError",
+    "MemoryError", "ModuleNotFoundError", "NameError", "NotADirectoryError", "NotImplementedError",
+    "OSError", "OverflowError", "PermissionError", "ProcessLookupError", "RecursionError",
+    "ReferenceError", "RuntimeError", "StopAsyncIteration", "StopIteration", "SyntaxError",
+    "SystemError", "TabError", "TimeoutError", "TypeError", "UnboundLocalError",
+    "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeError", "UnicodeTranslateError", "ValueError",
+    "ZeroDivisionError",
+];
+
 impl Exception {
     /// Whether a class is an exception, going by its name.
     fn is_named_so(class: &str) -> bool {
@@ -139,7 +158,12 @@ impl Exception {
     /// Whether every client has the class. Only such are written, so that no function's
     /// name (`builtins.exec`) can pass for one: the Python client calls what a reply names.
     fn is_known(module: &str, class: &str) -> bool {
-        Self::is_named_so(class) && matches!(module, "builtins" | "fail2ban.exceptions")
+        match module {
+            "builtins" => BUILTIN.contains(&class),
+            "fail2ban.exceptions" => Self::is_named_so(class),
+            "fail2ban.server.failregex" => class == "RegexException",
+            _ => false,
+        }
     }
 
     /// Whether this is an `OSError` with a number and a text, which has a form of its own.

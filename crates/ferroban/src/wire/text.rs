@@ -20,7 +20,7 @@ pub fn repr(value: &Value) -> String {
 #[must_use]
 pub fn display(value: &Value) -> String {
     match value {
-        Value::Str(text) => text.to_lossy().into_owned(),
+        Value::Str(text) | Value::Id(text) => text.to_lossy().into_owned(),
         Value::Exception(exception) => message(exception),
         other => repr(other),
     }
@@ -124,7 +124,7 @@ fn put(out: &mut String, value: &Value) {
         Value::Int(number) => out.push_str(&number.to_string()),
         Value::Big(number) => out.push_str(&number.to_string()),
         Value::Float(number) => out.push_str(&float(*number)),
-        Value::Str(text) => put_str(out, text),
+        Value::Str(text) | Value::Id(text) => put_str(out, text),
         Value::Bytes(bytes) => put_bytes(out, bytes),
         Value::List(items) => put_items(out, '[', items, "]"),
         Value::Tuple(items) => {

@@ -4,17 +4,15 @@
 //! starts it sends it the configuration over its socket, as the original's client does.
 //! In the foreground that is a thread of the same process.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::lines::Level;
-use super::{Failed, NAME, Options, start, wait};
+use super::{Failed, NAME, Options, start};
 use crate::daemon::{self, Bare};
 use crate::load::Stream;
 use crate::process::detached::Detached;
@@ -82,43 +80,52 @@ fn detach(options: &Options) -> Result<Detached, Failed> {
 /// Runs the server in this process, while a thread of it tells it what it is to be.
 pub(super) fn in_foreground(options: &Options, stream: &Stream) -> Result<(), Failed> {
     thread::scope(|scope| {
-        let (running, ended) = channel::<Infallible>();
+        let (listening, heard) = channel();
         let client = thread::Builder::new()
             .name("f2b/client".into())
-            .spawn_scoped(scope, move || tell(options, stream, &ended))
+            .spawn_scoped(scope, move || tell(options, stream, &heard))
             .map_err(|error| start::not_started(options, &error))?;
-        let served = serve(options, false);
-        // Nobody is left to be told anything.
-        drop(running);
+        let served = serve_telling(options, false, Some(listening));
         // A thread that panicked has told nobody what the server is to be.
         let told = client.join().unwrap_or(Err(Failed));
         served.and(told)
     })
 }
 
-/// The client's part of a server in the foreground. A server that cannot be told what it
-/// is to be ends.
-fn tell(options: &Options, stream: &Stream, ended: &Receiver<Infallible>) -> Result<(), Failed> {
+/// The client's part of a server in the foreground, once it listens. A server that cannot
+/// be told what it is to be ends; one that was stopped meanwhile has not failed.
+fn tell(options: &Options, stream: &Stream, listening: &Receiver<()>) -> Result<(), Failed> {
     sys::set_thread_name("f2b/client");
-    let runs = |step| matches!(ended.recv_timeout(step), Err(RecvTimeoutError::Timeout));
-    let configured = if wait::until(options, runs, || start::answers(options)) {
-        start::configure(options, stream)
-    } else if runs(Duration::ZERO) {
-        Err(start::too_long(options))
-    } else {
+    let configured = match listening.recv_timeout(options.server.patience) {
+        Ok(()) => start::configure(options, stream),
+        Err(RecvTimeoutError::Timeout) => Err(start::too_long(options)),
         // Why it has ended is told already.
-        return Err(Failed);
+        Err(RecvTimeoutError::Disconnected) => return Ok(()),
     };
-    if configured.is_err() && runs(Duration::ZERO) {
-        // One that does not even answer hears this.
-        kill_process(getpid(), Signal::TERM).ok();
+    let runs = matches!(listening.try_recv(), Err(TryRecvError::Empty));
+    if configured.is_ok() || !runs {
+        return Ok(());
     }
+    // One that does not even answer hears this.
+    kill_process(getpid(), Signal::TERM).ok();
     configured
 }
 
 fn serve(options: &Options, background: bool) -> Result<(), Failed> {
+    serve_telling(options, background, None)
+}
+
+fn serve_telling(
+    options: &Options,
+    background: bool,
+    listening: Option<Sender<()>>,
+) -> Result<(), Failed> {
     sys::set_thread_name(&options.server.name.to_string_lossy());
-    daemon::serve(&bare(options, background)).map_err(|error| {
+    let bare = Bare {
+        listening,
+        ..bare(options, background)
+    };
+    daemon::serve(&bare).map_err(|error| {
         let text = format!("Could not start server: {}", report::chain(&error));
         options.lines.error(&text);
         Failed
@@ -140,5 +147,6 @@ fn bare(options: &Options, background: bool) -> Bare {
         force: options.server.force,
         verbosity: options.lines.verbosity,
         background,
+        listening: None,
     }
 }

@@ -10,7 +10,8 @@ const STOP: u8 = b'.';
 
 /// The value as a pickle.
 ///
-/// Of all functions Python knows, only the classes of exceptions are ever named. An
+/// Of all functions Python knows, only `str` and the classes of exceptions are ever named.
+/// An
 /// exception that is not one of Python's or fail2ban's own is written as a plain
 /// `Exception`, an opaque object as its name. Strings never contain the end marker of a
 /// message in a form the reader of the stream could take for it.
@@ -34,6 +35,7 @@ fn put(out: &mut Vec<u8>, value: &Value) {
             out.extend_from_slice(&number.to_be_bytes());
         }
         Value::Str(text) => put_str(out, text),
+        Value::Id(text) => put_call(out, ("builtins", "str"), &[Value::Str(text.clone())]),
         Value::Bytes(bytes) => put_counted(out, [b'C', b'B', 0x8e], bytes),
         Value::List(elements) => put_filled(out, b']', elements, b'e'),
         Value::Set(elements) => put_filled(out, 0x8f, elements, 0x90),
@@ -152,9 +154,14 @@ fn put_exception(out: &mut Vec<u8>, exception: &Exception) {
     } else {
         ("builtins", "Exception")
     };
+    put_call(out, (module, class), &exception.args);
+}
+
+/// What a function of Python makes of these arguments.
+fn put_call(out: &mut Vec<u8>, (module, name): (&str, &str), args: &[Value]) {
     put_str(out, &Str::from(module));
-    put_str(out, &Str::from(class));
+    put_str(out, &Str::from(name));
     out.push(0x93);
-    put_tuple(out, &exception.args);
+    put_tuple(out, args);
     out.push(b'R');
 }
