@@ -27,14 +27,16 @@ mod builtin;
 mod detector;
 mod error;
 mod fields;
+mod names;
 mod pattern;
 mod timestamp;
 mod zone;
 
 pub use detector::{Detector, Found, Search};
 pub use error::Error;
+pub use names::display_name;
 pub use timestamp::Timestamp;
-pub use zone::{Zone, local_text, local_text_millis};
+pub use zone::{Zone, local_text, local_text_millis, rfc3339_millis};
 
 /// Runs the example of the README.
 #[cfg(doctest)]

@@ -106,6 +106,17 @@ pub fn local_text_millis(time: Timestamp, zone: &Zone) -> String {
     format!("{},{millis:03}", local_text(time, zone))
 }
 
+/// `YYYY-MM-DDTHH:MM:SS.mmm+HH:MM`, as machines read it (RFC 3339).
+#[must_use]
+pub fn rfc3339_millis(time: Timestamp, zone: &Zone) -> String {
+    let (local, millis) = (local_text(time, zone), time.subsec_micros() / 1000);
+    let ahead = zone.ahead(time);
+    let (sign, minutes) = (if ahead < 0 { '-' } else { '+' }, ahead.abs() / 60);
+    let (hours, minutes) = (minutes / 60, minutes % 60);
+    let local = local.replace(' ', "T");
+    format!("{local}.{millis:03}{sign}{hours:02}:{minutes:02}")
+}
+
 /// How many seconds a zone abbreviation is ahead of UTC, if it is a known one.
 ///
 /// Such a name has one fixed offset: `PDT` in January is still UTC-7.
@@ -233,6 +244,20 @@ mod tests {
             local_text_millis(before, &Zone::utc()),
             "1969-12-31 23:59:59,999"
         );
+    }
+
+    #[test]
+    fn times_for_machines_say_how_far_ahead_the_zone_is() {
+        let time = Timestamp::from_micros(1_781_524_681_999_999);
+        let cases = [
+            (BERLIN, "2026-06-15T13:58:01.999+02:00"),
+            ("XXX3:30", "2026-06-15T08:28:01.999-03:30"),
+            ("UTC0", "2026-06-15T11:58:01.999+00:00"),
+        ];
+        for (rule, expected) in cases {
+            let zone = Zone::posix(rule).unwrap();
+            assert_eq!(rfc3339_millis(time, &zone), expected, "{rule}");
+        }
     }
 
     #[test]

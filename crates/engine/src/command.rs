@@ -21,16 +21,20 @@ pub enum Command {
     Ping,
     /// `version`
     Version,
-    /// `status`
-    Status,
-    /// `status <jail>`
-    JailStatus { jail: JailName },
-    /// `banned`
-    Banned,
+    /// `banned <id> …`
+    WhereBanned { ids: Vec<FailId> },
+    /// `get <jail> banned <id> …`
+    AreBanned { jail: JailName, ids: Vec<FailId> },
     /// `get <jail> banip`, the one that ends first at the front
     BanIps { jail: JailName },
     /// `get <jail> banned`
     BannedIds { jail: JailName },
+    /// `set <jail> attempt <id> <line> …`
+    Attempt {
+        jail: JailName,
+        id: FailId,
+        lines: Vec<String>,
+    },
     /// `set <jail> banip`
     Ban {
         jail: JailName,
@@ -47,8 +51,6 @@ pub enum Command {
     UnbanEverywhere { ids: Vec<FailId> },
     /// `unban --all`
     UnbanAll,
-    /// `stop`
-    Stop,
 }
 
 /// What a client gets.
@@ -68,6 +70,10 @@ pub enum Reply {
     Bans(Vec<Ban>),
     /// To `get <jail> banned`.
     Ids(Vec<FailId>),
+    /// To `banned <id> …`: for each the jails that ban it, in the order they were made.
+    Places(Vec<Vec<JailName>>),
+    /// To `get <jail> banned <id> …`: whether each is banned.
+    Flags(Vec<bool>),
     /// How many were newly banned or unbanned.
     Count(usize),
     /// Done, and nothing to say.
@@ -76,11 +82,26 @@ pub enum Reply {
     Error(CommandError),
 }
 
+/// What a jail has counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Who is banned now.
+    pub banned: u64,
+    /// Bans since the start.
+    pub banned_total: u64,
+    /// Ids with failures that count now, as far as that is known without counting again.
+    pub found: u64,
+    /// Failures since the start.
+    pub found_total: u64,
+}
+
 /// The numbers of one jail.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct JailStatus {
     /// What it reads.
     pub watches: Watches,
+    /// The name of its backend.
+    pub backend: String,
     /// Ids with failures that count now.
     pub failing: usize,
     /// Failures since the start.

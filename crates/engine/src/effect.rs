@@ -75,12 +75,28 @@ pub struct Job {
 pub enum Task {
     /// Prepare the firewall and make it hold exactly these bans of ours.
     Start(Vec<Ban>),
-    /// Ban.
-    Ban(Ban),
+    /// Ban. With `again` the ban was carried out before, and is only to hold: what
+    /// cannot be repeated without harm, a mail for example, is left out.
+    Ban {
+        /// Whom, and until when.
+        ban: Ban,
+        /// Whether this is a repetition.
+        again: bool,
+    },
     /// Unban. The id may be gone already: that is success.
-    Unban(FailId),
-    /// Take everything of this jail out of the firewall.
-    Stop,
+    Unban {
+        /// Whom.
+        id: FailId,
+        /// What is known of the ban; nothing where this is only to make sure that the
+        /// firewall does not hold it.
+        ban: Option<Ban>,
+    },
+    /// Lift all these bans, which are all of the jail.
+    Flush(Vec<Ban>),
+    /// The configuration of the jail was read again.
+    Reload,
+    /// Take everything of this jail out of the firewall; these are its bans.
+    Stop(Vec<Ban>),
 }
 
 /// How a job went.

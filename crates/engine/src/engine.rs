@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ferroban_date::Timestamp;
 
 use crate::ban::Ban;
-use crate::command::{Answer, Command, CommandError, Reply};
+use crate::command::{Answer, Command, CommandError, Counts, JailStatus, Reply};
 use crate::effect::{Done, Effect, JobId};
 use crate::event::Event;
 use crate::filter::Failure;
@@ -111,20 +111,77 @@ impl Engine {
         }
     }
 
-    /// Ends a jail. Its bans leave the firewall and stay stored.
-    pub fn remove_jail(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
-        let Some(mut jail) = self.jails.remove(name) else {
-            return;
-        };
+    /// Ends a jail. Its bans leave the firewall and stay stored. Returns the job that
+    /// cleans the firewall.
+    pub fn remove_jail(
+        &mut self,
+        now: Timestamp,
+        name: &JailName,
+        effects: &mut Vec<Effect>,
+    ) -> Option<JobId> {
+        let mut jail = self.jails.remove(name)?;
         self.order.retain(|other| other != name);
         let jobs = &mut self.jobs;
-        jail.stop(&mut Turn {
+        let job = jail.stop(&mut Turn {
             now,
             protected: &self.protected,
             jobs,
             effects,
         });
         self.ending.push(jail);
+        Some(job)
+    }
+
+    /// Lifts every ban of a jail and forgets its history. Returns how many there were,
+    /// and the jobs.
+    pub fn flush_jail(
+        &mut self,
+        now: Timestamp,
+        name: &JailName,
+        effects: &mut Vec<Effect>,
+    ) -> (usize, Vec<JobId>) {
+        self.on(name, now, effects, Jail::unban_all)
+            .unwrap_or_default()
+    }
+
+    /// Tells the actions of a jail that its configuration was read again.
+    pub fn jail_reloaded(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
+        self.on(name, now, effects, Jail::reloaded);
+    }
+
+    /// The numbers of a jail.
+    pub fn status(&mut self, now: Timestamp, jail: &JailName) -> Option<JailStatus> {
+        self.jails.get_mut(jail).map(|jail| jail.status(now))
+    }
+
+    /// What a jail has counted.
+    #[must_use]
+    pub fn counts(&self, jail: &JailName) -> Option<Counts> {
+        self.jails.get(jail).map(Jail::counts)
+    }
+
+    /// Who is banned in a jail, in ban order.
+    #[must_use]
+    pub fn banned(&self, jail: &JailName) -> Vec<FailId> {
+        self.jails.get(jail).map(Jail::banned).unwrap_or_default()
+    }
+
+    /// The bans of a jail, the one that ends first at the front.
+    #[must_use]
+    pub fn bans(&self, jail: &JailName) -> Vec<Ban> {
+        self.jails.get(jail).map(Jail::bans_by_end).unwrap_or_default()
+    }
+
+    /// The same, and whether the firewall is known to hold each.
+    #[must_use]
+    pub fn bans_and_state(&self, jail: &JailName) -> Vec<(Ban, bool)> {
+        self.jails.get(jail).map(Jail::bans_and_state).unwrap_or_default()
+    }
+
+    /// Whether there is such a jail.
+    #[must_use]
+    pub fn has_jail(&self, name: &JailName) -> bool {
+        self.jails.contains_key(name)
     }
 
     /// Puts bans back wherever the actions of a jail are down or were taken away.
@@ -201,11 +258,18 @@ impl Engine {
         match command {
             Command::Ping => Reply::Pong.into(),
             Command::Version => Reply::Version.into(),
-            Command::Status => Reply::Jails(self.jails.keys().cloned().collect()).into(),
-            Command::JailStatus { jail } => self.with(&jail, now, effects, |jail, turn| {
-                Reply::Jail(jail.status(turn.now)).into()
+            Command::WhereBanned { ids } => {
+                let places = ids.iter().map(|id| self.jails_banning(id)).collect();
+                Reply::Places(places).into()
+            }
+            Command::AreBanned { jail, ids } => self.with(&jail, now, effects, |jail, _| {
+                Reply::Flags(ids.iter().map(|id| jail.is_banned(id)).collect()).into()
             }),
-            Command::Banned => Reply::BannedByJail(self.banned_by_jail()).into(),
+            Command::Attempt { jail, id, lines } => {
+                self.with(&jail, now, effects, |jail, turn| {
+                    Reply::Count(usize::from(jail.attempt(id, lines, turn))).into()
+                })
+            }
             Command::BanIps { jail } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Bans(jail.bans_by_end()).into()
             }),
@@ -227,10 +291,6 @@ impl Engine {
                 lifted.fold((0, Vec::new()), add)
             }),
             Command::UnbanAll => self.count_each(now, effects, Jail::unban_all),
-            Command::Stop => Answer {
-                reply: Reply::Nothing,
-                after: self.stop(now, effects),
-            },
         }
     }
 
@@ -270,9 +330,9 @@ impl Engine {
         }
     }
 
-    fn banned_by_jail(&self) -> Vec<(JailName, Vec<FailId>)> {
-        let jail = |name: &JailName| Some((name.clone(), self.jails.get(name)?.banned()));
-        self.order.iter().filter_map(jail).collect()
+    fn jails_banning(&self, id: &FailId) -> Vec<JailName> {
+        let bans = |name: &&JailName| self.jails.get(*name).is_some_and(|jail| jail.is_banned(id));
+        self.order.iter().filter(bans).cloned().collect()
     }
 
     /// Lets one jail decide, if there is one of that name.

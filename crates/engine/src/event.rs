@@ -27,6 +27,12 @@ pub enum Event {
         id: FailId,
         time: Timestamp,
     },
+    /// A client reported a failure.
+    Attempted {
+        jail: JailName,
+        id: FailId,
+        time: Timestamp,
+    },
     /// A failure was not counted.
     Ignored {
         jail: JailName,
@@ -50,8 +56,6 @@ pub enum Event {
     Unbanned { jail: JailName, id: FailId },
     /// The ban was taken out of the firewall because the jail ends.
     Repealed { jail: JailName, id: FailId },
-    /// All bans of a jail leave the firewall at once.
-    Flushed { jail: JailName },
     /// Somebody asked to unban an id that is not banned.
     NotBanned { id: FailId },
     /// Somebody asked to ban a protected id.

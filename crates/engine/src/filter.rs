@@ -21,6 +21,31 @@ pub use failregex::FilterError;
 use failregex::{FailRegex, Fields, check_identifies};
 use session::{Sessions, Verdict};
 
+/// What a pattern reads with its tags `<HOST>`, `<F-USER>` … expanded. Where `names` is
+/// false, `<HOST>` is an address and no name: what `usedns = no` makes of it.
+#[must_use]
+pub fn expand(pattern: &str, names: bool) -> String {
+    tags::expand(pattern, names)
+}
+
+/// Makes sure that a pattern compiles.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_pattern(pattern: &str) -> Result<(), FilterError> {
+    FailRegex::new(pattern).map(drop)
+}
+
+/// Makes sure that a failregex compiles, and says whose failure it finds, by itself or
+/// through the filter's prefix.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_failregex(prefix: Option<&str>, pattern: &str) -> Result<(), FilterError> {
+    let prefix = prefix.map(FailRegex::new).transpose()?;
+    check_identifies(prefix.as_ref(), &[FailRegex::new(pattern)?])
+}
+
 /// How far a line's time may lie from now, in seconds, before it counts as wrong.
 const ODD: i64 = 60;
 

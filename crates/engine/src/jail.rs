@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use applying::{Actions, Purpose, Retries};
 use ferroban_date::Timestamp;
 
-use crate::ban::{Ban, Ticket};
-use crate::bans::Bans;
-use crate::command::JailStatus;
+use crate::ban::{Ban, Match, Ticket};
+use crate::bans::{Bans, Held};
+use crate::command::{Counts, JailStatus};
 use crate::effect::{Effect, Job, JobId, Save, Task};
 use crate::event::Event;
 use crate::failures::Failures;
@@ -110,7 +110,7 @@ impl Jail {
         jail.start_actions(1, turn);
         // After a crash the firewall may still hold who is to be ignored now.
         for id in refused {
-            jail.unapply(id, 1, turn);
+            jail.unapply(id, None, 1, turn);
         }
         jail
     }
@@ -193,7 +193,7 @@ impl Jail {
                 jail: self.name(),
                 id: id.clone(),
             });
-            jobs.extend(self.unapply(id.clone(), 1, turn));
+            jobs.extend(self.unapply(id.clone(), None, 1, turn));
         }
         let count = found.len();
         for id in found {
@@ -201,8 +201,9 @@ impl Jail {
                 jail: self.name(),
                 id: id.clone(),
             });
-            self.bans.remove(&id);
-            jobs.extend(self.lift(&id, turn));
+            if let Some(ban) = self.bans.remove(&id) {
+                jobs.extend(self.lift(ban, turn));
+            }
         }
         (count, jobs)
     }
@@ -211,12 +212,15 @@ impl Jail {
     /// lifted, and the jobs.
     pub(crate) fn unban_all(&mut self, turn: &mut Turn<'_>) -> (usize, Vec<JobId>) {
         turn.save(Save::ForgetAll { jail: self.name() });
+        if self.actions == Actions::Stopped {
+            return (0, Vec::new());
+        }
         let all = std::mem::take(&mut self.bans);
-        let jobs = all
-            .iter()
-            .filter_map(|held| self.lift(&held.ban.id, turn))
-            .collect();
-        (all.len(), jobs)
+        let bans: Vec<Ban> = all.iter().map(|held| held.ban.clone()).collect();
+        let ids = bans.iter().map(|ban| ban.id.clone()).collect();
+        let job = turn.act(&self.settings.name, Task::Flush(bans));
+        self.under_way.insert(job, Purpose::Flush(ids));
+        (all.len(), vec![job])
     }
 
     /// Takes over bans that were stored and could not be read before.
@@ -227,8 +231,8 @@ impl Jail {
                 continue;
             }
             match self.restore(ban, turn) {
-                Some(refused) => drop(self.unapply(refused, 1, turn)),
-                None => drop(self.apply(&id, turn)),
+                Some(refused) => drop(self.unapply(refused, None, 1, turn)),
+                None => drop(self.apply(&id, false, turn)),
             }
         }
     }
@@ -236,16 +240,8 @@ impl Jail {
     /// Takes everything out of the firewall. The stored bans stay: the next start
     /// puts them back.
     pub(crate) fn stop(&mut self, turn: &mut Turn<'_>) -> JobId {
-        if !self.bans.is_empty() {
-            turn.report(Event::Flushed { jail: self.name() });
-        }
-        for held in self.bans.iter() {
-            turn.report(Event::Repealed {
-                jail: self.name(),
-                id: held.ban.id.clone(),
-            });
-        }
-        let job = turn.act(&self.settings.name, Task::Stop);
+        let bans = self.bans.iter().map(|held| held.ban.clone()).collect();
+        let job = turn.act(&self.settings.name, Task::Stop(bans));
         self.under_way.insert(job, Purpose::Stop);
         self.actions = Actions::Stopped;
         turn.save(Save::Jail {
@@ -255,9 +251,50 @@ impl Jail {
         job
     }
 
+    /// Counts a failure that a client reports. Returns whether it counts.
+    pub(crate) fn attempt(&mut self, id: FailId, lines: Vec<String>, turn: &mut Turn<'_>) -> bool {
+        if self.actions == Actions::Stopped {
+            return false;
+        }
+        if let Some(why) = self.ignore_reason(&id, turn.protected) {
+            let jail = self.name();
+            turn.report(Event::Ignored { jail, id, why });
+            return false;
+        }
+        turn.report(Event::Attempted {
+            jail: self.name(),
+            id: id.clone(),
+            time: turn.now,
+        });
+        let ticket = Ticket {
+            failures: u32::try_from(lines.len()).unwrap_or(u32::MAX).max(1),
+            matches: lines.iter().map(|line| Match::new("", "", line)).collect(),
+            captures: Vec::new(),
+        };
+        self.total_failures += u64::from(ticket.failures);
+        let limits = self.settings.limits();
+        if let Some((ticket, time)) = self.failures.add(&id, turn.now, ticket, limits) {
+            self.ban(id, time, ticket, turn);
+        }
+        true
+    }
+
+    /// The configuration was read again.
+    pub(crate) fn reloaded(&mut self, turn: &mut Turn<'_>) {
+        if self.actions != Actions::Stopped {
+            let job = turn.act(&self.settings.name, Task::Reload);
+            self.under_way.insert(job, Purpose::Reload);
+        }
+    }
+
+    /// Whether `id` is banned.
+    pub(crate) fn is_banned(&self, id: &FailId) -> bool {
+        self.bans.get(id).is_some()
+    }
+
     /// When [`wake`](Self::wake) has something to do.
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
-        if self.actions == Actions::Stopped {
+        if self.actions == Actions::Stopped || self.settings.idle {
             return None;
         }
         [self.bans.next_due(), self.next_retry()]
@@ -268,11 +305,11 @@ impl Jail {
 
     /// Lifts bans whose time is up, and tries again what failed.
     pub(crate) fn wake(&mut self, turn: &mut Turn<'_>) {
-        if self.actions == Actions::Stopped {
+        if self.actions == Actions::Stopped || self.settings.idle {
             return;
         }
         for ban in self.bans.take_due(turn.now) {
-            self.lift(&ban.id, turn);
+            self.lift(ban, turn);
         }
         self.retry(turn);
     }
@@ -295,11 +332,22 @@ impl Jail {
         self.failures.sweep(now, self.settings.findtime);
         JailStatus {
             watches: self.settings.watches.clone(),
+            backend: self.settings.backend.clone(),
             failing: self.failures.len(),
             failures: self.total_failures,
             bans: self.total_bans,
             banned: self.banned(),
             applied: self.bans.iter().filter(|held| held.applied).count(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        Counts {
+            banned: count(self.bans.len()),
+            banned_total: self.total_bans,
+            found: count(self.failures.len()),
+            found_total: self.total_failures,
         }
     }
 
@@ -309,6 +357,11 @@ impl Jail {
 
     pub(crate) fn bans_by_end(&self) -> Vec<Ban> {
         self.bans.by_end().map(|held| held.ban.clone()).collect()
+    }
+
+    pub(crate) fn bans_and_state(&self) -> Vec<(Ban, bool)> {
+        let both = |held: &Held| (held.ban.clone(), held.applied);
+        self.bans.by_end().map(both).collect()
     }
 
     /// Bans, unless it is pointless or done already.
@@ -343,7 +396,7 @@ impl Jail {
         });
         Banned {
             new: true,
-            job: self.apply(&id, turn),
+            job: self.apply(&id, false, turn),
         }
     }
 
@@ -364,7 +417,7 @@ impl Jail {
                 ban: held.ban.clone(),
             });
         }
-        let job = self.apply(&id, turn);
+        let job = self.apply(&id, true, turn);
         turn.report(Event::AlreadyBanned {
             jail: self.name(),
             id,
@@ -405,15 +458,16 @@ impl Jail {
 
     /// Lets the firewall know that a ban is over, which is out of `bans` already.
     /// A network may have stood for narrower bans, whose time is not up.
-    fn lift(&mut self, id: &FailId, turn: &mut Turn<'_>) -> Option<JobId> {
+    fn lift(&mut self, ban: Ban, turn: &mut Turn<'_>) -> Option<JobId> {
+        let id = ban.id.clone();
         turn.report(Event::Unbanned {
             jail: self.name(),
             id: id.clone(),
         });
-        let job = self.unapply(id.clone(), 1, turn);
+        let job = self.unapply(id.clone(), Some(ban), 1, turn);
         if matches!(id, FailId::Network(_)) {
-            for inside in self.bans.covered_by(id) {
-                self.apply(&inside, turn);
+            for inside in self.bans.covered_by(&id) {
+                self.apply(&inside, true, turn);
             }
         }
         job

@@ -17,7 +17,7 @@ pub mod plan;
 pub mod settings;
 
 pub use ban::{Ban, BanTime, BanTimeError, Match, Ticket};
-pub use command::{Answer, Command, CommandError, JailStatus, Reply};
+pub use command::{Answer, Command, CommandError, Counts, JailStatus, Reply};
 pub use effect::{Done, Effect, Job, JobId, LogPosition, Outcome, Save, Task};
 pub use engine::Engine;
 pub use event::Event;

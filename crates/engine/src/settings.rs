@@ -24,6 +24,10 @@ pub struct JailSettings {
     pub ignoreip: Vec<FailId>,
     /// Whether this host's own addresses are never counted.
     pub ignoreself: bool,
+    /// The name of its backend, for `status`.
+    pub backend: String,
+    /// Whether it pauses: nobody is unbanned meanwhile.
+    pub idle: bool,
     /// What it reads, for `status`.
     pub watches: Watches,
 }
@@ -40,6 +44,8 @@ impl JailSettings {
             maxmatches: 5,
             ignoreip: Vec::new(),
             ignoreself: true,
+            backend: String::new(),
+            idle: false,
             watches: Watches::Files(Vec::new()),
         }
     }

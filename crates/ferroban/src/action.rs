@@ -4,13 +4,14 @@
 //! actor thread, so nothing in it is shared, and it is given several bans at once
 //! where several wait, so that a thousand cost one transaction.
 
+mod list;
 mod native;
 pub mod nftables;
+pub(crate) mod shell;
 
 use std::collections::BTreeMap;
 
-use ferroban_engine::{Ban, FailId, Outcome, Timestamp};
-
+pub(crate) use list::{Actions, Part};
 pub(crate) use native::Native;
 
 /// The options in the brackets of `action = name[…]`.
@@ -31,42 +32,5 @@ impl Failed {
         match self {
             Self::Because(text) | Self::Lost(text) => text,
         }
-    }
-}
-
-/// Bans and unbans.
-pub(crate) trait Action: Send {
-    /// Prepares, and makes the firewall hold what `held` says.
-    fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome;
-
-    /// Bans, with an answer for each.
-    fn ban(&mut self, bans: &[Ban], now: Timestamp) -> Vec<Result<(), Failed>>;
-
-    /// Unbans, with an answer for each. Who is not banned is unbanned already.
-    fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>>;
-
-    /// Removes everything.
-    fn stop(&mut self) -> Result<(), Failed>;
-}
-
-/// Bans nobody. For trying a configuration without the right to use it.
-#[derive(Debug)]
-pub(crate) struct Dry;
-
-impl Action for Dry {
-    fn start(&mut self, _: &[Ban], _: Timestamp) -> Outcome {
-        Outcome::Ok
-    }
-
-    fn ban(&mut self, bans: &[Ban], _: Timestamp) -> Vec<Result<(), Failed>> {
-        bans.iter().map(|_| Ok(())).collect()
-    }
-
-    fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
-        ids.iter().map(|_| Ok(())).collect()
-    }
-
-    fn stop(&mut self) -> Result<(), Failed> {
-        Ok(())
     }
 }

@@ -14,41 +14,60 @@
 //! anybody's queue, so no circle of full queues can form.
 
 mod actor;
+mod commands;
 mod control;
 mod crew;
+mod database;
+mod facts;
 mod main_loop;
 mod message;
+mod monitor;
 mod notes;
+mod notify;
 mod office;
 mod place;
 mod protect;
 mod recorder;
 mod reload;
+mod request;
 mod signals;
+mod status;
 mod watcher;
+pub(crate) mod words;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
-use ferroban_engine::{Ban, Engine, JailSettings, Protection};
+use ferroban_engine::{Engine, Protection};
 
-use crate::load::Settings;
-use crate::log::Log;
-use crate::store::Store;
-use crate::{clock, report, sys};
+use crate::load::{Settings, Setup};
+use crate::log::{Level, Log};
+use crate::sys;
 use crew::Crew;
+use database::Database;
+use facts::Facts;
 use main_loop::MainLoop;
 use message::Message;
-use place::Claim;
 pub(crate) use place::PlaceError;
+use place::{Claim, Manner};
 
 /// How many messages may wait for the engine. When it is full, watchers wait and
 /// nothing is dropped.
 const INBOX: usize = 1024;
+
+/// How the daemon goes about its work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conduct {
+    /// Decide and tell, but leave the firewall alone.
+    dry: bool,
+    /// An action without any command is a mistake rather than one that does nothing.
+    needs_commands: bool,
+    /// How loud lines are that fail2ban does not log.
+    own: Level,
+}
 
 /// What the daemon is to do.
 #[derive(Debug)]
@@ -68,6 +87,14 @@ pub(crate) struct Plan {
 /// What reading a configuration gives: settings, and what is wrong with the jails
 /// that are left out; or only what is wrong with all of it.
 type Loaded = Result<(Settings, Vec<String>), Vec<String>>;
+
+impl Loader {
+    /// Reads none: whoever has a configuration tells it over the socket.
+    fn none() -> Self {
+        let text = "this server reads no configuration by itself; use 'fail2ban-client reload'";
+        Self(Arc::new(move || Err(vec![text.to_owned()])))
+    }
+}
 
 /// Reads a configuration.
 #[derive(Clone)]
@@ -140,145 +167,195 @@ pub(crate) struct Bare {
 }
 
 /// Runs a server without jails until it is told to stop.
-pub(crate) fn serve(bare: Bare) -> Result<(), StartError> {
-    drop(bare);
-    Err(StartError::NoJail)
+pub(crate) fn serve(bare: &Bare) -> Result<(), StartError> {
+    let log = log_of(bare);
+    let server = Server {
+        conduct: Conduct {
+            dry: false,
+            needs_commands: false,
+            own: Level::Msg,
+        },
+        by_hand: None,
+        load: Loader::none(),
+        background: bare.background,
+    };
+    let (socket, pidfile) = (&bare.socket, &bare.pidfile);
+    greet(&log, bare.background);
+    let claim = Claim::take(socket, pidfile, Manner::Server { force: bare.force }, &log)
+        .map_err(StartError::Place)?;
+    server.run(claim, &log, |_| Ok(()))
+}
+
+/// The log as the command line or `fail2ban.conf` wants it. What cannot be had is told
+/// when the configuration comes, which says the same.
+fn log_of(bare: &Bare) -> Log {
+    let log = Log::nowhere(Level::Info);
+    log.set_verbosity(bare.verbosity);
+    drop(log.set_syslogsocket(&bare.syslogsocket));
+    drop(log.set_level(&bare.loglevel));
+    drop(log.start(&bare.logtarget));
+    log
 }
 
 /// Runs until it is told to stop. Log lines tell everything else.
 pub(crate) fn run(plan: Plan, log: &Log) -> Result<(), StartError> {
+    let Plan {
+        settings,
+        socket,
+        pidfile,
+        database,
+        watch,
+        dry,
+        load,
+    } = plan;
+    let server = Server {
+        conduct: Conduct {
+            dry,
+            needs_commands: true,
+            own: Level::Info,
+        },
+        by_hand: watch,
+        load,
+        background: false,
+    };
+    greet(log, false);
+    let claim = Claim::take(&socket, &pidfile, Manner::Guard, log).map_err(StartError::Place)?;
+    server.run(claim, log, |main_loop| {
+        main_loop.begin_with(settings, &database)?;
+        main_loop.notify.ready();
+        Ok(())
+    })
+}
+
+fn greet(log: &Log, background: bool) {
     sys::set_umask(0o077);
     log.info("server", &"-".repeat(50));
-    log.info(
-        "server",
-        &format!("Starting Fail2ban v{}", crate::COMPATIBLE),
-    );
-    let claim = Claim::take(&plan.socket, &plan.pidfile, log).map_err(StartError::Place)?;
-    let (inbox, messages) = sync_channel(INBOX);
-    // Before the database: a stop that comes while it is waited for is not missed.
-    signals::start(inbox.clone()).map_err(StartError::Signals)?;
-    let store = open_store(&plan, log);
-    let load = plan.load.clone();
-    let started = Daemon::start(plan, store, &inbox, log)?;
-    let office = office::Office::new(inbox, log.clone(), load);
-    let control = control::Control::start(claim.listener(), office).map_err(StartError::Thread)?;
-    started.finish(messages, log);
-    control.stop();
-    drop(claim);
-    log.info("server", "Exiting Fail2ban");
-    log.flush();
-    Ok(())
-}
-
-/// A database that cannot be used must not leave the host without a guard.
-fn open_store(plan: &Plan, log: &Log) -> Option<Store> {
-    let shown = plan.database.display();
-    match Store::open_quickly(&plan.database, clock::now()) {
-        Ok((store, opened)) => {
-            log.info(
-                "database",
-                &format!("Connected to fail2ban persistent database '{shown}'"),
-            );
-            recorder::tell_opened(&opened, &plan.database, log);
-            if let Err(error) = store.disable_all_jails() {
-                log.error("database", &format!("{shown}: {error}"));
-            }
-            Some(store)
-        }
-        Err(error) => {
-            log.error(
-                "database",
-                &format!(
-                    "{}; bans are kept in memory and written as soon as it can be opened",
-                    report::chain(&error)
-                ),
-            );
-            None
-        }
+    let text = format!("Starting Fail2ban v{}", crate::COMPATIBLE);
+    log.info("server", &text);
+    if background {
+        log.info("server", "Daemon started");
     }
+    // fail2ban's observer is part of our engine; who waits for its line finds it.
+    log.info("observer", "Observer start...");
 }
 
-/// The threads at work.
-struct Daemon {
-    main_loop: MainLoop,
-    recorder: JoinHandle<()>,
+/// What makes one server different from another.
+struct Server {
+    conduct: Conduct,
+    by_hand: Option<Watch>,
+    load: Loader,
+    background: bool,
 }
 
-impl Daemon {
-    fn start(
-        plan: Plan,
-        store: Option<Store>,
-        inbox: &SyncSender<Message>,
+impl Server {
+    /// Begins with what `first` does, and works until told to stop.
+    fn run(
+        self,
+        claim: Claim,
         log: &Log,
-    ) -> Result<Self, StartError> {
+        first: impl FnOnce(&mut MainLoop) -> Result<(), StartError>,
+    ) -> Result<(), StartError> {
+        let (inbox, messages) = sync_channel(INBOX);
+        // Before the database: a stop that comes while it is waited for is not missed.
+        signals::start(inbox.clone(), self.background).map_err(StartError::Signals)?;
+        let mut main_loop = self.main_loop(&inbox, log);
+        first(&mut main_loop)?;
+        let office = office::Office::new(inbox, log.clone(), self.load);
+        let respond: control::Respond =
+            Arc::new(move |request, caller| office.respond(request, caller));
+        main_loop.monitor.offer(Arc::clone(&respond));
+        let door = control::Door {
+            listener: claim.listener(),
+            access: office::Access::Everything,
+        };
+        let control =
+            control::Control::start(&[door], log, &respond).map_err(StartError::Thread)?;
+        finish(main_loop, messages, log);
+        control.stop();
+        drop(claim);
+        log.info("server", "Exiting Fail2ban");
+        log.flush();
+        Ok(())
+    }
+
+    fn main_loop(&self, inbox: &SyncSender<Message>, log: &Log) -> MainLoop {
         let mut engine = Engine::new();
         let protected = protect::find();
-        tell_protected(&protected, log);
+        tell_protected(&protected, self.conduct.own, log);
         engine.protect(protected);
-        let mut crew = Crew::new(inbox.clone(), log.clone(), plan.dry, plan.watch);
-        let (mut effects, mut unread) = (Vec::new(), Vec::new());
-        for problem in &plan.settings.problems {
-            log.warning("ferroban.guard", problem);
-        }
-        for jail in plan.settings.jails {
-            let name = jail.jail.name.clone();
-            match crew.check(&jail) {
-                Ok(action) => {
-                    let settings = crew.hire(jail, action).map_err(StartError::Thread)?;
-                    crew.introduce(&name);
-                    let bans = stored_bans(store.as_ref(), &settings, log).unwrap_or_else(|| {
-                        unread.push((name, settings.bantime));
-                        Vec::new()
-                    });
-                    engine.restore_jail(clock::now(), settings, bans, &mut effects);
-                }
-                Err(problem) => {
-                    log.error(
-                        "ferroban.guard",
-                        &format!("[{name}] {problem}. Jail skipped"),
-                    );
-                }
-            }
-        }
-        if crew.is_empty() {
-            return Err(StartError::NoJail);
-        }
-        crew.watch(|plan| {
-            let name = plan.source.name();
-            let position = |jail| store.as_ref()?.position(jail, &name).ok().flatten();
-            watcher::Begin::of(watcher::common(
-                plan.readers.iter().map(|(jail, _)| position(jail)),
-            ))
-        })
-        .map_err(StartError::Thread)?;
-        let (recorder, records) =
-            recorder::start(plan.database, store, unread, inbox.clone(), log.clone())
-                .map_err(StartError::Thread)?;
-        let mut main_loop = MainLoop::new(engine, crew, records, log.clone());
-        main_loop.dispatch(effects);
-        Ok(Self {
-            main_loop,
-            recorder,
-        })
-    }
-
-    /// Works until told to stop, then ends every thread in order.
-    fn finish(mut self, messages: Receiver<Message>, log: &Log) {
-        self.main_loop.run(&messages);
-        log.info("server", "Shutdown in progress...");
-        log.info("server", "Stopping all jails");
-        self.main_loop.stop_watching(&messages);
-        self.main_loop.stop_jails(&messages);
-        // Nobody reads the inbox any more: whoever waits for room in it may go.
-        drop(messages);
-        let asked = self.main_loop.close();
-        drop(self.recorder.join());
-        log.info("database", "Connection to database closed.");
-        asked.answer();
+        let crew = Crew::new(
+            inbox.clone(),
+            log.clone(),
+            self.conduct,
+            self.by_hand.clone(),
+            Facts::default(),
+        );
+        let database = Database::new(inbox.clone(), log.clone());
+        MainLoop::new(engine, crew, database, log.clone())
     }
 }
 
-fn tell_protected(protected: &[ferroban_engine::Protected], log: &Log) {
+/// Works until told to stop, then ends every thread in order.
+fn finish(mut main_loop: MainLoop, messages: Receiver<Message>, log: &Log) {
+    main_loop.run(&messages);
+    main_loop.notify.stopping();
+    log.info("server", "Shutdown in progress...");
+    log.info("observer", "Observer stop ... try to end queue 5 seconds");
+    log.info("observer", "Observer stopped, 0 events remaining.");
+    log.info("server", "Stopping all jails");
+    main_loop.tell_logs_left();
+    main_loop.stop_watching(&messages);
+    main_loop.stop_jails(&messages);
+    // Nobody reads the inbox any more: whoever waits for room in it may go.
+    drop(messages);
+    let (asked, stored) = main_loop.close();
+    if stored {
+        log.info("database", "Connection to database closed.");
+    }
+    asked.answer();
+}
+
+impl MainLoop {
+    /// Begins with a configuration that the daemon has read by itself. A jail that is
+    /// wrong keeps no other from starting.
+    fn begin_with(&mut self, settings: Settings, database: &Path) -> Result<(), StartError> {
+        let Settings { setup, problems } = settings;
+        for problem in &problems {
+            self.log.warning("ferroban.guard", problem);
+        }
+        self.database
+            .open(Some(database))
+            .map_err(StartError::Thread)?;
+        let mut next = self.usable(setup);
+        if next.plans().next().is_none() {
+            return Err(StartError::NoJail);
+        }
+        next.server.dbfile = Some(database.display().to_string());
+        self.setup.server.dbfile.clone_from(&next.server.dbfile);
+        let mut effects = Vec::new();
+        let begun = self.adopt(next, &reload::Restart::default(), &mut effects);
+        self.dispatch(effects);
+        // What cannot be was left out above.
+        begun.map(drop).map_err(|_| StartError::NoJail)
+    }
+
+    /// What of a configuration can be used; the rest is told.
+    fn usable(&self, mut setup: Setup) -> Setup {
+        let mut wrong = Vec::new();
+        for plan in setup.plans() {
+            if let Err(problem) = self.crew.check(&plan) {
+                let name = &plan.jail.name;
+                let text = format!("[{name}] {problem}. Jail skipped");
+                self.log.error("ferroban.guard", &text);
+                wrong.push(name.clone());
+            }
+        }
+        setup.retain(|jail| !wrong.contains(&jail.name));
+        setup
+    }
+}
+
+fn tell_protected(protected: &[ferroban_engine::Protected], level: Level, log: &Log) {
     let is_own = |entry: &&ferroban_engine::Protected| entry.why == Protection::OwnAddress;
     let own = protected.iter().filter(is_own).count();
     let others: Vec<String> = protected
@@ -290,26 +367,5 @@ fn tell_protected(protected: &[ferroban_engine::Protected], log: &Log) {
         "never banned without force: {own} own address(es){}",
         others.concat()
     );
-    log.info("ferroban.guard", &text);
-}
-
-/// The bans that an earlier life left; `None` while they cannot be read.
-fn stored_bans(store: Option<&Store>, jail: &JailSettings, log: &Log) -> Option<Vec<Ban>> {
-    let store = store?;
-    let stored = store.bans(&jail.name, jail.bantime, clock::now());
-    let stored = stored.inspect_err(|error| {
-        let path = store.path().display();
-        log.error(
-            "database",
-            &format!(
-                "{path}: bans of jail '{}' cannot be read: {error}; this is tried again",
-                jail.name
-            ),
-        );
-    });
-    let stored = stored.ok()?;
-    if let Some(text) = stored.complaint(store.path(), &jail.name) {
-        log.warning("ferroban.database", &text);
-    }
-    Some(stored.bans)
+    log.line(level, "ferroban.guard", &text);
 }

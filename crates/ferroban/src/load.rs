@@ -10,6 +10,8 @@ mod folder;
 mod glob;
 mod host;
 mod message;
+mod refusal;
+mod setup;
 mod stream;
 mod word;
 
@@ -21,14 +23,18 @@ use ferroban_config::{Error, Files, Layers, quoted};
 use ferroban_engine::{FilterSettings, JailSettings};
 
 pub(crate) use folder::Folder;
+pub(crate) use refusal::Refusal;
+pub(crate) use setup::{
+    JailSetup, LogPath, METHODS, MonitorSetup, Note, Setup, is_asked_for, is_set_by,
+};
 pub(crate) use stream::{How, Logs, Places, split};
 pub(crate) use word::{Command, Stream, Word, is_on};
 
 /// Everything a configuration says about jails.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// The jails that are switched on, in order.
-    pub(crate) jails: Vec<JailPlan>,
+    /// The jails that are switched on.
+    pub(crate) setup: Setup,
     /// What could not be found out, though it goes on without.
     pub(crate) problems: Vec<String>,
 }
@@ -44,6 +50,8 @@ pub(crate) struct JailPlan {
     pub(crate) backend: Backend,
     /// Files it may read.
     pub(crate) logpaths: Vec<String>,
+    /// Those of them of which only what is written from now on counts.
+    pub(crate) tail: Vec<String>,
     /// Journal entries it may read: alternatives of fields that must all match.
     pub(crate) journal: Vec<Vec<String>>,
     /// How it bans, in the order in which that is done.
@@ -57,8 +65,18 @@ pub(crate) struct JailPlan {
 pub(crate) struct ActionPlan {
     /// What it is called in this jail.
     pub(crate) name: String,
-    /// Its options, but for those that only name it.
+    /// Its properties as text.
     pub(crate) options: BTreeMap<String, String>,
+}
+
+impl ActionPlan {
+    /// Whether it has any command to run.
+    pub(crate) fn has_commands(&self) -> bool {
+        let command = |(name, text): (&String, &String)| {
+            name.starts_with("action") && name != "actname" && !text.trim().is_empty()
+        };
+        self.options.iter().any(command)
+    }
 }
 
 /// Where lines come from.
@@ -93,6 +111,12 @@ pub(crate) enum LoadError {
         option: String,
         value: String,
         wanted: &'static str,
+    },
+    /// The daemon would refuse an option for this reason.
+    Refused {
+        jail: String,
+        option: String,
+        why: String,
     },
     /// A filter or action is not called in the right way.
     Invocation {
@@ -146,6 +170,7 @@ impl fmt::Display for LoadError {
                 write!(f, "--set {jail}.enabled=true would make one")
             }
             Self::Value { jail, .. }
+            | Self::Refused { jail, .. }
             | Self::Invocation { jail, .. }
             | Self::NoFilter { jail, .. }
             | Self::NoOption { jail, .. }
@@ -168,10 +193,11 @@ impl LoadError {
 
     /// The option that has a wrong value, with its jail.
     fn option(&self) -> Option<(&str, &str)> {
-        if let Self::Value { jail, option, .. } = self {
-            Some((jail, option))
-        } else {
-            None
+        match self {
+            Self::Value { jail, option, .. } | Self::Refused { jail, option, .. } => {
+                Some((jail, option))
+            }
+            _ => None,
         }
     }
 
@@ -184,6 +210,7 @@ impl LoadError {
                 wanted,
                 ..
             } => write!(f, "{option} = {value}: not {wanted}"),
+            Self::Refused { option, why, .. } => write!(f, "{option}: {why}"),
             Self::Invocation {
                 option,
                 text,
@@ -246,6 +273,7 @@ impl LoadError {
             Self::NoLog { jail } => format!("Have not found any log file for '{jail}' jail."),
             Self::NoSection(_)
             | Self::Override(_)
+            | Self::Refused { .. }
             | Self::NoOption { .. }
             | Self::NoJail { .. }
             | Self::Value { .. }
@@ -315,9 +343,9 @@ fn jails(
     let (mut stream, _) = folder.jails(how)?;
     let mut problems = folder.problems();
     let mut settings = loop {
-        match fold::settings(&stream) {
-            Ok(settings) => break settings,
-            Err(error @ LoadError::Value { .. }) => {
+        match fold::setup(&stream) {
+            Ok(setup) => break Settings { setup, problems: Vec::new() },
+            Err(error @ (LoadError::Value { .. } | LoadError::Refused { .. })) => {
                 // Without the jail that is wrong, as often as there is one.
                 let before = stream.len();
                 stream.retain(|command| command.get(1).and_then(Word::as_str) != error.jail());
@@ -333,14 +361,12 @@ fn jails(
             Err(error) => return Err(error),
         }
     };
-    for plan in settings
-        .jails
-        .extract_if(.., |plan| plan.filter.failregex.is_empty())
-    {
-        problems.push(LoadError::NoPattern {
-            jail: plan.jail.name.to_string(),
-        });
-    }
+    let blind = |jail: &&JailSetup| jail.is_blind();
+    let without = settings.setup.jails().filter(blind);
+    problems.extend(without.map(|jail| LoadError::NoPattern {
+        jail: jail.name.to_string(),
+    }));
+    settings.setup.retain(|jail| !jail.is_blind());
     Ok((settings, problems))
 }
 

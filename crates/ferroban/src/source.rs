@@ -30,6 +30,15 @@ pub use waker::Waker;
 /// and no line of his decides how much memory we need.
 pub const LINE_CAP: usize = 1 << 20;
 
+/// What recognises a log file: the SHA-1 of its first line in hexadecimal. None if it
+/// has no whole line yet, or cannot be read.
+pub(crate) fn mark(path: &std::path::Path) -> Option<String> {
+    // Opening anything else, a pipe for example, could wait for ever.
+    let is_file = path.metadata().is_ok_and(|found| found.is_file());
+    let file = std::fs::File::open(path).ok().filter(|_| is_file)?;
+    logfile::first_line_hash(&file).ok().flatten()
+}
+
 /// A log that can be followed.
 pub trait LogSource {
     /// Fills `batch` with what is next in the log, waiting for it as `wait` says.

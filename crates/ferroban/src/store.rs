@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ferroban_engine::{Ban, BanTime, FailId, JailName, LogPosition, Save, Timestamp};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+#[cfg(test)]
+use rusqlite::OptionalExtension;
+use rusqlite::{Connection, ErrorCode, params};
 
 /// How long a write waits for another program that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -24,7 +26,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// twice and no jail is at work before it is done, and when the file is closed.
 const BUSY_BRIEFLY: Duration = Duration::from_millis(250);
 
-/// How many matched lines of a ban are stored (`dbmaxmatches`).
+/// How many matched lines of a ban are stored (`dbmaxmatches`), unless something else
+/// is said.
 const MAX_MATCHES: usize = 10;
 
 /// Why the file could not be used.
@@ -138,6 +141,8 @@ pub(crate) struct Store {
     path: PathBuf,
     /// Device and inode of the open file, where they are known.
     file: Option<(u64, u64)>,
+    /// How many matched lines of a ban are stored.
+    max_matches: usize,
 }
 
 /// The bans of a jail that were stored.
@@ -218,6 +223,7 @@ impl Store {
             connection,
             path: path.into(),
             file: identity(path),
+            max_matches: MAX_MATCHES,
         };
         let opened = match store.set_up(busy).map_err(wrap)? {
             None => Opened::Created,
@@ -341,7 +347,27 @@ impl Store {
         Ok(stored)
     }
 
+    /// Stores no more than so many matched lines with a ban.
+    pub(crate) fn limit_matches(&mut self, most: usize) {
+        self.max_matches = most;
+    }
+
+    /// How far a jail has read its logs.
+    pub(crate) fn positions(&self, jail: &JailName) -> rusqlite::Result<Vec<LogPosition>> {
+        let sql = "SELECT path, firstlinemd5, lastfilepos FROM logs WHERE jail = ?1";
+        let mut statement = self.connection.prepare(sql)?;
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(LogPosition {
+                log: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+                mark: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                offset: seconds(row, 2)?,
+            })
+        };
+        statement.query_map([jail.as_str()], read)?.collect()
+    }
+
     /// How far a jail has read a log.
+    #[cfg(test)]
     pub(crate) fn position(
         &self,
         jail: &JailName,
@@ -366,9 +392,10 @@ impl Store {
         &mut self,
         saves: impl IntoIterator<Item = &'a Save>,
     ) -> rusqlite::Result<()> {
+        let most = self.max_matches;
         let transaction = self.connection.transaction()?;
         for save in saves {
-            write(&transaction, save)?;
+            write(&transaction, save, most)?;
         }
         transaction.commit()
     }
@@ -379,11 +406,12 @@ impl Store {
         &mut self,
         saves: impl IntoIterator<Item = &'a Save>,
     ) -> rusqlite::Result<Vec<(&'a Save, rusqlite::Error)>> {
+        let most = self.max_matches;
         let mut transaction = self.connection.transaction()?;
         let mut refused = Vec::new();
         for save in saves {
             let savepoint = transaction.savepoint()?;
-            match write(&savepoint, save) {
+            match write(&savepoint, save, most) {
                 Ok(()) => savepoint.commit()?,
                 // Dropping the savepoint takes back what was written since it.
                 Err(error) if trouble(&error) == Trouble::Row => refused.push((save, error)),
@@ -411,7 +439,7 @@ impl Drop for Store {
     }
 }
 
-fn write(db: &Connection, save: &Save) -> rusqlite::Result<()> {
+fn write(db: &Connection, save: &Save, max_matches: usize) -> rusqlite::Result<()> {
     match save {
         Save::Jail { jail, enabled } => {
             let sql = "INSERT INTO jails(name, enabled) VALUES(?1, ?2) \
@@ -421,7 +449,7 @@ fn write(db: &Connection, save: &Save) -> rusqlite::Result<()> {
         }
         Save::Ban { jail, ban } => {
             know(db, jail)?;
-            write_ban(db, jail, ban)?;
+            write_ban(db, jail, ban, max_matches)?;
         }
         Save::Prolong { jail, ban } => prolong(db, jail, ban)?,
         Save::Forget { jail, id } => {
@@ -461,13 +489,18 @@ fn know(db: &Connection, jail: &JailName) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-fn write_ban(db: &Connection, jail: &JailName, ban: &Ban) -> rusqlite::Result<()> {
+fn write_ban(
+    db: &Connection,
+    jail: &JailName,
+    ban: &Ban,
+    max_matches: usize,
+) -> rusqlite::Result<()> {
     let (id, time, bantime) = (
         ban.id.to_string(),
         ban.time.secs_rounded(),
         ban.bantime.secs(),
     );
-    let data = data::text(&ban.ticket, MAX_MATCHES).into_bytes();
+    let data = data::text(&ban.ticket, max_matches).into_bytes();
     let row = params![id, jail.as_str(), time, bantime, ban.count, data];
     db.prepare_cached("INSERT INTO bans(ip, jail, timeofban, bantime, bancount, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(row)?;

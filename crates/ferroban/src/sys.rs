@@ -1,18 +1,24 @@
 //! What the standard library does not offer of the system, behind safe names.
 //!
-//! The only module with `unsafe` code: all that [`journal`] does, and one line in
-//! `inherited`.
+//! The only module with `unsafe` code: all that [`journal`] does, and a line or two in
+//! `handed` and [`inherited`].
 
 #[expect(
     unsafe_code,
     reason = "the number of a file that is not ours is borrowed to mark it"
 )]
-mod inherited;
+mod handed;
 #[expect(
     unsafe_code,
     reason = "libsystemd is loaded at run time and called through pointers"
 )]
 pub mod journal;
+
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that systemd leaves to us is only a number until it is taken"
+)]
+pub mod inherited;
 
 use std::ffi::CString;
 use std::io;
@@ -20,7 +26,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::fs::Mode;
 
-pub use inherited::keep_files_from_children;
+pub use handed::keep_files_from_children;
 
 /// Whether we may do everything.
 #[must_use]
@@ -50,6 +56,12 @@ pub fn leave_session() {
     rustix::process::setsid().ok();
 }
 
+/// How many descriptors this process may have open; `None` for any number.
+#[must_use]
+pub fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
 /// Who is at the other end of a socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Peer {
@@ -59,6 +71,16 @@ pub struct Peer {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+}
+
+impl Peer {
+    /// Who logged in before the process came to run as [`uid`](Self::uid), if the
+    /// kernel keeps account of that and somebody did.
+    #[must_use]
+    pub fn login(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(format!("/proc/{}/loginuid", self.pid)).ok()?;
+        text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
+    }
 }
 
 /// Who connected, as the kernel saw it at that time.

@@ -4,7 +4,7 @@
 //! [`frame`] cuts a stream at the markers, [`pickle`] turns a message into a [`Value`]
 //! and back, and [`text`] writes a value as Python would print it.
 //!
-//! [`Ask`] and [`answer`] say what a request and a reply look like as values.
+//! [`answer`] says what a reply looks like as a value.
 
 mod command;
 pub mod frame;
@@ -15,6 +15,6 @@ pub mod text;
 #[cfg(test)]
 mod oracle;
 
-pub use command::{Ask, answer};
+pub use command::{Shape, answer};
 pub use own::{Reconfigure, changes_of, changes_value};
 pub use pickle::{PickleError, Str, Value, dumps, loads};

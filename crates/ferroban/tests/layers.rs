@@ -24,8 +24,10 @@ mod tests {
         &["load", "source", "action", "store", "wire"],
         &["log", "clock", "report", "process", "sys"],
     ];
-    /// What a room may use of its own row: a line of the log starts with the time.
-    const SIDEWAYS: [(&str, &str); 1] = [("log", "clock")];
+    /// What a room may use of its own row: a line of the log starts with the time, and
+    /// a command has a limit of time and is told in the log.
+    const SIDEWAYS: [(&str, &str); 3] =
+        [("log", "clock"), ("process", "clock"), ("process", "log")];
 
     /// What a crate may use of ours.
     const CRATES: [(&str, &[&str]); 5] = [

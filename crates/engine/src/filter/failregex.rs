@@ -70,7 +70,7 @@ impl FailRegex {
         if pattern.is_empty() {
             return Err(FilterError::Empty);
         }
-        let expanded = tags::expand(pattern);
+        let expanded = tags::expand(pattern, true);
         let regex =
             Regex::new(&expanded, Flags::default()).map_err(|source| FilterError::Broken {
                 pattern: expanded,

@@ -10,7 +10,10 @@ const DNS: &str = r"(?P<dns>[\w\-.^_]*\w)";
 /// Replaces every tag of `pattern`; unknown ones stay as they are. Flags at the
 /// start of a group, which Python takes no more, become flags of that group, as
 /// the original has it for filters that were written before.
-pub(super) fn expand(pattern: &str) -> String {
+///
+/// Where `names` is false, `<HOST>` is an address and no name: what `usedns = no` makes
+/// of it.
+pub(super) fn expand(pattern: &str, names: bool) -> String {
     let pattern = pattern.replace("(?:(?i)", "(?i:").replace("((?i)", "(?i:");
     let pattern = pattern.as_str();
     let mut out = String::with_capacity(pattern.len() + 64);
@@ -18,7 +21,7 @@ pub(super) fn expand(pattern: &str) -> String {
     let mut rest = pattern;
     while let Some((before, tag, after)) = next_tag(rest) {
         out.push_str(before);
-        match replacement(tag, &mut open) {
+        match replacement(tag, names, &mut open) {
             Some(text) => out.push_str(&text),
             None => out.extend(["<", tag, ">"]),
         }
@@ -46,13 +49,14 @@ fn next_tag(text: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
-fn replacement(tag: &str, open: &mut Vec<String>) -> Option<String> {
+fn replacement(tag: &str, names: bool, open: &mut Vec<String>) -> Option<String> {
     let addr = || format!(r"\[?(?:{IP4}|{IP6})\]?");
     Some(match tag {
         "IP4" | "F-IP4/" => IP4.to_owned(),
         "IP6" | "F-IP6/" => IP6.to_owned(),
         "DNS" | "F-DNS/" => DNS.to_owned(),
         "ADDR" | "F-ADDR/" => addr(),
+        "HOST" if !names => addr(),
         "HOST" => format!("(?:{}|{DNS})", addr()),
         "CIDR" | "F-CIDR/" => r"(?P<cidr>\d+)".to_owned(),
         "SUBNET" | "F-SUBNET/" => format!(r"\[?(?:{IP4}|{IP6})(?:/(?P<cidr>\d+))?\]?"),
@@ -106,16 +110,17 @@ mod tests {
             ("<F-A><F-B>x</F-B></F-A>", "(?P<a>(?P<b>x))"),
         ];
         for (pattern, expected) in cases {
-            assert_eq!(expand(pattern), expected, "{pattern}");
+            assert_eq!(expand(pattern, true), expected, "{pattern}");
         }
     }
 
     #[test]
     fn host_is_an_address_or_a_name() {
-        let host = expand("<HOST>");
+        let host = expand("<HOST>", true);
+        assert_eq!(expand("<HOST>", false), expand("<ADDR>", true));
         for part in ["(?P<ip4>", "(?P<ip6>", "(?P<dns>"] {
             assert!(host.contains(part), "{part}");
         }
-        assert!(!expand("<ADDR>").contains("dns"));
+        assert!(!expand("<ADDR>", true).contains("dns"));
     }
 }

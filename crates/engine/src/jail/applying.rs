@@ -44,6 +44,8 @@ pub(super) enum Purpose {
     Start,
     Ban(FailId),
     Unban { id: FailId, attempt: u32 },
+    Flush(Vec<FailId>),
+    Reload,
     Stop,
 }
 
@@ -67,27 +69,38 @@ pub(super) struct Retries {
 impl Jail {
     /// Has the firewall hold a ban, or hold it for as long as it lasts now. No job:
     /// the actions are not in a state to try.
-    pub(super) fn apply(&mut self, id: &FailId, turn: &mut Turn<'_>) -> Option<JobId> {
+    pub(super) fn apply(
+        &mut self,
+        id: &FailId,
+        again: bool,
+        turn: &mut Turn<'_>,
+    ) -> Option<JobId> {
         if let Actions::Down { .. } | Actions::Lost | Actions::Stopped = self.actions {
             return None; // the next start brings it along
         }
         let ban = self.bans.get(id)?.ban.clone();
-        let job = turn.act(&self.settings.name, Task::Ban(ban));
+        let job = turn.act(&self.settings.name, Task::Ban { ban, again });
         self.under_way.insert(job, Purpose::Ban(id.clone()));
         Some(job)
     }
 
     /// Has the firewall hold it no more.
+    /// `ban` is what is known of it.
     pub(super) fn unapply(
         &mut self,
         id: FailId,
+        ban: Option<Ban>,
         attempt: u32,
         turn: &mut Turn<'_>,
     ) -> Option<JobId> {
         if self.actions == Actions::Stopped {
             return None;
         }
-        let job = turn.act(&self.settings.name, Task::Unban(id.clone()));
+        let task = Task::Unban {
+            id: id.clone(),
+            ban,
+        };
+        let job = turn.act(&self.settings.name, task);
         self.under_way.insert(job, Purpose::Unban { id, attempt });
         Some(job)
     }
@@ -132,8 +145,9 @@ impl Jail {
             (Purpose::Unban { id, attempt }, Outcome::Failed(error)) => {
                 self.unban_failed(id, attempt, error, turn);
             }
+            (Purpose::Flush(ids), outcome) => self.flushed(ids, outcome, turn),
             (Purpose::Stop, outcome) => self.stopped(outcome, turn),
-            (Purpose::Unban { .. }, _) => {}
+            (Purpose::Unban { .. } | Purpose::Reload, _) => {}
         }
         true
     }
@@ -172,7 +186,7 @@ impl Jail {
                 && held.retry == Some(at)
             {
                 held.retry = None;
-                self.apply(&id, turn);
+                self.apply(&id, true, turn);
             }
         }
     }
@@ -183,7 +197,7 @@ impl Jail {
         {
             // Banned again in the meantime: that ban is not to be taken away.
             if self.bans.get(&id).is_none() {
-                self.unapply(id, attempt, turn);
+                self.unapply(id, None, attempt, turn);
             }
         }
     }
@@ -246,7 +260,30 @@ impl Jail {
         }
     }
 
-    fn stopped(&self, outcome: &Outcome, turn: &mut Turn<'_>) {
+    /// All bans were lifted at once; where that did not work, each is tried alone.
+    fn flushed(&mut self, ids: Vec<FailId>, outcome: &Outcome, turn: &mut Turn<'_>) {
+        for id in ids {
+            turn.report(Event::Unbanned {
+                jail: self.name(),
+                id: id.clone(),
+            });
+            if let Outcome::Failed(_) = outcome {
+                let at = turn.now.plus_secs(retry_after(1));
+                self.retries.unbans.insert((at, id, 2));
+            }
+        }
+        if let Outcome::Failed(error) = outcome {
+            turn.report(self.failed(Step::Unban, None, error, 1));
+        }
+    }
+
+    fn stopped(&mut self, outcome: &Outcome, turn: &mut Turn<'_>) {
+        for held in std::mem::take(&mut self.bans).iter() {
+            turn.report(Event::Repealed {
+                jail: self.name(),
+                id: held.ban.id.clone(),
+            });
+        }
         if let Outcome::Failed(error) = outcome {
             turn.report(self.failed(Step::Stop, None, error, 1));
         }

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use ferroban_engine::{Ban, FailId, Network, Outcome, Timestamp, effect::time_left};
 
 use super::nftables::{Block, Element, Error, Guard, Nftables, Protocol};
-use super::{Action, Failed, Options};
+use super::{Failed, Options};
 use crate::report;
 
 /// Why an option of the action cannot be used.
@@ -85,7 +85,9 @@ impl Native {
                 "blocktype" => guard.block = block(value)?,
                 // Stock jails pass them to every action. Ours has chains of its own,
                 // and learns from each ban how long it lasts.
-                "chain" | "bantime" => {}
+                "chain" | "bantime" | "name" | "actname" | "timeout" => {}
+                // Every action has these, and they are empty where nobody sets them.
+                command if command.starts_with("action") && value.is_empty() => {}
                 _ => return Err(SettingsError::Unknown(name.clone())),
             }
         }
@@ -185,21 +187,24 @@ impl Native {
 const NOT_AN_ADDRESS: &str =
     "not an address; the action 'ferroban' bans addresses and networks only";
 
-impl Action for Native {
-    fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome {
+impl Native {
+    /// Prepares the firewall and makes it hold exactly these bans of ours.
+    pub(crate) fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome {
         self.try_start(held, now).unwrap_or_else(|error| {
             self.firewall = None;
             Outcome::Failed(error.into_text())
         })
     }
 
-    fn ban(&mut self, bans: &[Ban], now: Timestamp) -> Vec<Result<(), Failed>> {
+    /// Bans, with an answer for each.
+    pub(crate) fn ban(&mut self, bans: &[Ban], now: Timestamp) -> Vec<Result<(), Failed>> {
         let networks: Vec<_> = bans.iter().map(|ban| ban.id.network()).collect();
         let (elements, _) = elements(bans, now);
         self.ask(&networks, |firewall, name| firewall.add(name, &elements))
     }
 
-    fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
+    /// Unbans, with an answer for each. Who is not banned is unbanned already.
+    pub(crate) fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
         let networks: Vec<_> = ids.iter().map(FailId::network).collect();
         let known: Vec<Network> = networks.iter().flatten().copied().collect();
         let mut answers = self.ask(&networks, |firewall, name| firewall.remove(name, &known));
@@ -212,7 +217,8 @@ impl Action for Native {
         answers
     }
 
-    fn stop(&mut self) -> Result<(), Failed> {
+    /// Removes everything.
+    pub(crate) fn stop(&mut self) -> Result<(), Failed> {
         let name = self.guard.name.clone();
         self.firewall()?.stop(&name).map_err(|error| chain(&error))
     }

@@ -9,207 +9,324 @@ use std::thread::{self, JoinHandle};
 
 use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Task};
 
-use super::message::Message;
-use crate::action::{Action, Failed};
+use super::message::{Answer, Message, Question};
+use super::words;
+use crate::action::shell::call::CallError;
+use crate::action::{Actions, Failed, Part};
+use crate::wire::Value;
 use crate::{clock, sys};
 
 /// The most jobs that are done in one go, so that the first of a flood is not
 /// held up by the last.
 const BATCH: usize = 20_000;
 
+/// What an actor is told.
+pub(super) enum Order {
+    /// Do this.
+    Job(Job),
+    /// Go on with other actions.
+    Configure(Change),
+    /// Call a method of an action.
+    Call(Call),
+}
+
+/// A client calls a method of an action.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) action: String,
+    pub(super) method: String,
+    /// Its arguments by name, as an object in JSON; empty: none.
+    pub(super) arguments: String,
+    pub(super) reply: SyncSender<Answer>,
+}
+
+/// Other actions for a jail.
+pub(super) struct Change {
+    /// All of them, in their order.
+    pub(super) parts: Vec<(String, Part)>,
+    /// What those that are left out must lift before they end.
+    pub(super) held: Vec<Ban>,
+    /// Those that are left out just go: what they did stays.
+    pub(super) forgotten: bool,
+}
+
 /// Starts the actor of a jail. It ends when its queue is closed.
 pub(super) fn start(
     jail: &JailName,
-    mut action: Box<dyn Action>,
+    mut actions: Actions,
     inbox: SyncSender<Message>,
-) -> io::Result<(Sender<Job>, JoinHandle<()>)> {
-    let (queue, jobs) = channel();
+) -> io::Result<(Sender<Order>, JoinHandle<()>)> {
+    let (queue, orders) = channel();
     let name = format!("f2b/a.{jail}");
     let thread = thread::Builder::new().name(name.clone()).spawn(move || {
         sys::set_thread_name(&name);
-        run(&mut *action, &jobs, &inbox);
+        run(&mut actions, &orders, &inbox);
     })?;
     Ok((queue, thread))
 }
 
-fn run(action: &mut dyn Action, jobs: &Receiver<Job>, inbox: &SyncSender<Message>) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        batch.extend(jobs.try_iter().take(BATCH));
-        for done in carry_out(action, batch) {
-            // At the end nobody listens any more, and what is queued is done all the same.
-            drop(inbox.send(Message::Done(done)));
+fn run(actions: &mut Actions, orders: &Receiver<Order>, inbox: &SyncSender<Message>) {
+    while let Ok(first) = orders.recv() {
+        let mut batch = Vec::new();
+        for order in std::iter::once(first).chain(orders.try_iter().take(BATCH)) {
+            match order {
+                Order::Job(job) => batch.push(job),
+                Order::Configure(change) => {
+                    carry_out(actions, std::mem::take(&mut batch), inbox);
+                    actions.configure(change.parts, &change.held, change.forgotten);
+                }
+                Order::Call(call) => {
+                    carry_out(actions, std::mem::take(&mut batch), inbox);
+                    let arguments = Some(call.arguments.as_str()).filter(|text| !text.is_empty());
+                    let result = actions.call(&call.action, &call.method, arguments);
+                    Question::answer(&call.reply, answer_of(result));
+                }
+            }
         }
+        carry_out(actions, batch, inbox);
+    }
+}
+
+/// What a call came to, as the client is told.
+fn answer_of(result: Result<serde_json::Value, CallError>) -> Answer {
+    match result {
+        Ok(value) => Ok(words::of_json(&value)),
+        Err(error) => Err(Value::exception(error.class, &error.text)),
     }
 }
 
 /// Consecutive jobs of one kind.
 enum Run {
-    Bans(Vec<(JobId, Ban)>),
-    Unbans(Vec<(JobId, FailId)>),
+    Bans {
+        bans: Vec<(JobId, Ban)>,
+        again: bool,
+    },
+    Unbans(Vec<(JobId, (FailId, Option<Ban>))>),
     Start(JobId, Vec<Ban>),
-    Stop(JobId),
+    Flush(JobId, Vec<Ban>),
+    Reload(JobId),
+    Stop(JobId, Vec<Ban>),
 }
 
-/// Does the jobs in their order.
-fn carry_out(action: &mut dyn Action, jobs: Vec<Job>) -> Vec<Done> {
-    runs(jobs)
-        .into_iter()
-        .flat_map(|run| perform(action, run))
-        .collect()
+/// Does the jobs in their order, and tells how each went.
+fn carry_out(actions: &mut Actions, jobs: Vec<Job>, inbox: &SyncSender<Message>) {
+    let tell = |job, result| {
+        let outcome = match result {
+            Ok(()) => Outcome::Ok,
+            Err(Failed::Because(error)) => Outcome::Failed(error),
+            Err(Failed::Lost(error)) => Outcome::Lost(error),
+        };
+        // At the end nobody listens any more, and what is queued is done all the same.
+        drop(inbox.send(Message::Done(Done { job, outcome })));
+    };
+    for run in runs(jobs) {
+        match run {
+            Run::Bans { bans, again } => {
+                let (jobs, bans): (Vec<JobId>, Vec<Ban>) = bans.into_iter().unzip();
+                let results = actions.ban(&bans, clock::now());
+                for ((job, ban), result) in jobs.into_iter().zip(&bans).zip(results) {
+                    if again {
+                        actions.check(ban, clock::now());
+                    } else {
+                        actions.run_ban(ban);
+                    }
+                    tell(job, result);
+                }
+            }
+            Run::Unbans(lifted) => {
+                let ids: Vec<FailId> = lifted.iter().map(|(_, (id, _))| id.clone()).collect();
+                let results = actions.unban(&ids);
+                for ((job, (_, ban)), result) in lifted.into_iter().zip(results) {
+                    if let Some(ban) = ban {
+                        actions.run_unban(&ban);
+                    }
+                    tell(job, result);
+                }
+            }
+            Run::Start(job, held) => {
+                let outcome = actions.start(&held, clock::now());
+                drop(inbox.send(Message::Done(Done { job, outcome })));
+            }
+            Run::Flush(job, held) => tell(job, actions.flush(&held)),
+            Run::Reload(job) => {
+                actions.reload();
+                tell(job, Ok(()));
+            }
+            Run::Stop(job, held) => tell(job, actions.stop(&held)),
+        }
+    }
 }
 
 fn runs(jobs: Vec<Job>) -> Vec<Run> {
     let mut runs = Vec::new();
-    for Job { id, task, .. } in jobs {
+    for Job { id: job, task, .. } in jobs {
         match (task, runs.last_mut()) {
-            (Task::Ban(ban), Some(Run::Bans(bans))) => bans.push((id, ban)),
-            (Task::Unban(who), Some(Run::Unbans(ids))) => ids.push((id, who)),
-            (Task::Ban(ban), _) => runs.push(Run::Bans(vec![(id, ban)])),
-            (Task::Unban(who), _) => runs.push(Run::Unbans(vec![(id, who)])),
-            (Task::Start(held), _) => runs.push(Run::Start(id, held)),
-            (Task::Stop, _) => runs.push(Run::Stop(id)),
+            (Task::Ban { ban, again }, Some(Run::Bans { bans, again: same })) if again == *same => {
+                bans.push((job, ban));
+            }
+            (Task::Unban { id, ban }, Some(Run::Unbans(lifted))) => lifted.push((job, (id, ban))),
+            (Task::Ban { ban, again }, _) => runs.push(Run::Bans {
+                bans: vec![(job, ban)],
+                again,
+            }),
+            (Task::Unban { id, ban }, _) => runs.push(Run::Unbans(vec![(job, (id, ban))])),
+            (Task::Start(held), _) => runs.push(Run::Start(job, held)),
+            (Task::Flush(held), _) => runs.push(Run::Flush(job, held)),
+            (Task::Reload, _) => runs.push(Run::Reload(job)),
+            (Task::Stop(held), _) => runs.push(Run::Stop(job, held)),
         }
     }
     runs
 }
 
-fn perform(action: &mut dyn Action, run: Run) -> Vec<Done> {
-    match run {
-        Run::Bans(bans) => {
-            let (ids, bans): (Vec<JobId>, Vec<Ban>) = bans.into_iter().unzip();
-            answers(ids, action.ban(&bans, clock::now()))
-        }
-        Run::Unbans(unbans) => {
-            let (ids, who): (Vec<JobId>, Vec<FailId>) = unbans.into_iter().unzip();
-            answers(ids, action.unban(&who))
-        }
-        Run::Start(job, held) => vec![Done {
-            job,
-            outcome: action.start(&held, clock::now()),
-        }],
-        Run::Stop(job) => answers(vec![job], vec![action.stop()]),
-    }
-}
-
-fn answers(jobs: Vec<JobId>, results: Vec<Result<(), Failed>>) -> Vec<Done> {
-    let outcome = |result| match result {
-        Ok(()) => Outcome::Ok,
-        Err(Failed::Because(error)) => Outcome::Failed(error),
-        Err(Failed::Lost(error)) => Outcome::Lost(error),
-    };
-    jobs.into_iter()
-        .zip(results)
-        .map(|(job, result)| Done {
-            job,
-            outcome: outcome(result),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+
     use ferroban_engine::{BanTime, Ticket, Timestamp};
 
-    /// Writes down what it is told and refuses to ban `192.0.2.66`.
-    #[derive(Default)]
-    struct Scribe(Vec<String>);
+    use super::super::facts::Board;
+    use crate::log::{Level, Log, Target};
 
-    impl Action for Scribe {
-        fn start(&mut self, held: &[Ban], _: Timestamp) -> Outcome {
-            self.0.push(format!("start with {}", held.len()));
-            Outcome::Ok
-        }
-        fn ban(&mut self, bans: &[Ban], _: Timestamp) -> Vec<Result<(), Failed>> {
-            let ids: Vec<String> = bans.iter().map(|ban| ban.id.to_string()).collect();
-            self.0.push(format!("ban {}", ids.join(" ")));
-            ids.iter()
-                .map(|id| {
-                    if id == "192.0.2.66" {
-                        Err(Failed::Because("no".into()))
-                    } else {
-                        Ok(())
-                    }
-                })
-                .collect()
-        }
-        fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
-            self.0.push(format!("unban {}", ids.len()));
-            ids.iter().map(|_| Ok(())).collect()
-        }
-        fn stop(&mut self) -> Result<(), Failed> {
-            self.0.push("stop".into());
-            Ok(())
-        }
+    /// A jail `sshd` whose action writes down what it is told, and refuses `192.0.2.66`.
+    fn actions(folder: &Path) -> Actions {
+        let log = Log::open(&Target::File(folder.join("log")), Level::Info).unwrap();
+        let mut actions = Actions::new("sshd".parse().unwrap(), log, Arc::new(Board::default()));
+        let rec = folder.join("rec").display().to_string();
+        let property = |name: &str, script: &str| {
+            (name.to_owned(), format!("echo {script} >> {rec}"))
+        };
+        let properties = BTreeMap::from([
+            property("actionstart", "start"),
+            property("actionban", "ban '<ip>'; test '<ip>' != 192.0.2.66"),
+            property("actionunban", "unban '<ip>'"),
+            property("actionstop", "stop"),
+            property("actionreload", "reload"),
+        ]);
+        actions.configure(vec![("rec".to_owned(), Part::Commands(properties))], &[], true);
+        actions
     }
 
-    fn ban(text: &str) -> Task {
-        Task::Ban(Ban {
+    fn ban_of(text: &str) -> Ban {
+        Ban {
             id: FailId::parse(text),
             time: Timestamp::from_secs(0),
             bantime: BanTime::Forever,
             count: 1,
             ticket: Ticket::default(),
             restored: false,
-        })
+        }
     }
 
-    #[test]
-    fn waiting_jobs_of_a_kind_are_done_together_and_in_order() {
-        let unban = Task::Unban(FailId::parse("192.0.2.1"));
-        let tasks = [
-            Task::Start(vec![]),
-            ban("192.0.2.1"),
-            ban("192.0.2.66"),
-            ban("192.0.2.2"),
-            unban,
-            ban("192.0.2.1"),
-            Task::Stop,
-        ];
-        let jobs = (0..).zip(tasks).map(|(id, task)| Job {
+    fn ban(text: &str, again: bool) -> Task {
+        Task::Ban {
+            ban: ban_of(text),
+            again,
+        }
+    }
+
+    fn job(id: u64, task: Task) -> Job {
+        Job {
             id: JobId(id),
             jail: "sshd".parse().unwrap(),
             task,
-        });
-        let mut action = Scribe::default();
-        let done = carry_out(&mut action, jobs.collect());
-        assert_eq!(
-            action.0,
-            [
-                "start with 0",
-                "ban 192.0.2.1 192.0.2.66 192.0.2.2",
-                "unban 1",
-                "ban 192.0.2.1",
-                "stop"
-            ]
-        );
-        let failed: Vec<u64> = done
-            .iter()
-            .filter(|d| d.outcome != Outcome::Ok)
-            .map(|d| d.job.0)
+        }
+    }
+
+    #[test]
+    fn jobs_are_done_in_order_and_commands_once_for_each_ban() {
+        let folder = tempfile::tempdir().unwrap();
+        let unban = |text: &str| Task::Unban {
+            id: FailId::parse(text),
+            ban: Some(ban_of(text)),
+        };
+        let tasks = [
+            Task::Start(vec![]),
+            ban("192.0.2.1", false),
+            ban("192.0.2.66", false),
+            ban("192.0.2.1", true),
+            unban("192.0.2.1"),
+            ban("192.0.2.2", false),
+            Task::Reload,
+            Task::Stop(vec![ban_of("192.0.2.2"), ban_of("192.0.2.66")]),
+        ];
+        let jobs: Vec<Job> = (0..).zip(tasks).map(|(id, task)| job(id, task)).collect();
+        let (inbox, messages) = std::sync::mpsc::sync_channel(16);
+        carry_out(&mut actions(folder.path()), jobs, &inbox);
+        let done: Vec<(u64, bool)> = messages
+            .try_iter()
+            .map(|message| match message {
+                Message::Done(done) => (done.job.0, done.outcome == Outcome::Ok),
+                other => panic!("{other:?}"),
+            })
             .collect();
-        assert_eq!((done.len(), failed), (7, vec![2]));
+        let all: Vec<(u64, bool)> = (0..8).map(|id| (id, true)).collect();
+        assert_eq!(done, all, "commands that fail are no business of the engine");
+        let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
+        let lines: Vec<&str> = rec.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "start",
+                "ban 192.0.2.1",
+                "ban 192.0.2.66",
+                "ban 192.0.2.66",
+                "unban 192.0.2.1",
+                "ban 192.0.2.2",
+                "reload",
+                "unban 192.0.2.2",
+                "unban 192.0.2.66",
+                "stop",
+            ],
+            "what fails is tried twice, what is repeated is not run again"
+        );
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(log.contains("Failed to execute ban jail 'sshd' action 'rec' info "), "{log}");
     }
 
     #[test]
     fn what_is_queued_is_done_even_if_nobody_listens_any_more() {
-        let (queue, jobs) = channel();
-        let unbans = (0..=BATCH).map(|_| Task::Unban(FailId::parse("192.0.2.1")));
-        for (id, task) in (0..).zip(unbans.chain([Task::Stop])) {
-            queue
-                .send(Job {
-                    id: JobId(id),
-                    jail: "sshd".parse().unwrap(),
-                    task,
-                })
-                .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (queue, orders) = channel();
+        let forget = |id| Order::Job(job(id, ban("192.0.2.1", true)));
+        let most = u64::try_from(BATCH).unwrap();
+        let orders_sent = (0..=most).map(forget);
+        let stop = Order::Job(job(most + 1, Task::Stop(vec![])));
+        for order in orders_sent.chain([stop]) {
+            queue.send(order).unwrap();
         }
         drop(queue);
         let (inbox, listener) = std::sync::mpsc::sync_channel(1);
         drop(listener);
-        let mut action = Scribe::default();
-        run(&mut action, &jobs, &inbox);
-        assert_eq!(action.0.last().map(String::as_str), Some("stop"));
+        let mut actions = actions(folder.path());
+        drop(actions.start(&[], Timestamp::from_secs(0)));
+        run(&mut actions, &orders, &inbox);
+        let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
+        assert_eq!(rec.lines().last(), Some("stop"));
+    }
+
+    #[test]
+    fn an_action_that_is_left_out_ends_and_one_that_stays_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actions = actions(folder.path());
+        drop(actions.start(&[], Timestamp::from_secs(0)));
+        let held = [ban_of("192.0.2.1")];
+        actions.run_ban(&held[0]);
+        let rec = folder.path().join("rec").display().to_string();
+        let other = BTreeMap::from([(
+            "actionban".to_owned(),
+            format!("echo other '<ip>' >> {rec}"),
+        )]);
+        let part = |map: &BTreeMap<String, String>| Part::Commands(map.clone());
+        actions.configure(vec![("other".to_owned(), part(&other))], &held, false);
+        actions.run_ban(&ban_of("192.0.2.2"));
+        let lines = fs::read_to_string(folder.path().join("rec")).unwrap();
+        let lines: Vec<&str> = lines.lines().collect();
+        let all = ["start", "ban 192.0.2.1", "unban 192.0.2.1", "stop", "other 192.0.2.2"];
+        assert_eq!(lines, all);
     }
 }

@@ -1,159 +1,116 @@
 //! The control socket: fail2ban's protocol for its client and all others that
 //! speak it.
 //!
-//! Whoever may open the socket may order bans, so its mode is 0700. A client is
-//! given a thread of its own, up to a limit; a slow or silent one holds up nobody.
+//! Whoever may open the socket may order bans, so its mode is 0700. A second socket can
+//! be opened for those who only look; each is a [`Door`] with a hall of its own behind
+//! it, so that a crowd at one is not felt at the other.
+//!
+//! One thread a hall waits for all its clients together ([`hall`]), receives their
+//! requests in any portions and sends the replies as they are taken. A request that has
+//! arrived whole goes to one of a few threads ([`pool`]), because what it orders may
+//! take its time; those end when there is nothing to do.
+//!
+//! A thread for each client would be shorter. But the stack that a request needs (a
+//! configuration is read, patterns are compiled) is not small, and five hundred silent
+//! clients would take five hundred of them, of the limits on threads and of the memory.
+//! Here a silent client costs a descriptor and some hundred bytes, and one bound holds
+//! for all requests, replies and threads of a door together ([`limits`]).
+//!
+//! Nobody is turned away. When all places are taken, whoever has been there longest
+//! without a request that is being carried out makes room, and until then the kernel
+//! keeps the others waiting.
+
+mod client;
+mod hall;
+mod limits;
+mod pool;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod throttle;
 
 use std::io;
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
-use super::office::{Access, Caller, Office, Response};
+use super::office::{Access, Caller, Response};
+use crate::log::Log;
 use crate::sys;
-use crate::wire::frame::{self, Frame, Frames};
+use hall::Hall;
+use limits::Limits;
+use pool::Bell;
 
-/// How many clients are served at once; the others wait for their turn.
-const CLIENTS: usize = 64;
+/// Carries out one request, which may take its time.
+pub(super) type Respond = Arc<dyn Fn(&[u8], &Caller) -> Response + Send + Sync>;
 
-/// How long a client may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+/// A socket by which clients come in, and what they may have.
+#[derive(Debug)]
+pub(super) struct Door<'a> {
+    pub(super) listener: &'a UnixListener,
+    pub(super) access: Access,
+}
 
-/// How long the end waits for answers that are being written.
-const FAREWELL: Duration = Duration::from_secs(1);
-
-/// The thread that accepts clients.
+/// The threads that serve clients.
+#[derive(Debug)]
 pub(super) struct Control {
+    halls: Vec<Open>,
+}
+
+/// A hall that is open.
+#[derive(Debug)]
+struct Open {
     stop: Arc<AtomicBool>,
-    listener: UnixListener,
-    answering: Arc<Answering>,
-}
-
-/// How many clients wait for an answer that is not yet written.
-#[derive(Default)]
-struct Answering {
-    count: Mutex<usize>,
-    fewer: Condvar,
-}
-
-impl Answering {
-    fn add(&self, change: isize) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        *count = count.saturating_add_signed(change);
-        self.fewer.notify_all();
-    }
-
-    /// Waits until there is none, for a limited time.
-    fn wait_for_none(&self) {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(
-            self.fewer
-                .wait_timeout_while(count, FAREWELL, |count| *count > 0),
-        );
-    }
+    bell: Arc<Bell>,
+    thread: JoinHandle<()>,
 }
 
 impl Control {
-    pub(super) fn start(listener: &UnixListener, office: Office) -> io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let answering = Arc::<Answering>::default();
-        let served = Arc::clone(&answering);
-        let (own, stopped) = (listener.try_clone()?, Arc::clone(&stop));
-        thread::Builder::new()
-            .name("f2b/control".into())
-            .spawn(move || {
-                sys::set_thread_name("f2b/control");
-                accept(&own, &stopped, &office, &served);
-            })?;
-        Ok(Self {
-            stop,
-            listener: listener.try_clone()?,
-            answering,
-        })
-    }
-
-    /// Accepts no more, and lets the answers out that are under way.
-    pub(super) fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // A listening socket that is shut down ends the accept that waits on it.
-        // If that fails the thread waits for one client more, and ends with the process.
-        rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both).ok();
-        self.answering.wait_for_none();
-    }
-}
-
-fn accept(listener: &UnixListener, stop: &AtomicBool, office: &Office, answering: &Arc<Answering>) {
-    let log = &office.log;
-    let clients = Arc::new(AtomicUsize::new(0));
-    loop {
-        let client = match listener.accept() {
-            Ok((client, _)) => client,
-            Err(_) if stop.load(Ordering::Relaxed) => return,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                log.error(
-                    "asyncserver",
-                    &format!("the control socket accepts no client: {error}"),
-                );
-                // Out of descriptors, mostly: give the others time to end.
-                thread::park_timeout(Duration::from_millis(100));
-                continue;
+    /// Opens the doors.
+    pub(super) fn start(doors: &[Door<'_>], log: &Log, respond: &Respond) -> io::Result<Self> {
+        let mut control = Self { halls: Vec::new() };
+        for door in doors {
+            let limits = Limits::of(door.access, sys::descriptors());
+            let opened = open(door, limits, log.clone(), respond);
+            match opened {
+                Ok(hall) => control.halls.push(hall),
+                Err(error) => {
+                    control.stop();
+                    return Err(error);
+                }
             }
-        };
-        if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
-            clients.fetch_sub(1, Ordering::Relaxed);
-            log.warning(
-                "asyncserver",
-                &format!("more than {CLIENTS} clients at once; one was turned away"),
-            );
-            continue;
         }
-        let (office, answering) = (office.clone(), Arc::clone(answering));
-        let counted = Arc::clone(&clients);
-        let started = thread::Builder::new()
-            .name("f2b/client".into())
-            .spawn(move || {
-                serve(client, &office, &answering);
-                counted.fetch_sub(1, Ordering::Relaxed);
-            });
-        if let Err(error) = started {
-            clients.fetch_sub(1, Ordering::Relaxed);
-            log.error(
-                "asyncserver",
-                &format!("a client cannot be served: {error}"),
-            );
+        Ok(control)
+    }
+
+    /// Lets nobody in any more, and lets the answers out that are under way, for a
+    /// limited time. The sockets stay as they are.
+    pub(super) fn stop(self) {
+        for hall in &self.halls {
+            hall.stop.store(true, Ordering::Relaxed);
+            hall.bell.ring();
+        }
+        for hall in self.halls {
+            drop(hall.thread.join());
         }
     }
 }
 
-/// Answers one client until it closes, hangs up, or breaks the rules.
-fn serve(mut client: UnixStream, office: &Office, answering: &Answering) {
-    let limits = client
-        .set_read_timeout(Some(SILENCE))
-        .and(client.set_write_timeout(Some(SILENCE)));
-    let caller = Caller {
-        peer: sys::peer_credentials(&client).ok(),
-        access: Access::Everything,
+fn open(door: &Door<'_>, limits: Limits, log: Log, respond: &Respond) -> io::Result<Open> {
+    let listener = door.listener.try_clone()?;
+    // A client that has gone away again must not hold up those that wait.
+    listener.set_nonblocking(true)?;
+    let (stop, bell) = (Arc::<AtomicBool>::default(), Arc::new(Bell::new()?));
+    let (stopped, heard) = (Arc::clone(&stop), Arc::clone(&bell));
+    let name = match door.access {
+        Access::Everything => "f2b/control",
+        Access::Harmless => "f2b/monitor",
     };
-    let mut frames = Frames::default();
-    while limits.is_ok() {
-        let Ok(Some(Frame::Message(message))) = frames.read(&mut client) else {
-            break;
-        };
-        answering.add(1);
-        let written = match office.respond(&message, &caller) {
-            Response::One(reply) => frame::write(&mut client, &reply),
-            Response::Stream(replies) => replies
-                .iter()
-                .try_for_each(|reply| frame::write(&mut client, &reply)),
-        };
-        answering.add(-1);
-        if written.is_err() {
-            break;
-        }
-    }
-    drop(client.shutdown(Shutdown::Both));
+    let hall = Hall::new((listener, door.access), limits, log, (respond, heard));
+    let thread = thread::Builder::new().name(name.into()).spawn(move || {
+        sys::set_thread_name(name);
+        hall.run(&stopped);
+    })?;
+    Ok(Open { stop, bell, thread })
 }

@@ -5,15 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender};
 use std::thread::JoinHandle;
 
-use ferroban_engine::{Filter, JailName, JailSettings, Job, OptionChange};
+use ferroban_engine::{Ban, Filter, JailName, JailSettings, Job, OptionChange, Task};
 
+use super::actor::{self, Call, Change, Order};
+use super::facts::Facts;
 use super::message::Message;
 use super::watcher::{self, Begin, Source, WatchPlan};
-use super::{Watch, actor};
-use crate::action::{Action, Dry, Native};
+use super::{Conduct, Watch};
+use crate::action::shell::Counters;
+use crate::action::{Actions, Native, Part};
 use crate::load::{ActionPlan, JailPlan};
 use crate::log::Log;
 use crate::source::Waker;
@@ -23,8 +27,9 @@ use crate::{clock, report};
 pub(super) struct Crew {
     inbox: SyncSender<Message>,
     log: Log,
-    dry: bool,
+    conduct: Conduct,
     by_hand: Option<Watch>,
+    facts: Facts,
     members: BTreeMap<JailName, Member>,
     watchers: Vec<Watcher>,
     threads: Vec<JoinHandle<()>>,
@@ -36,10 +41,15 @@ struct Member {
     plan: JailPlan,
     /// What it reads, as found when it started or was last reloaded.
     sources: Vec<Source>,
-    queue: Sender<Job>,
+    queue: Sender<Order>,
+    /// The actions with which it begins anew, once the old ones have ended.
+    next: Option<Parts>,
     /// Its last job is under way.
     leaving: bool,
 }
+
+/// Actions made from their plans, with their names.
+pub(super) type Parts = Vec<(String, Part)>;
 
 /// A thread that watches a source.
 struct Watcher {
@@ -54,14 +64,16 @@ impl Crew {
     pub(super) fn new(
         inbox: SyncSender<Message>,
         log: Log,
-        dry: bool,
+        conduct: Conduct,
         by_hand: Option<Watch>,
+        facts: Facts,
     ) -> Self {
         Self {
             inbox,
             log,
-            dry,
+            conduct,
             by_hand,
+            facts,
             members: BTreeMap::new(),
             watchers: Vec::new(),
             threads: Vec::new(),
@@ -69,41 +81,79 @@ impl Crew {
         }
     }
 
-    /// Makes the action of a jail, and makes sure that its filter works.
-    pub(super) fn check(&self, plan: &JailPlan) -> Result<Box<dyn Action>, String> {
+    /// Makes the actions of a jail, and makes sure that its filter works.
+    pub(super) fn check(&self, plan: &JailPlan) -> Result<Parts, String> {
         Filter::new(&plan.filter, clock::zone().clone()).map_err(|error| report::chain(&error))?;
-        let native = native(plan)?;
-        Ok(if self.dry {
-            Box::new(Dry)
-        } else {
-            Box::new(native)
-        })
+        plan.actions
+            .iter()
+            .map(|action| Ok((action.name.clone(), self.part(plan, action)?)))
+            .collect()
     }
 
-    /// Takes a jail in: starts its actor. One of the same name is replaced.
-    pub(super) fn hire(
-        &mut self,
-        mut plan: JailPlan,
-        action: Box<dyn Action>,
-    ) -> io::Result<JailSettings> {
+    fn part(&self, plan: &JailPlan, action: &ActionPlan) -> Result<Part, String> {
+        // Also in a dry run, so that it tells what would be wrong.
+        let part = if is_native(action) {
+            Part::Native(native(plan, action)?)
+        } else if self.conduct.needs_commands && !action.has_commands() {
+            return Err(format!(
+                "action '{}' is unknown; there is 'ferroban', and those of action.d",
+                action.name
+            ));
+        } else {
+            Part::Commands(action.options.clone())
+        };
+        Ok(if self.conduct.dry { Part::Dry } else { part })
+    }
+
+    /// Takes a jail in: starts its actor. If one of that name is about to end, the new
+    /// one begins when it has.
+    pub(super) fn hire(&mut self, mut plan: JailPlan, parts: Parts) -> io::Result<JailSettings> {
         let name = plan.jail.name.clone();
         let sources = watcher::sources(&plan, self.by_hand.as_ref());
         plan.jail.watches = watcher::watches(&sources);
         let settings = plan.jail.clone();
-        let (queue, thread) = actor::start(&name, action, self.inbox.clone())?;
+        if let Some(member) = self.members.get_mut(&name) {
+            member.plan = plan;
+            member.sources = sources;
+            member.next = Some(parts);
+            member.leaving = false;
+            return Ok(settings);
+        }
+        let facts = self.facts.of(&name);
+        let actions = Actions::new(name.clone(), self.log.clone(), facts);
+        let (queue, thread) = actor::start(&name, actions, self.inbox.clone())?;
         // Those of jails that left earlier need no waiting for.
         self.threads.retain(|thread| !thread.is_finished());
         self.threads.push(thread);
-        self.members.insert(
-            name,
-            Member {
-                plan,
-                sources,
-                queue,
-                leaving: false,
-            },
-        );
+        let member = Member {
+            plan,
+            sources,
+            queue,
+            next: Some(parts),
+            leaving: false,
+        };
+        self.members.insert(name, member);
         Ok(settings)
+    }
+
+    /// Has a jail go on with other actions. Those that are left out lift `held` and end,
+    /// unless they are to be forgotten.
+    pub(super) fn configure(
+        &self,
+        jail: &JailName,
+        parts: Parts,
+        held: Vec<Ban>,
+        forgotten: bool,
+    ) {
+        if let Some(member) = self.members.get(jail) {
+            let change = Change {
+                parts,
+                held,
+                forgotten,
+            };
+            // An actor ends only when its queue is closed, which is here.
+            drop(member.queue.send(Order::Configure(change)));
+        }
     }
 
     /// Goes on with another plan for a jail whose actor stays.
@@ -139,16 +189,20 @@ impl Crew {
             return;
         };
         let log = &self.log;
-        watcher::tell_backend(jail, sources, log);
-        if let Ok(native) = native(plan) {
-            let how = if self.dry {
+        let own = self.conduct.own;
+        let text = format!("[{jail}] {}", watcher::watching(sources));
+        log.line(own, "ferroban.guard", &text);
+        for action in plan.actions.iter().filter(|action| is_native(action)) {
+            let how = if self.conduct.dry {
                 "dry run: would ban"
             } else {
                 "bans"
             };
-            let what = native.describe();
-            let text = format!("[{jail}] {how} with nftables, table inet ferroban, on {what}");
-            log.info("ferroban.guard", &text);
+            if let Ok(native) = native(plan, action) {
+                let what = native.describe();
+                let text = format!("[{jail}] {how} with nftables, table inet ferroban, on {what}");
+                log.line(own, "ferroban.guard", &text);
+            }
         }
         if !plan.without_effect.is_empty() {
             let options = plan.without_effect.join(", ");
@@ -157,14 +211,6 @@ impl Crew {
                 &format!("[{jail}] without effect in this version: {options}"),
             );
         }
-        let settings = &plan.jail;
-        log.info("filter", &format!("  maxRetry: {}", settings.maxretry));
-        log.info("filter", &format!("  findtime: {}", settings.findtime));
-        log.info(
-            "actions",
-            &format!("  banTime: {}", settings.bantime.secs()),
-        );
-        log.info("filter", "  encoding: UTF-8");
     }
 
     /// Which options differ that are none of the engine's.
@@ -222,17 +268,24 @@ impl Crew {
         all.into_iter().flatten().collect()
     }
 
-    /// Whether the actor of a jail must be replaced for a new plan.
-    pub(super) fn needs_new_actor(&self, new: &JailPlan) -> bool {
-        self.members
-            .get(&new.jail.name)
-            .is_none_or(|member| member.leaving || member.plan.actions != new.actions)
+    /// What became of the actions of a jail: whether any differs, and whether one of our
+    /// own does.
+    pub(super) fn actions_differ(&self, new: &JailPlan) -> (bool, bool) {
+        let Some(Member { plan: old, .. }) = self.members.get(&new.jail.name) else {
+            return (true, true);
+        };
+        let natives = |plan: &JailPlan| -> Vec<ActionPlan> {
+            let native = |action: &&ActionPlan| is_native(action);
+            plan.actions.iter().filter(native).cloned().collect()
+        };
+        (old.actions != new.actions, natives(old) != natives(new))
     }
 
     /// Watches what the jails of now want watched: what is watched already in
     /// just that way goes on. `from` says where a new watcher begins.
     pub(super) fn watch(&mut self, from: impl Fn(&WatchPlan) -> Begin) -> io::Result<()> {
-        let members = self.members.values().filter(|member| !member.leaving);
+        let at_work = |member: &&Member| !member.leaving && !member.plan.jail.idle;
+        let members = self.members.values().filter(at_work);
         let mut wanted = watcher::plans(members.map(|member| (&member.plan, &*member.sources)));
         for watcher in &mut self.watchers {
             let same = wanted
@@ -309,25 +362,44 @@ impl Crew {
         !self.watchers.is_empty()
     }
 
-    /// Whether there is no jail.
-    pub(super) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+    /// Notes what a jail has counted, for its actions.
+    pub(super) fn note(&self, jail: &JailName, counters: Counters) {
+        if let Some(member) = self.members.get(jail) {
+            self.facts.note(jail, counters, member.plan.jail.bantime);
+        }
     }
 
-    /// The name of a jail's action.
+    /// Has an action of a jail called by a client, who is answered when it is done.
+    pub(super) fn call(&self, jail: &JailName, call: Call) {
+        if let Some(member) = self.members.get(jail) {
+            drop(member.queue.send(Order::Call(call)));
+        }
+    }
+
+    /// The name of the action of ours that a jail has.
     pub(super) fn action(&self, jail: &JailName) -> &str {
-        let actions = self.members.get(jail).map(|member| &member.plan.actions);
-        actions
-            .and_then(|actions| actions.first())
-            .map_or("", |action| &action.name)
+        let plan = self.members.get(jail).map(|member| &member.plan);
+        let actions = plan.map_or(&[][..], |plan| &plan.actions);
+        let native = actions.iter().find(|action| is_native(action));
+        native.map_or("", |action| &action.name)
     }
 
     /// Gives a job to the actor of its jail.
-    pub(super) fn hand_out(&self, job: Job) {
-        if let Some(member) = self.members.get(&job.jail) {
-            // An actor ends only when its queue is closed, which is here.
-            drop(member.queue.send(job));
+    pub(super) fn hand_out(&mut self, job: Job) {
+        let Some(member) = self.members.get_mut(&job.jail) else {
+            return;
+        };
+        // An actor ends only when its queue is closed, which is here.
+        if let Task::Start(_) = job.task
+            && let Some(parts) = member.next.take()
+        {
+            drop(member.queue.send(Order::Configure(Change {
+                parts,
+                held: Vec::new(),
+                forgotten: true,
+            })));
         }
+        drop(member.queue.send(Order::Job(job)));
     }
 
     /// Closes all queues and waits until the actors have done what was in them.
@@ -349,14 +421,12 @@ fn patterns(plan: &JailPlan) -> (&Option<String>, &[String], &[String]) {
     )
 }
 
-fn native(plan: &JailPlan) -> Result<Native, String> {
-    let names: Vec<&str> = plan.actions.iter().map(|action| &*action.name).collect();
-    let (["ferroban"], Some(action)) = (names.as_slice(), plan.actions.first()) else {
-        return Err(format!(
-            "action '{}' is unknown; there is 'ferroban'",
-            names.join("', '")
-        ));
-    };
+/// Whether an action is our own: of that name, and without commands.
+pub(super) fn is_native(action: &ActionPlan) -> bool {
+    action.name == "ferroban" && !action.has_commands()
+}
+
+fn native(plan: &JailPlan, action: &ActionPlan) -> Result<Native, String> {
     let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
     Native::new(plan.jail.name.as_str(), &action.options, &services)
         .map_err(|error| format!("action '{}': {error}", action.name))

@@ -5,21 +5,27 @@
 //! recorder, and the jobs that belong to it wait for its commit, but never longer
 //! than [`PATIENCE`]: a slow disk must not let an attacker in.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use ferroban_engine::{
-    Answer, Command, Effect, Engine, Event, JailName, Job, JobId, LogPosition, Reply, Save,
-    Timestamp,
+    Effect, Engine, Event, JailName, Job, JobId, LogPosition, Save, Timestamp,
 };
 
+use super::actor::Call;
 use super::crew::Crew;
-use super::message::{Message, Reading, Request};
+use super::database::Database;
+use super::message::{Answer, Message, Question, Reading};
+use super::monitor::Monitor;
+use super::notify::Notify;
 use super::protect;
-use super::recorder::Record;
+use super::request::Request;
+use crate::action::shell::Counters;
 use crate::clock;
+use crate::load::Setup;
 use crate::log::{Log, events};
+use crate::wire::Value;
 
 /// How long jobs wait for their transaction.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -43,13 +49,23 @@ const WATCHERS_LIMIT: Duration = Duration::from_secs(3);
 pub(super) struct MainLoop {
     pub(super) engine: Engine,
     pub(super) crew: Crew,
-    records: Sender<Record>,
+    /// What it was told.
+    pub(super) setup: Setup,
+    pub(super) database: Database,
     pub(super) log: Log,
     /// Transactions under way and the jobs that wait for them, oldest first.
     held: VecDeque<Held>,
-    transactions: u64,
     asked: Vec<Waiting>,
+    /// Clients that want to know what happens.
+    listeners: Vec<SyncSender<Vec<u8>>>,
+    /// What failed last in each jail, until it works again.
+    pub(super) trouble: BTreeMap<JailName, String>,
+    pub(super) notify: Notify,
+    pub(super) monitor: Monitor,
+    /// Read positions that are not written yet.
     positions: HashMap<(JailName, String), LogPosition>,
+    /// Where each jail has read on to, written or not.
+    pub(super) read: HashMap<(JailName, String), LogPosition>,
     positions_written: Instant,
     protected: Instant,
     stopping: Option<Stopping>,
@@ -66,34 +82,39 @@ struct Held {
 struct Waiting {
     jobs: HashSet<JobId>,
     deadline: Instant,
-    reply: Reply,
-    to: SyncSender<Reply>,
+    answer: Answer,
+    to: SyncSender<Answer>,
 }
 
 /// Clients that asked for the stop and get their answer at its end.
 #[derive(Default)]
-pub(super) struct Stopping(Vec<SyncSender<Reply>>);
+pub(super) struct Stopping(Vec<SyncSender<Answer>>);
 
 impl Stopping {
     /// Tells them that it is done.
     pub(super) fn answer(self) {
         for client in self.0 {
-            Request::answer(&client, Reply::Nothing);
+            Question::answer(&client, Ok(Value::None));
         }
     }
 }
 
 impl MainLoop {
-    pub(super) fn new(engine: Engine, crew: Crew, records: Sender<Record>, log: Log) -> Self {
+    pub(super) fn new(engine: Engine, crew: Crew, database: Database, log: Log) -> Self {
         Self {
             engine,
             crew,
-            records,
-            log,
+            setup: Setup::default(),
+            database,
             held: VecDeque::new(),
-            transactions: 0,
             asked: Vec::new(),
+            listeners: Vec::new(),
+            trouble: BTreeMap::new(),
+            notify: Notify::from_environment(),
+            monitor: Monitor::new(log.clone()),
             positions: HashMap::new(),
+            read: HashMap::new(),
+            log,
             positions_written: clock::tick(),
             protected: clock::tick(),
             stopping: None,
@@ -130,13 +151,7 @@ impl MainLoop {
         self.dispatch(effects);
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let limit = clock::tick() + JOBS_LIMIT;
-        self.answer_after(
-            Answer {
-                reply: Reply::Nothing,
-                after: jobs,
-            },
-            sender,
-        );
+        self.answer_after(Ok(Value::None), jobs, sender);
         while receiver.try_recv().is_err() && clock::tick() < limit {
             if !self.turn(messages, Some(limit)) {
                 return;
@@ -144,11 +159,13 @@ impl MainLoop {
         }
     }
 
-    /// Lets the actors and the recorder end.
-    pub(super) fn close(mut self) -> Stopping {
+    /// Lets the actors and the recorder end. Whether there was a database.
+    pub(super) fn close(mut self) -> (Stopping, bool) {
         self.release(|_| true);
+        self.monitor.close();
         self.crew.close();
-        self.stopping.take().unwrap_or_default()
+        let stored = self.database.close();
+        (self.stopping.take().unwrap_or_default(), stored)
     }
 
     /// Waits for messages and handles what is there. `false`: nobody is left who
@@ -191,7 +208,7 @@ impl MainLoop {
             .engine
             .next_wakeup()
             .map(|due| until(due, clock::now()));
-        deadlines.chain(engine).min()
+        deadlines.chain(engine).chain(self.notify.due(now)).min()
     }
 
     fn handle(&mut self, message: Message, effects: &mut Vec<Effect>) {
@@ -212,21 +229,47 @@ impl MainLoop {
                 }
             }
             // Too late for anything else: whoever asks learns that we are going.
-            Message::Asked(Request { command, .. })
-                if self.is_stopping() && command != Command::Stop => {}
-            Message::Reload(_) if self.is_stopping() => {}
-            Message::Asked(Request {
-                command: Command::Stop,
+            Message::Asked(Question { request, .. })
+                if self.is_stopping() && request != Request::Stop => {}
+            Message::Reload(_) | Message::Listen(_) if self.is_stopping() => {}
+            Message::Asked(Question {
+                request: Request::Stop,
                 reply,
             }) => {
                 self.stopping.get_or_insert_default().0.push(reply);
             }
-            Message::Asked(Request { command, reply }) => {
-                let answer = self.engine.command(clock::now(), command, effects);
-                self.answer_after(answer, reply);
+            Message::Asked(Question {
+                request:
+                    Request::Call {
+                        jail,
+                        action,
+                        method,
+                        arguments,
+                    },
+                reply,
+            }) => {
+                let call = Call {
+                    action,
+                    method,
+                    arguments,
+                    reply,
+                };
+                self.call(&jail, call);
+            }
+            Message::Asked(Question { request, reply }) => {
+                match self.carry_out(request, effects) {
+                    Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
+                    Err(exception) => Question::answer(&reply, Err(exception)),
+                }
+            }
+            Message::Listen(listener) => self.listeners.push(listener),
+            Message::FlushLogs => {
+                if let Err(error) = self.log.flushlogs() {
+                    self.log.error("server", &error.to_string());
+                }
             }
             Message::WatcherEnded { number, next } => self.crew.watcher_ended(number, next),
-            Message::Reload(request) => self.reload(request, effects),
+            Message::Reload(request) => self.reread(request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
         }
     }
@@ -241,13 +284,18 @@ impl MainLoop {
             self.engine.protect(protect::find());
         }
         let now = clock::now();
+        for stored in self.database.late() {
+            let bans = stored.bans.unwrap_or_default();
+            self.engine.take_over(now, &stored.jail, bans, effects);
+        }
         for (jail, failure) in reading.failures {
             self.engine.failure(now, &jail, failure, effects);
         }
         if let Some(position) = reading.position {
             for jail in reading.jails {
-                self.positions
-                    .insert((jail, position.log.clone()), position.clone());
+                let key = (jail, position.log.clone());
+                self.read.insert(key.clone(), position.clone());
+                self.positions.insert(key, position.clone());
             }
         }
     }
@@ -257,6 +305,7 @@ impl MainLoop {
     /// nobody drains must not hold up a ban.
     pub(super) fn dispatch(&mut self, effects: Vec<Effect>) {
         let (mut saves, mut jobs, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        self.note(&effects);
         for effect in effects {
             match effect {
                 Effect::Report(event) => events.push(event),
@@ -269,10 +318,10 @@ impl MainLoop {
             let positions = self.positions.drain();
             saves.extend(positions.map(|((jail, _), position)| Save::Position { jail, position }));
         }
-        let recorded = !saves.is_empty() && self.record(saves);
+        let recorded = !saves.is_empty() && self.database.write(saves);
         if recorded || !self.held.is_empty() {
             let deadline = clock::tick() + PATIENCE;
-            let transaction = self.transactions;
+            let transaction = self.database.transaction();
             self.held.push_back(Held {
                 transaction,
                 deadline,
@@ -286,10 +335,25 @@ impl MainLoop {
         }
     }
 
-    fn record(&mut self, saves: Vec<Save>) -> bool {
-        self.transactions += 1;
-        let record = (self.transactions, saves);
-        self.records.send(record).is_ok()
+    /// Notes what jails have counted, before their actions ask.
+    fn note(&self, effects: &[Effect]) {
+        let mut noted: Vec<&JailName> = Vec::new();
+        for effect in effects {
+            if let Effect::Act(job) = effect
+                && !noted.contains(&&job.jail)
+            {
+                noted.push(&job.jail);
+                if let Some(counts) = self.engine.counts(&job.jail) {
+                    let counters = Counters {
+                        banned: counts.banned,
+                        banned_total: counts.banned_total,
+                        found: counts.found,
+                        found_total: counts.found_total,
+                    };
+                    self.crew.note(&job.jail, counters);
+                }
+            }
+        }
     }
 
     fn release(&mut self, due: impl Fn(&Held) -> bool) {
@@ -300,7 +364,7 @@ impl MainLoop {
         }
     }
 
-    fn hand_out(&self, jobs: Vec<Job>) {
+    fn hand_out(&mut self, jobs: Vec<Job>) {
         for job in jobs {
             self.crew.hand_out(job);
         }
@@ -319,19 +383,21 @@ impl MainLoop {
             self.release(|held| held.deadline <= now);
         }
         for waiting in self.asked.extract_if(.., |waiting| waiting.deadline <= now) {
-            Request::answer(&waiting.to, waiting.reply);
+            Question::answer(&waiting.to, waiting.answer);
         }
+        self.notify.keep(now);
     }
 
-    fn answer_after(&mut self, answer: Answer, to: SyncSender<Reply>) {
-        if answer.after.is_empty() {
-            return Request::answer(&to, answer.reply);
+    /// Answers once these jobs are done.
+    fn answer_after(&mut self, answer: Answer, after: Vec<JobId>, to: SyncSender<Answer>) {
+        if after.is_empty() {
+            return Question::answer(&to, answer);
         }
         let deadline = clock::tick() + JOBS_LIMIT;
         self.asked.push(Waiting {
-            jobs: answer.after.into_iter().collect(),
+            jobs: after.into_iter().collect(),
             deadline,
-            reply: answer.reply,
+            answer,
             to,
         });
     }
@@ -341,21 +407,38 @@ impl MainLoop {
             waiting.jobs.remove(&job);
         }
         for waiting in self.asked.extract_if(.., |waiting| waiting.jobs.is_empty()) {
-            Request::answer(&waiting.to, waiting.reply);
+            Question::answer(&waiting.to, waiting.answer);
         }
     }
 
     fn tell(&mut self, event: &Event) {
         let action = match event {
-            Event::Flushed { jail }
-            | Event::ActionFailed { jail, .. }
-            | Event::ActionRecovered { jail, .. } => self.crew.action(jail),
+            Event::ActionFailed { jail, .. } | Event::ActionRecovered { jail, .. } => {
+                self.crew.action(jail)
+            }
             _ => "",
         };
         events::write(&self.log, event, action);
-        if let Event::JailStopped { jail } = event {
-            self.crew.gone(jail);
+        match event {
+            Event::JailStopped { jail } => self.crew.gone(jail),
+            Event::ActionFailed { jail, error, .. } | Event::Unprotected { jail, error, .. } => {
+                self.trouble.insert(jail.clone(), error.clone());
+            }
+            Event::ActionRecovered { jail, .. } => drop(self.trouble.remove(jail)),
+            _ => {}
         }
+        self.spread(event);
+    }
+
+    /// Tells an event to every client that wants to know. One that does not keep up is
+    /// let go, so that it neither holds us up nor misses something without knowing.
+    fn spread(&mut self, event: &Event) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let line = super::status::event_line(event, clock::now());
+        self.listeners
+            .retain(|listener| listener.try_send(line.clone()).is_ok());
     }
 }
 

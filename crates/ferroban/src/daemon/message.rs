@@ -2,10 +2,12 @@
 
 use std::sync::mpsc::SyncSender;
 
-use ferroban_engine::{Ban, Command, Done, Failure, JailChange, JailName, LogPosition, Reply};
+use ferroban_engine::{Ban, Done, Failure, JailChange, JailName, LogPosition};
 
+use super::request::Request;
 use super::watcher::Begin;
 use crate::load::Settings;
+use crate::wire::Value;
 
 /// One entry of the inbox.
 #[derive(Debug)]
@@ -21,11 +23,15 @@ pub(super) enum Message {
     /// The recorder has read bans that could not be read at the start.
     Stored(Vec<(JailName, Vec<Ban>)>),
     /// A client asks.
-    Asked(Request),
+    Asked(Question),
+    /// A client wants to know what happens.
+    Listen(SyncSender<Vec<u8>>),
     /// A client wants another configuration, or to know what it would change.
     Reload(Reload),
     /// A signal says stop.
     Stop,
+    /// A signal says that the log is to be opened again.
+    FlushLogs,
 }
 
 /// What a watcher found in some lines of one log. Plain data: the watcher may
@@ -50,16 +56,19 @@ pub(super) struct Reload {
     pub(super) reply: SyncSender<Result<Vec<JailChange>, Vec<String>>>,
 }
 
+/// What a client gets: a value, or the exception that stands for a refusal.
+pub(super) type Answer = Result<Value, Value>;
+
 /// A question, and where the answer goes.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) command: Command,
-    pub(super) reply: SyncSender<Reply>,
+pub(super) struct Question {
+    pub(super) request: Request,
+    pub(super) reply: SyncSender<Answer>,
 }
 
-impl Request {
+impl Question {
     /// Answers. A client that has gone away is not missed.
-    pub(super) fn answer(reply: &SyncSender<Reply>, answer: Reply) {
+    pub(super) fn answer(reply: &SyncSender<Answer>, answer: Answer) {
         drop(reply.try_send(answer));
     }
 }

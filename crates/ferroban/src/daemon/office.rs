@@ -4,12 +4,25 @@
 //! here it is decided what whoever is there may have.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
 
-use super::Loader;
-use super::message::{Message, Reload, Request};
-use crate::log::Log;
+use super::message::{Message, Question, Reload};
+use super::request::{Own, Request};
+use super::{Loader, words};
+use crate::load::{Refusal, Word};
+use crate::log::{Level, Log};
 use crate::sys::Peer;
-use crate::wire::{Ask, Reconfigure, Value, answer, changes_value, dumps, loads, text};
+use crate::wire::{Reconfigure, Value, changes_value, dumps, loads, text};
+
+/// How many events may wait for a client; when there are more, it is let go.
+const EVENTS: usize = 4096;
+
+/// How much of a request is logged when it fails.
+const SHOWN: usize = 16 * 1024;
+
+/// The longest that a client may sleep, in seconds.
+const SLEEP: f64 = 3600.0;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -51,81 +64,171 @@ impl Office {
     }
 
     /// The bytes of the reply to a request, both without their end marker.
-    pub(super) fn respond(&self, message: &[u8], _caller: &Caller) -> Response {
-        Response::One(dumps(&answer_to(message, self)))
-    }
-}
-
-fn answer_to(message: &[u8], office: &Office) -> Value {
-    let log = &office.log;
-    let request = match loads(message) {
-        Ok(request) => request,
-        Err(error) => {
-            log.error(
-                "asyncserver",
-                &format!("PROTO-error: load message failed: {error}"),
-            );
-            return format!("ERROR: {error}").as_str().into();
-        }
-    };
-    let result = match Reconfigure::read(&request) {
-        Some(wish) => reconfigure(wish, office),
-        None => Ask::read(&request).and_then(|ask| match ask_engine(&ask, &office.inbox) {
-            Some(reply) => answer(&ask, reply),
-            None => Ok(shutdown()),
-        }),
-    };
-    match result {
-        Ok(value) => Value::Tuple(vec![Value::Int(0), value]),
-        Err(exception) => {
-            let shown = text::repr(&exception);
-            log.error(
-                "transmitter",
-                &format!(
-                    "Command {} has failed. Received {shown}",
-                    text::repr(&request)
-                ),
-            );
-            Value::Tuple(vec![Value::Int(1), exception])
+    pub(super) fn respond(&self, message: &[u8], caller: &Caller) -> Response {
+        let request = match loads(message) {
+            Ok(request) => request,
+            Err(error) => {
+                let text = format!("PROTO-error: load message failed: {error}");
+                self.log.error("asyncserver", &text);
+                let reply = format!("ERROR: {error}");
+                return Response::One(dumps(&reply.as_str().into()));
+            }
+        };
+        match self.answer(&request, caller) {
+            Ok(Reply::Value(value)) => one(0, value),
+            Ok(Reply::Raw(value)) => Response::One(dumps(&value)),
+            Ok(Reply::Events(events)) => Response::Stream(events),
+            Err(exception) => {
+                self.failed(&request, &exception);
+                one(1, exception)
+            }
         }
     }
-}
 
-fn ask_engine(ask: &Ask, inbox: &SyncSender<Message>) -> Option<ferroban_engine::Reply> {
-    let (reply, answer) = sync_channel(1);
-    inbox
-        .send(Message::Asked(Request {
-            command: ask.command.clone(),
+    fn failed(&self, request: &Value, exception: &Value) {
+        let shown = text::repr(request);
+        // A configuration that fails is not shown whole.
+        let (shown, more) = match shown.get(..shown.floor_char_boundary(SHOWN)) {
+            Some(start) if start.len() < shown.len() => (start, "…"),
+            _ => (shown.as_str(), ""),
+        };
+        let text = format!(
+            "Command {shown}{more} has failed. Received {}",
+            text::repr(exception)
+        );
+        self.log.error("transmitter", &text);
+    }
+
+    fn answer(&self, request: &Value, caller: &Caller) -> Result<Reply, Value> {
+        if let Some(wish) = Reconfigure::read(request)
+            && caller.access == Access::Everything
+        {
+            return self.reconfigure(wish).map(Reply::Value);
+        }
+        let words = words_of(request)?;
+        let read = Request::read(&words).map_err(|refusal| words::exception(&refusal))?;
+        let Some(read) = read.with(caller.access) else {
+            let text = "Permission denied: this socket answers harmless questions only";
+            return Err(Value::exception("PermissionError", text));
+        };
+        if read.changes() {
+            self.tell_who(&words, caller);
+        }
+        match read {
+            Request::Echo => Ok(Reply::Value(Value::List(
+                request.elements().unwrap_or_default().iter().skip(1).cloned().collect(),
+            ))),
+            Request::Sleep(seconds) => {
+                // Only this client waits.
+                thread::sleep(Duration::from_secs_f64(seconds.min(SLEEP)));
+                Ok(Reply::Value(Value::None))
+            }
+            Request::Own(Own::Events) => {
+                let (events, stream) = sync_channel(EVENTS);
+                // If nobody is there any more, the stream is at its end.
+                drop(self.inbox.send(Message::Listen(events)));
+                Ok(Reply::Events(stream))
+            }
+            request => self.ask(request),
+        }
+    }
+
+    /// Has the main thread answer.
+    fn ask(&self, request: Request) -> Result<Reply, Value> {
+        let (reply, answer) = sync_channel(1);
+        let question = Question { request, reply };
+        let sent = self.inbox.send(Message::Asked(question));
+        match sent.ok().and_then(|()| answer.recv().ok()) {
+            Some(answer) => answer.map(Reply::Value),
+            // What the original answers while it shuts down.
+            None => Ok(Reply::Raw(shutdown())),
+        }
+    }
+
+    /// Logs who changes something. What root's own programs do is told more quietly than
+    /// what a person does.
+    fn tell_who(&self, words: &[Word], caller: &Caller) {
+        let Some(peer) = caller.peer else { return };
+        let person = peer.login();
+        let level = if person.is_some() || peer.uid != 0 {
+            Level::Info
+        } else {
+            Level::Msg
+        };
+        let who = match person {
+            Some(person) if person != peer.uid => format!("uid {person} as uid {}", peer.uid),
+            _ => format!("uid {}", peer.uid),
+        };
+        let shown: Vec<String> = words.iter().map(brief).collect();
+        let text = format!("{who}, pid {}: {}", peer.pid, shown.join(" "));
+        self.log.line(level, "ferroban.control", &text);
+    }
+
+    /// Reads the configuration again, and takes it over or tells what it changes.
+    fn reconfigure(&self, wish: Reconfigure) -> Result<Value, Value> {
+        let failed = |problems: &[String]| Value::exception("ValueError", &problems.join("\n"));
+        let (settings, problems) = (self.load.0)().map_err(|problems| failed(&problems))?;
+        if !problems.is_empty() {
+            return Err(failed(&problems));
+        }
+        let (reply, answer) = sync_channel(1);
+        let reload = Reload {
+            settings,
+            plan: wish == Reconfigure::Plan,
             reply,
-        }))
-        .ok()?;
-    answer.recv().ok()
+        };
+        if self.inbox.send(Message::Reload(reload)).is_err() {
+            return Ok(shutdown());
+        }
+        match answer.recv() {
+            Ok(Ok(changes)) => Ok(changes_value(&changes)),
+            Ok(Err(problems)) => Err(failed(&problems)),
+            Err(_) => Ok(shutdown()),
+        }
+    }
 }
 
-/// What the original answers while it shuts down.
+/// What a request comes to.
+enum Reply {
+    Value(Value),
+    /// Not even in the usual pair.
+    Raw(Value),
+    Events(Receiver<Vec<u8>>),
+}
+
+fn one(code: i64, value: Value) -> Response {
+    Response::One(dumps(&Value::Tuple(vec![code.into(), value])))
+}
+
 fn shutdown() -> Value {
     Value::strings(["SHUTDOWN"])
 }
 
-/// Reads the configuration again, and takes it over or tells what it changes.
-fn reconfigure(wish: Reconfigure, office: &Office) -> Result<Value, Value> {
-    let failed = |problems: &[String]| Value::exception("ValueError", &problems.join("\n"));
-    let (settings, problems) = (office.load.0)().map_err(|problems| failed(&problems))?;
-    if !problems.is_empty() {
-        return Err(failed(&problems));
+/// The words of a request, or what Python says to something that has none.
+fn words_of(request: &Value) -> Result<Vec<Word>, Value> {
+    if let Value::List(values) | Value::Tuple(values) = request {
+        return Ok(values.iter().map(words::word).collect());
     }
-    let (reply, answer) = sync_channel(1);
-    let reload = Reload {
-        settings,
-        plan: wish == Reconfigure::Plan,
-        reply,
-    };
-    if office.inbox.send(Message::Reload(reload)).is_err() {
-        return Ok(shutdown());
-    }
-    match answer.recv() {
-        Ok(Ok(changes)) => Ok(changes_value(&changes)),
-        Ok(Err(problems)) => Err(failed(&problems)),
-        Err(_) => Ok(shutdown()),
+    Err(match request {
+        Value::Str(_) | Value::Bytes(_) => {
+            words::exception(&Refusal::plain("Invalid command"))
+        }
+        Value::Dict(_) => Value::exception("KeyError", "0"),
+        other => {
+            let shown = format!("{} is not a list of words", text::repr(other));
+            Value::exception("TypeError", &shown)
+        }
+    })
+}
+
+/// A word for the log: whole configurations are only counted.
+fn brief(word: &Word) -> String {
+    match word {
+        Word::List(words) | Word::Tuple(words) => format!("[{} items]", words.len()),
+        word => {
+            let text = word.shown().unwrap_or_default();
+            text.chars().take(200).collect()
+        }
     }
 }
+

@@ -2,120 +2,115 @@
 //!
 //! Two daemons at one place would undo each other's bans, so the place is
 //! claimed with a lock that the kernel gives back when its holder dies, however
-//! it dies. What a dead daemon left behind is recognised and removed.
+//! it dies. A server that answers is never displaced, whatever is ordered.
+//!
+//! What a dead daemon left behind is recognised. What becomes of it is a matter of
+//! [`Manner`]: our own daemon removes it, fail2ban's faces do what people are used to.
+//! [`shared`] makes a second socket, for those who only look.
 
-use std::fmt;
-use std::fs::{self, File, OpenOptions};
+mod error;
+pub(super) mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::log::Log;
+use crate::sys;
+pub(crate) use error::PlaceError;
+use error::python;
 
-/// Why the place could not be taken.
-#[derive(Debug)]
-pub(crate) enum PlaceError {
-    /// A daemon is there.
-    Taken {
-        socket: PathBuf,
-        pid: Option<String>,
-    },
-    /// Something that is no socket lies where the socket should be.
-    NotASocket(PathBuf),
-    /// The folder cannot be made.
-    Folder { path: PathBuf, source: io::Error },
-    /// The pid file cannot be written.
-    Pidfile { path: PathBuf, source: io::Error },
-    /// The socket cannot be made.
-    Socket { path: PathBuf, source: io::Error },
+/// The name under which systemd may leave us a socket.
+const NAME: &str = "fail2ban";
+
+/// How a place is taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Manner {
+    /// As `ferroban guard` does: folders are made, what a dead daemon left is removed
+    /// with a line for each, and whatever stands in the way is an error.
+    Guard,
+    /// As `fail2ban-server` does: one folder is made, a socket that is there is an
+    /// error unless it is dead and we are forced, and a pid file that cannot be
+    /// written is only told.
+    Server { force: bool },
 }
 
-impl fmt::Display for PlaceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Taken { socket, pid } => {
-                let pid = pid
-                    .as_ref()
-                    .map(|pid| format!(" (pid {pid})"))
-                    .unwrap_or_default();
-                write!(
-                    f,
-                    "{}: Server already running{pid}; stop it with 'fail2ban-client stop', or give another place with --socket and --pidfile",
-                    socket.display()
-                )
-            }
-            Self::NotASocket(path) => {
-                write!(
-                    f,
-                    "{}: this is no socket and was not made by us; remove it, or give another place with --socket",
-                    path.display()
-                )
-            }
-            Self::Folder { path, .. } => {
-                write!(
-                    f,
-                    "{}: the folder cannot be made; make it, or give another place with --socket and --pidfile",
-                    path.display()
-                )
-            }
-            Self::Pidfile { path, .. } => {
-                write!(
-                    f,
-                    "{}: the pid file cannot be written; give another place with --pidfile",
-                    path.display()
-                )
-            }
-            Self::Socket { path, .. } => {
-                write!(
-                    f,
-                    "{}: the socket cannot be made; give another place with --socket",
-                    path.display()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for PlaceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Taken { .. } | Self::NotASocket(_) => None,
-            Self::Folder { source, .. }
-            | Self::Pidfile { source, .. }
-            | Self::Socket { source, .. } => Some(source),
-        }
-    }
-}
-
-/// The place, taken. Dropping it gives it back and leaves nothing behind.
+/// The place, taken. Dropping it gives it back and leaves nothing of ours behind.
 #[derive(Debug)]
 pub(super) struct Claim {
     listener: UnixListener,
-    socket: PathBuf,
-    pidfile: PathBuf,
-    /// Holds the lock.
-    _pid: File,
+    /// Where the socket is, unless it is not ours.
+    _socket: Option<Trace>,
+    _pid: Option<PidFile>,
+}
+
+/// A file that goes with its owner.
+#[derive(Debug)]
+struct Trace(PathBuf);
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// The pid file, locked. It vanishes before its lock is given back; one that a dead
+/// daemon wrote stays until we have written it anew.
+#[derive(Debug)]
+struct PidFile {
+    trace: Option<Trace>,
+    file: File,
 }
 
 impl Claim {
-    pub(super) fn take(socket: &Path, pidfile: &Path, log: &Log) -> Result<Self, PlaceError> {
-        for path in [socket, pidfile] {
-            make_folder(path)?;
+    /// Takes a place. A socket that systemd leaves to us comes before `socket`.
+    pub(super) fn take(
+        socket: &Path,
+        pidfile: &Path,
+        manner: Manner,
+        log: &Log,
+    ) -> Result<Self, PlaceError> {
+        let inherited = sys::inherited::take_listener(NAME).map_err(PlaceError::Inherited)?;
+        let lock = manner.lock(socket, pidfile, log)?;
+        if inherited.is_none() {
+            manner.make_folder(socket)?;
+            manner.clear(socket, log)?;
         }
-        let pid = lock(socket, pidfile, log)?;
-        clear_socket(socket, log)?;
-        let wrap = |source| PlaceError::Socket {
-            path: socket.into(),
-            source,
+        // Before the socket: whoever finds that may look for this.
+        let pid = match lock {
+            Some(lock) => Some(manner.write_pid(pidfile, lock, log)?),
+            None => None,
         };
-        let listener = UnixListener::bind(socket).map_err(wrap)?;
+        if let Some(listener) = inherited {
+            let shown = address(&listener);
+            let text = format!("Using socket activation, inherited socket '{shown}'");
+            log.info("asyncserver", &text);
+            return Ok(Self {
+                listener,
+                _socket: None,
+                _pid: pid,
+            });
+        }
+        let listener = UnixListener::bind(socket).map_err(|source| match manner {
+            Manner::Guard => PlaceError::socket(socket, source),
+            Manner::Server { .. } => {
+                // The error has the original's words, and they leave out why.
+                let text = format!("{}: {source}", socket.display());
+                log.error("asyncserver", &text);
+                PlaceError::Bind(socket.into())
+            }
+        })?;
         Ok(Self {
             listener,
-            socket: socket.into(),
-            pidfile: pidfile.into(),
+            _socket: Some(Trace(socket.into())),
             _pid: pid,
         })
     }
@@ -125,164 +120,174 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        for path in [&self.socket, &self.pidfile] {
-            drop(fs::remove_file(path));
+fn address(listener: &UnixListener) -> String {
+    let address = listener.local_addr().ok();
+    let path = address.as_ref().and_then(|address| address.as_pathname());
+    path.map_or_else(|| "unnamed".to_owned(), |path| path.display().to_string())
+}
+
+impl Manner {
+    /// Opens the pid file and locks it. `None`: it cannot be had, and we go without.
+    fn lock(self, socket: &Path, pidfile: &Path, log: &Log) -> Result<Option<PidFile>, PlaceError> {
+        let opened = match self {
+            Self::Guard => {
+                self.make_folder(socket)?;
+                self.make_folder(pidfile)?;
+                Some(open(pidfile).map_err(|source| PlaceError::pidfile(pidfile, source))?)
+            }
+            Self::Server { .. } => make_last(pidfile)
+                .and_then(|()| open(pidfile).map_err(|source| (source, pidfile.into())))
+                .inspect_err(|(error, path)| tell_no_pidfile(error, path, log))
+                .ok(),
+        };
+        let Some(mut file) = opened else {
+            return Ok(None);
+        };
+        let old = content(&mut file);
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            if self == Self::Guard && !old.is_empty() {
+                let path = pidfile.display();
+                let text =
+                    format!("{path}: left behind by a server that died (pid {old}); taken over");
+                log.warning("ferroban.guard", &text);
+            }
+            let trace = old.is_empty().then(|| Trace(pidfile.into()));
+            return Ok(Some(PidFile { trace, file }));
+        }
+        Err(match self {
+            Self::Guard => PlaceError::Taken {
+                socket: socket.into(),
+                pid: Some(old),
+            },
+            Self::Server { .. } => running(log),
+        })
+    }
+
+    /// Makes room for the socket, if what lies there may be removed.
+    fn clear(self, socket: &Path, log: &Log) -> Result<(), PlaceError> {
+        let wrap = |source| PlaceError::socket(socket, source);
+        let kind = match fs::symlink_metadata(socket) {
+            Ok(found) => found.file_type(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(wrap(source)),
+        };
+        let force = match self {
+            Self::Guard => true,
+            Self::Server { force } => force,
+        };
+        let told = if self == Self::Guard {
+            None
+        } else {
+            Some(running(log))
+        };
+        // fail2ban itself takes no lock, so only an answer tells whether it lives.
+        let may = force && (!kind.is_socket() || is_dead(socket));
+        if !may {
+            return Err(told.unwrap_or_else(|| PlaceError::Taken {
+                socket: socket.into(),
+                pid: None,
+            }));
+        }
+        if !kind.is_socket() {
+            return Err(PlaceError::NotASocket(socket.into()));
+        }
+        if self == Self::Guard {
+            let path = socket.display();
+            let text = format!("{path}: socket left behind by a server that died; removed");
+            log.warning("ferroban.guard", &text);
+        } else {
+            log.warning("asyncserver", "Forcing execution of the server");
+        }
+        fs::remove_file(socket).map_err(wrap)
+    }
+
+    fn write_pid(self, path: &Path, mut pid: PidFile, log: &Log) -> Result<PidFile, PlaceError> {
+        let file = &mut pid.file;
+        let written = file
+            .set_len(0)
+            .and_then(|()| io::Seek::rewind(file))
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        pid.trace.get_or_insert_with(|| Trace(path.into()));
+        match written {
+            Ok(()) => Ok(pid),
+            Err(source) if self == Self::Guard => Err(PlaceError::pidfile(path, source)),
+            Err(error) => {
+                tell_no_pidfile(&error, path, log);
+                Ok(pid)
+            }
+        }
+    }
+
+    fn make_folder(self, path: &Path) -> Result<(), PlaceError> {
+        match self {
+            Self::Guard => {
+                let Some(folder) = folder(path) else {
+                    return Ok(());
+                };
+                let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+                made.map_err(|source| PlaceError::Folder {
+                    path: folder.into(),
+                    source,
+                })
+            }
+            Self::Server { .. } => {
+                make_last(path).map_err(|(source, path)| PlaceError::Python { path, source })
+            }
         }
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), PlaceError> {
-    let Some(folder) = path
-        .parent()
+fn folder(path: &Path) -> Option<&Path> {
+    path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-    else {
-        return Ok(());
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| PlaceError::Folder {
-            path: folder.into(),
-            source,
-        })
 }
 
-/// Locks the pid file and writes our number into it.
-fn lock(socket: &Path, pidfile: &Path, log: &Log) -> Result<File, PlaceError> {
-    let wrap = |source: io::Error| PlaceError::Pidfile {
-        path: pidfile.into(),
-        source,
+/// Makes the folder of a file in a folder that is there, as the original does; where
+/// that cannot be done, what could not be made.
+fn make_last(path: &Path) -> Result<(), (io::Error, PathBuf)> {
+    let Some(folder) = folder(path).filter(|folder| folder.is_absolute()) else {
+        return Ok(());
     };
-    let mut file = OpenOptions::new()
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err((error, folder.into())),
+        _ => Ok(()),
+    }
+}
+
+fn open(pidfile: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(pidfile)
-        .map_err(wrap)?;
+}
+
+/// What a daemon before us wrote.
+fn content(pidfile: &mut File) -> String {
     let mut old = String::new();
     // What is no text was not written by a daemon; it is overwritten all the same.
-    drop(Read::by_ref(&mut file).take(32).read_to_string(&mut old));
-    let old = old.trim();
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Err(PlaceError::Taken {
-            socket: socket.into(),
-            pid: Some(old.to_owned()),
-        });
-    }
-    if !old.is_empty() {
-        log.warning(
-            "ferroban.guard",
-            &format!(
-                "{}: left behind by a server that died (pid {old}); taken over",
-                pidfile.display()
-            ),
-        );
-    }
-    file.set_len(0).map_err(wrap)?;
-    io::Seek::rewind(&mut file).map_err(wrap)?;
-    writeln!(file, "{}", std::process::id()).map_err(wrap)?;
-    Ok(file)
+    drop(Read::by_ref(pidfile).take(32).read_to_string(&mut old));
+    old.trim().to_owned()
 }
 
-/// Removes a socket that nobody listens on any more.
-fn clear_socket(socket: &Path, log: &Log) -> Result<(), PlaceError> {
-    let kind = match fs::symlink_metadata(socket) {
-        Ok(found) => found.file_type(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => {
-            return Err(PlaceError::Socket {
-                path: socket.into(),
-                source,
-            });
-        }
-    };
-    if !kind.is_socket() {
-        return Err(PlaceError::NotASocket(socket.into()));
-    }
-    // fail2ban itself takes no lock, so only an answer tells whether it lives.
-    if UnixStream::connect(socket).is_ok() {
-        return Err(PlaceError::Taken {
-            socket: socket.into(),
-            pid: None,
-        });
-    }
-    log.warning(
-        "ferroban.guard",
-        &format!(
-            "{}: socket left behind by a server that died; removed",
-            socket.display()
-        ),
-    );
-    fs::remove_file(socket).map_err(|source| PlaceError::Socket {
-        path: socket.into(),
-        source,
-    })
+fn tell_no_pidfile(error: &io::Error, path: &Path, log: &Log) {
+    let text = format!("Unable to create PID file: {}", python(error, path));
+    log.error("server", &text);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::{Level, Target};
+/// Tells as the original does that somebody was here first.
+fn running(log: &Log) -> PlaceError {
+    log.error("asyncserver", "Fail2ban seems to be already running");
+    PlaceError::Running
+}
 
-    fn log(folder: &Path) -> Log {
-        Log::open(&Target::File(folder.join("log")), Level::Debug).unwrap()
-    }
-
-    #[test]
-    fn a_place_is_taken_once_and_given_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let (socket, pidfile) = (folder.path().join("run/s"), folder.path().join("run/p"));
-        let claim = Claim::take(&socket, &pidfile, &log(folder.path())).unwrap();
-        assert_eq!(
-            fs::read_to_string(&pidfile).unwrap(),
-            format!("{}\n", std::process::id())
-        );
-        let second = Claim::take(&socket, &pidfile, &log(folder.path()));
-        assert!(
-            matches!(second, Err(PlaceError::Taken { pid: Some(_), .. })),
-            "{second:?}"
-        );
-        let elsewhere = Claim::take(&socket, &folder.path().join("other"), &log(folder.path()));
-        assert!(
-            matches!(elsewhere, Err(PlaceError::Taken { pid: None, .. })),
-            "{elsewhere:?}"
-        );
-        drop(claim);
-        assert!(!socket.exists() && !pidfile.exists());
-    }
-
-    #[test]
-    fn what_a_dead_server_left_is_removed_with_a_line_for_each() {
-        let folder = tempfile::tempdir().unwrap();
-        let (socket, pidfile) = (folder.path().join("s"), folder.path().join("p"));
-        drop(UnixListener::bind(&socket).unwrap());
-        fs::write(&pidfile, "999999\n").unwrap();
-        let log = log(folder.path());
-        let claim = Claim::take(&socket, &pidfile, &log).unwrap();
-        log.flush();
-        let told = fs::read_to_string(folder.path().join("log")).unwrap();
-        assert_eq!(
-            told.lines()
-                .filter(|line| line.contains("left behind"))
-                .count(),
-            2,
-            "{told}"
-        );
-        drop(claim);
-    }
-
-    #[test]
-    fn what_is_no_socket_is_not_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (socket, pidfile) = (folder.path().join("s"), folder.path().join("p"));
-        fs::write(&socket, "precious").unwrap();
-        let claim = Claim::take(&socket, &pidfile, &log(folder.path()));
-        assert!(matches!(claim, Err(PlaceError::NotASocket(_))));
-        assert_eq!(fs::read_to_string(&socket).unwrap(), "precious");
-    }
+/// Whether nobody listens on a socket any more. Does not wait for somebody who listens
+/// and does not answer.
+fn is_dead(socket: &Path) -> bool {
+    let kind = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let connected = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, kind, None)
+        .and_then(|own| rustix::net::connect(own, &SocketAddrUnix::new(socket)?));
+    connected == Err(Errno::CONNREFUSED)
 }

@@ -12,9 +12,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ferroban_engine::{BanTime, JailName, Save};
+use ferroban_engine::{Ban, BanTime, JailName, LogPosition, Save};
 
-use super::message::Message;
+use super::message::{Message, Reading};
 use crate::log::Log;
 use crate::store::{Opened, Store, Trouble, trouble};
 use crate::{clock, report, sys};
@@ -35,19 +35,50 @@ const NAMED: usize = 10;
 /// How often old rows are removed, as fail2ban does; the first time after so long.
 const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// How old rows may grow, in seconds (`dbpurgeage`).
-const PURGE_AGE: i64 = 24 * 60 * 60;
+/// What the recorder is told.
+#[derive(Debug)]
+pub(super) enum Record {
+    /// Write one transaction; its number.
+    Write(u64, Vec<Save>),
+    /// Tell what is stored about jails that begin.
+    Read(Vec<(JailName, BanTime)>, Sender<Vec<Stored>>),
+    /// Keep this much.
+    Limits(Limits),
+}
 
-/// One transaction and its number.
-pub(super) type Record = (u64, Vec<Save>);
+/// What is stored about one jail.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) jail: JailName,
+    /// None: they cannot be read now, and come later as a message.
+    pub(super) bans: Option<Vec<Ban>>,
+    pub(super) positions: Vec<LogPosition>,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Limits {
+    /// How old rows may grow, in seconds (`dbpurgeage`).
+    pub(super) purge_age: i64,
+    /// How many matched lines are stored with a ban (`dbmaxmatches`).
+    pub(super) max_matches: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            purge_age: 24 * 60 * 60,
+            max_matches: 10,
+        }
+    }
+}
 
 /// Starts the recorder. A database that could not be opened is tried again, and
-/// then the bans of the `unread` jails are sent to the main thread. It ends, after
-/// writing everything, when its queue is closed.
+/// then the bans of jails that asked in vain are sent to the main thread. It ends,
+/// after writing everything, when its queue is closed.
 pub(super) fn start(
     path: PathBuf,
     store: Option<Store>,
-    unread: Vec<(JailName, BanTime)>,
     inbox: SyncSender<Message>,
     log: Log,
 ) -> io::Result<(JoinHandle<()>, Sender<Record>)> {
@@ -56,7 +87,7 @@ pub(super) fn start(
         .name("f2b/database".into())
         .spawn(move || {
             sys::set_thread_name("f2b/database");
-            Recorder::new(path, store, unread, inbox, log).run(&records);
+            Recorder::new(path, store, Vec::new(), inbox, log).run(&records);
         })?;
     Ok((thread, queue))
 }
@@ -107,6 +138,7 @@ struct Recorder {
     lost: usize,
     told_lost: usize,
     purged: Instant,
+    limits: Limits,
 }
 
 impl Recorder {
@@ -131,6 +163,7 @@ impl Recorder {
             lost: 0,
             told_lost: 0,
             purged: clock::tick(),
+            limits: Limits::default(),
         }
     }
 
@@ -143,15 +176,28 @@ impl Recorder {
             };
             match first {
                 Ok(first) => {
-                    let mut last = 0;
-                    for (number, saves) in std::iter::once(first).chain(records.try_iter()) {
-                        self.take(saves);
-                        last = number;
+                    let mut last = None;
+                    for record in std::iter::once(first).chain(records.try_iter()) {
+                        match record {
+                            Record::Write(number, saves) => {
+                                self.take(saves);
+                                last = Some(number);
+                            }
+                            Record::Read(jails, reply) => {
+                                self.write();
+                                drop(reply.send(self.stored(jails)));
+                                // Who has not waited so long looks again.
+                                drop(self.inbox.send(Message::Read(Reading::default())));
+                            }
+                            Record::Limits(limits) => self.limit(limits),
+                        }
                     }
                     // Also when writing failed: the bans must go ahead.
                     self.write();
-                    // Where nobody is left to tell, there may still be more to write.
-                    drop(self.inbox.send(Message::Committed(last)));
+                    if let Some(last) = last {
+                        // Where nobody is left to tell, there may still be more to write.
+                        drop(self.inbox.send(Message::Committed(last)));
+                    }
                     self.read();
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -161,6 +207,50 @@ impl Recorder {
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),
             }
         }
+    }
+
+    fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        if let Some(store) = &mut self.store {
+            store.limit_matches(limits.max_matches);
+        }
+    }
+
+    /// What is stored about jails that begin. What cannot be read now is read later.
+    fn stored(&mut self, jails: Vec<(JailName, BanTime)>) -> Vec<Stored> {
+        let mut all = Vec::new();
+        for (jail, bantime) in jails {
+            let store = self.store.as_ref().filter(|_| self.backlog.is_empty());
+            let read = store.map(|store| {
+                let bans = store.bans(&jail, bantime, clock::now())?;
+                Ok::<_, rusqlite::Error>((bans, store.positions(&jail)?))
+            });
+            let (bans, positions) = match read {
+                Some(Ok((stored, positions))) => {
+                    if let Some(text) = stored.complaint(&self.path, &jail) {
+                        self.log.warning("ferroban.database", &text);
+                    }
+                    (Some(stored.bans), positions)
+                }
+                other => {
+                    if let Some(Err(error)) = other {
+                        let text = format!(
+                            "{}: bans of jail '{jail}' cannot be read: {error}; this is tried again",
+                            self.shown()
+                        );
+                        self.log.error("database", &text);
+                    }
+                    self.unread.push((jail.clone(), bantime));
+                    (None, Vec::new())
+                }
+            };
+            all.push(Stored {
+                jail,
+                bans,
+                positions,
+            });
+        }
+        all
     }
 
     fn take(&mut self, saves: Vec<Save>) {
@@ -277,7 +367,7 @@ impl Recorder {
             return;
         }
         self.purged = clock::tick();
-        if let Err(error) = store.purge(clock::now(), PURGE_AGE) {
+        if let Err(error) = store.purge(clock::now(), self.limits.purge_age) {
             let text = format!(
                 "{}: old rows cannot be removed: {error}",
                 self.path.display()
@@ -318,6 +408,7 @@ impl Recorder {
             })
             .collect();
         store.commit(&jails)?;
+        store.limit_matches(self.limits.max_matches);
         self.store = Some(store);
         Ok(())
     }

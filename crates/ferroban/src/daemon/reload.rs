@@ -1,26 +1,373 @@
 //! Another configuration for a daemon at work.
 //!
-//! It is checked whole before anything changes. Then only the differences are
-//! carried out: bans and counts of a jail that stays are kept, and a watcher or
-//! an actor that nothing changes for notices nothing. Bans that somebody took out
-//! of the firewall are put back: this is the order that it takes.
+//! Whatever tells the daemon something comes here: a single command, a stream of
+//! commands, a reload, or a configuration that the daemon has read by itself. Each is
+//! worked into a copy of what was told before, and checked whole before anything
+//! changes. Then only the differences are carried out: bans and counts of a jail that
+//! stays are kept, and a watcher or an actor that nothing changes for notices nothing.
 
-use ferroban_engine::{Effect, JailChange, JailName, JailSettings};
+use std::path::Path;
 
+use ferroban_engine::{Effect, JailChange, JailName, JailSettings, JobId, LogPosition};
+
+use super::commands::{Outcome, option_name, refused};
+use super::crew::Parts;
 use super::main_loop::MainLoop;
-use super::message::Reload;
-use super::watcher::{Begin, WatchPlan};
-use crate::action::Action;
-use crate::clock;
-use crate::load::{JailPlan, Settings};
+use super::message::Reload as Reread;
+use super::recorder::Stored;
+use super::request::{Reload, Request, ServerOption};
+use super::watcher::{self, Begin, WatchPlan};
+use crate::load::{JailPlan, JailSetup, LogPath, Note, Refusal, Settings, Setup, Word};
+use crate::log::Level;
+use crate::wire::Value;
+use crate::{clock, source};
 
-/// A jail as it is to be, and the action made for it.
-type Checked = (JailPlan, Box<dyn Action>);
+/// A jail as it is to be, and the actions made for it.
+type Checked = (JailPlan, Parts);
+
+/// What is to happen to jails besides going on with what they are told.
+#[derive(Debug, Default)]
+pub(super) struct Restart {
+    /// They end and begin anew.
+    pub(super) jails: Vec<JailName>,
+    /// Their configuration was read again.
+    pub(super) kept: Vec<JailName>,
+    /// All their bans are lifted before.
+    pub(super) flushed: Vec<JailName>,
+    /// Actions that are left out just go, and what they did stays.
+    pub(super) forgets: bool,
+}
+
+/// A stream of commands worked into a copy of what was told before.
+struct Draft {
+    next: Setup,
+    notes: Vec<Note>,
+    /// How the log is to be kept, in the order in which it was told.
+    log: Vec<(ServerOption, Word)>,
+    /// What is no configuration, to be carried out behind it.
+    later: Vec<Request>,
+}
+
+impl Draft {
+    fn new(next: Setup) -> Self {
+        Self {
+            next,
+            notes: Vec::new(),
+            log: Vec::new(),
+            later: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, commands: &[Vec<Word>]) -> Result<(), Refusal> {
+        commands.iter().try_for_each(|command| self.take_one(command))
+    }
+
+    fn take_one(&mut self, command: &[Word]) -> Result<(), Refusal> {
+        match Request::read(command)? {
+            Request::Tell(words) => self.next.command(&words, &mut self.notes).map(drop),
+            Request::Set {
+                option:
+                    option @ (ServerOption::LogLevel
+                    | ServerOption::LogTarget
+                    | ServerOption::SyslogSocket),
+                value,
+            } => {
+                self.log.push((option, value));
+                Ok(())
+            }
+            Request::Set { option, value } => {
+                self.next.set_server(option_name(option), &value).map(drop)
+            }
+            Request::ConfigError(text) => {
+                self.notes.push((Level::Error, "transmitter", text));
+                Ok(())
+            }
+            Request::Stream(commands) => self.take(&commands),
+            // Questions in a stream have nobody to answer to.
+            request if !request.changes() => Ok(()),
+            request => {
+                self.later.push(request);
+                Ok(())
+            }
+        }
+    }
+}
 
 impl MainLoop {
-    /// Takes a configuration over, or only tells what that would change.
-    pub(super) fn reload(&mut self, request: Reload, effects: &mut Vec<Effect>) {
-        let Reload {
+    /// Carries out a stream of commands, or refuses it and changes nothing.
+    pub(super) fn stream(
+        &mut self,
+        commands: &[Vec<Word>],
+        effects: &mut Vec<Effect>,
+    ) -> Result<Value, Value> {
+        let mut draft = Draft::new(self.setup.clone());
+        let taken = draft.take(commands);
+        self.finish(draft, taken, &Restart::default(), effects)?;
+        self.notify.ready();
+        Ok(Value::None)
+    }
+
+    /// Reads jails again, by a stream of commands that is whole for them.
+    pub(super) fn reload_jails(&mut self, reload: Reload, effects: &mut Vec<Effect>) -> Outcome {
+        let name = reload.jail.as_deref();
+        let text = match name {
+            Some(name) => format!("Reload jail {name}"),
+            None => "Reload all jails".to_owned(),
+        };
+        self.log.info("server", &text);
+        let outcome = self.try_reload(&reload, effects);
+        self.log.info("server", "Reload finished.");
+        outcome.map(|jobs| ("OK".into(), jobs))
+    }
+
+    fn try_reload(
+        &mut self,
+        reload: &Reload,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Vec<JobId>, Value> {
+        if let Some(name) = &reload.jail
+            && !reload.if_exists
+        {
+            self.setup.jail(name).map_err(refused)?;
+        }
+        let concerned =
+            |jail: &JailSetup| reload.jail.as_ref().is_none_or(|name| jail.name == **name);
+        let all = self.setup.jails();
+        let flushed = all
+            .filter(|jail| reload.unban && concerned(jail))
+            .map(|jail| jail.name.clone())
+            .collect();
+        if reload.restart && reload.jail.is_none() {
+            self.log.info("server", "Stopping all jails");
+        }
+        let mut draft = Draft::new(self.setup.clone());
+        draft.next.begin_reload(concerned, reload.restart);
+        // What the server itself is told comes with every reload, but for what is off.
+        let general = |command: &Vec<Word>| {
+            command.get(1).and_then(Word::as_str) == Some("loglevel")
+        };
+        if reload.stream.iter().any(general) {
+            draft.next.server.monitor = None;
+        }
+        let taken = draft.take(&reload.stream);
+        let reloaded = draft.next.end_reload();
+        let restart = Restart {
+            jails: reloaded.restarted,
+            kept: reloaded.kept,
+            flushed,
+            forgets: false,
+        };
+        self.finish(draft, taken, &restart, effects)
+    }
+
+    /// Takes over a draft, if everything of it was understood.
+    fn finish(
+        &mut self,
+        draft: Draft,
+        taken: Result<(), Refusal>,
+        restart: &Restart,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Vec<JobId>, Value> {
+        if let Err(refusal) = taken {
+            self.tell_notes(draft.notes);
+            return Err(refused(refusal));
+        }
+        for (option, value) in &draft.log {
+            self.set_log(*option, value).map_err(refused)?;
+        }
+        self.adopt_server(&draft.next).map_err(refused)?;
+        self.tell_notes(draft.notes);
+        let mut jobs = self.adopt(draft.next, restart, effects).map_err(refused)?;
+        for request in draft.later {
+            jobs.extend(self.carry_out(request, effects)?.1);
+        }
+        Ok(jobs)
+    }
+
+    /// Goes on with what `next` says. Returns the jobs of what ended for it.
+    pub(super) fn adopt(
+        &mut self,
+        next: Setup,
+        restart: &Restart,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Vec<JobId>, Refusal> {
+        let (begun, changed) = self.check(&next, restart)?;
+        let mut jobs = Vec::new();
+        let now = clock::now();
+        for name in &restart.flushed {
+            jobs.extend(self.engine.flush_jail(now, name, effects).1);
+        }
+        for name in self.ending(&next, restart) {
+            if !restart.jails.contains(&name) {
+                self.crew.dismiss(&name);
+            }
+            self.trouble.remove(&name);
+            jobs.extend(self.engine.remove_jail(now, &name, effects));
+        }
+        // What is stored about those that begin must hold what was just decided.
+        self.dispatch(std::mem::take(effects));
+        let wanted = begun
+            .iter()
+            .map(|(plan, _)| (plan.jail.name.clone(), plan.jail.bantime));
+        let stored = self.database.read(wanted.collect());
+        self.tell_logs(&next, restart, &stored);
+        for (plan, parts) in begun {
+            self.begin(plan, parts, &stored, effects);
+        }
+        for (plan, parts) in changed {
+            self.change(plan, parts, restart, effects);
+        }
+        for name in &restart.kept {
+            self.engine.jail_reloaded(now, name, effects);
+        }
+        self.setup = next;
+        self.watch(&stored);
+        Ok(jobs)
+    }
+
+    /// What begins and what goes on in another way, if everything can.
+    fn check(
+        &self,
+        next: &Setup,
+        restart: &Restart,
+    ) -> Result<(Vec<Checked>, Vec<Checked>), Refusal> {
+        let (mut begun, mut changed) = (Vec::new(), Vec::new());
+        for jail in next.jails().filter(|jail| jail.started) {
+            let name = &jail.name;
+            let anew = restart.jails.contains(name) || !self.engine.has_jail(name);
+            if !anew && self.setup.same(next, name.as_str()) {
+                continue;
+            }
+            let plan = jail.plan();
+            let parts = self.crew.check(&plan).map_err(Refusal::plain)?;
+            if anew { &mut begun } else { &mut changed }.push((plan, parts));
+        }
+        Ok((begun, changed))
+    }
+
+    /// The jails at work that end, in the order in which they were added.
+    fn ending(&self, next: &Setup, restart: &Restart) -> Vec<JailName> {
+        let stays = |jail: &JailSetup| {
+            let again = next.jail(jail.name.as_str());
+            again.is_ok_and(|jail| jail.started) && !restart.jails.contains(&jail.name)
+        };
+        let at_work = |jail: &&JailSetup| self.engine.has_jail(&jail.name) && !stays(jail);
+        let ending = self.setup.jails().filter(at_work);
+        ending.map(|jail| jail.name.clone()).collect()
+    }
+
+    /// Starts a jail, with the bans of its earlier life.
+    fn begin(
+        &mut self,
+        plan: JailPlan,
+        parts: Parts,
+        stored: &[Stored],
+        effects: &mut Vec<Effect>,
+    ) {
+        let name = plan.jail.name.clone();
+        match self.crew.hire(plan, parts) {
+            Ok(settings) => {
+                self.crew.introduce(&name);
+                let of = stored.iter().find(|stored| stored.jail == name);
+                let bans = of.and_then(|stored| stored.bans.clone());
+                let bans = bans.unwrap_or_default();
+                self.engine.restore_jail(clock::now(), settings, bans, effects);
+            }
+            Err(error) => {
+                let text = format!(
+                    "[{name}] cannot be started: {error}; look at the limit of processes (ulimit -u)"
+                );
+                self.log.error("ferroban.guard", &text);
+            }
+        }
+    }
+
+    fn change(
+        &mut self,
+        plan: JailPlan,
+        parts: Parts,
+        restart: &Restart,
+        effects: &mut Vec<Effect>,
+    ) {
+        let name = plan.jail.name.clone();
+        let (differ, native) = self.crew.actions_differ(&plan);
+        let settings = self.crew.change(plan);
+        if differ {
+            let held = self.engine.bans(&name);
+            self.crew.configure(&name, parts, held, restart.forgets);
+        }
+        self.engine.change_jail(settings);
+        if native || (differ && restart.kept.contains(&name)) {
+            self.engine.restart_actions(clock::now(), &name, effects);
+        }
+    }
+
+    /// Watches what is to be watched now. A jail that begins reads on where its earlier
+    /// life has read to; one that is at work, where it has read to itself.
+    fn watch(&mut self, stored: &[Stored]) {
+        let read = &self.read;
+        let position = |jail: &JailName, log: &str| -> Option<LogPosition> {
+            let earlier = stored.iter().find(|stored| stored.jail == *jail);
+            let earlier = earlier.and_then(|stored| {
+                let known = stored.positions.iter().find(|known| known.log == log);
+                known.cloned()
+            });
+            earlier.or_else(|| read.get(&(jail.clone(), log.to_owned())).cloned())
+        };
+        let tails = |jail: &JailName, log: &str| {
+            let setup = self.setup.jail(jail.as_str());
+            setup.is_ok_and(|jail| jail.logpaths.iter().any(|path| path.tail && path.path == log))
+        };
+        let from = |plan: &WatchPlan| {
+            let log = plan.source.name();
+            let jails = plan.readers.iter().map(|(jail, _)| jail);
+            let positions = jails.clone().map(|jail| position(jail, &log));
+            match watcher::common(positions) {
+                Some(position) => Begin::After(position),
+                None if jails.clone().all(|jail| tails(jail, &log)) => Begin::End,
+                None => Begin::Beginning,
+            }
+        };
+        if let Err(error) = self.crew.watch(from) {
+            self.log.error("ferroban.guard", &error.to_string());
+        }
+    }
+
+    /// Logs which files jails begin to read and which they leave.
+    fn tell_logs(&self, next: &Setup, restart: &Restart, stored: &[Stored]) {
+        let of = |setup: &Setup, name: &JailName| -> Vec<LogPath> {
+            let jail = setup.jail(name.as_str());
+            jail.map(|jail| jail.logpaths.clone()).unwrap_or_default()
+        };
+        let has = |paths: &[LogPath], path: &LogPath| paths.iter().any(|it| it.path == path.path);
+        let anew = |name: &JailName| restart.jails.contains(name);
+        for jail in self.setup.jails() {
+            let stay = of(next, &jail.name);
+            let goes = |path: &&LogPath| anew(&jail.name) || !has(&stay, path);
+            for path in jail.logpaths.iter().filter(goes) {
+                self.log
+                    .info("filter", &format!("Removed logfile: '{}'", path.path));
+            }
+        }
+        for jail in next.jails() {
+            let known = of(&self.setup, &jail.name);
+            let comes = |path: &&LogPath| anew(&jail.name) || !has(&known, path);
+            for path in jail.logpaths.iter().filter(comes) {
+                let text = added(&jail.name, path, stored);
+                self.log.info("filter", &text);
+            }
+        }
+    }
+
+    /// Logs that no file is read any more.
+    pub(super) fn tell_logs_left(&self) {
+        self.tell_logs(&Setup::default(), &Restart::default(), &[]);
+    }
+
+    /// Takes a configuration over that the daemon has read by itself, or only tells what
+    /// that would change.
+    pub(super) fn reread(&mut self, request: Reread, effects: &mut Vec<Effect>) {
+        let Reread {
             settings,
             plan,
             reply,
@@ -28,49 +375,70 @@ impl MainLoop {
         for problem in &settings.problems {
             self.log.warning("ferroban.guard", problem);
         }
-        let answer = self.check(settings).map(|checked| {
-            let changes = self.changes(&checked);
-            if !plan {
-                self.log.info("server", "Reload all jails");
-                self.take_over(checked, &changes, effects);
-                self.engine.rearm(clock::now(), effects);
-                self.log.info("server", "Reload finished.");
-            }
-            changes
-        });
+        let answer = self.take_over(settings, plan, effects);
         if let Err(problems) = &answer {
             for problem in problems {
-                self.log.error(
-                    "ferroban.guard",
-                    &format!("not reloaded, nothing changed: {problem}"),
-                );
+                let text = format!("not reloaded, nothing changed: {problem}");
+                self.log.error("ferroban.guard", &text);
             }
         }
         // A client that has gone away is not missed.
         drop(reply.try_send(answer));
     }
 
-    fn check(&self, settings: Settings) -> Result<Vec<Checked>, Vec<String>> {
-        let (mut checked, mut problems) = (Vec::new(), Vec::new());
-        for plan in settings.jails {
-            match self.crew.check(&plan) {
-                Ok(action) => checked.push((plan, action)),
-                Err(problem) => problems.push(format!("jail '{}': {problem}", plan.jail.name)),
-            }
+    fn take_over(
+        &mut self,
+        settings: Settings,
+        plan: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Vec<JailChange>, Vec<String>> {
+        let mut next = settings.setup;
+        next.server = self.setup.server.clone();
+        let plans: Vec<JailPlan> = next.plans().collect();
+        let problems: Vec<String> = plans
+            .iter()
+            .filter_map(|plan| {
+                let problem = self.crew.check(plan).err()?;
+                Some(format!("jail '{}': {problem}", plan.jail.name))
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(problems);
         }
-        if problems.is_empty() {
-            Ok(checked)
-        } else {
-            Err(problems)
+        let changes = self.changes(&plans);
+        if plan {
+            return Ok(changes);
         }
+        self.log.info("server", "Reload all jails");
+        let kept: Vec<JailName> = changes
+            .iter()
+            .filter_map(|change| match change {
+                JailChange::Changed { jail, .. } => Some(jail.clone()),
+                _ => None,
+            })
+            .collect();
+        for name in &kept {
+            self.log.info("server", &format!("Reload jail '{name}'"));
+        }
+        let restart = Restart {
+            kept: kept.clone(),
+            ..Restart::default()
+        };
+        self.adopt(next, &restart, effects)
+            .map_err(|refusal| vec![refusal.to_string()])?;
+        for name in &kept {
+            self.log.info("server", &format!("Jail '{name}' reloaded"));
+        }
+        self.engine.rearm(clock::now(), effects);
+        self.log.info("server", "Reload finished.");
+        Ok(changes)
     }
 
     /// What differs, the engine's options and the daemon's.
-    fn changes(&self, wanted: &[Checked]) -> Vec<JailChange> {
-        let settings: Vec<JailSettings> =
-            wanted.iter().map(|(plan, _)| plan.jail.clone()).collect();
+    fn changes(&self, wanted: &[JailPlan]) -> Vec<JailChange> {
+        let settings: Vec<JailSettings> = wanted.iter().map(|plan| plan.jail.clone()).collect();
         let mut changes = self.engine.changes(&settings);
-        for (plan, _) in wanted {
+        for plan in wanted {
             let more = self.crew.differences(plan);
             if more.is_empty() {
                 continue;
@@ -91,185 +459,236 @@ impl MainLoop {
         }
         changes
     }
+}
 
-    fn take_over(
-        &mut self,
-        wanted: Vec<Checked>,
-        changes: &[JailChange],
-        effects: &mut Vec<Effect>,
-    ) {
-        for change in changes {
-            if let JailChange::Removed { jail, .. } = change {
-                self.crew.dismiss(jail);
-                self.engine.remove_jail(clock::now(), jail, effects);
-            }
-        }
-        let is = |name: &JailName, change: &JailChange| match change {
-            JailChange::Added { jail } | JailChange::Changed { jail, .. } => jail == name,
-            JailChange::Removed { .. } => false,
-        };
-        for (plan, action) in wanted {
-            let name = plan.jail.name.clone();
-            match changes.iter().find(|change| is(&name, change)) {
-                Some(JailChange::Added { .. }) => self.add(plan, action, effects),
-                Some(_) => self.change(plan, action, effects),
-                None => {}
-            }
-        }
-        let added = |name: &JailName| {
-            changes
-                .iter()
-                .any(|change| matches!(change, JailChange::Added { jail } if jail == name))
-        };
-        // A jail that has counted what its old log says must not count it again.
-        let from = |plan: &WatchPlan| {
-            let fresh = plan.readers.iter().all(|(jail, _)| added(jail));
-            if fresh { Begin::Beginning } else { Begin::End }
-        };
-        if let Err(error) = self.crew.watch(from) {
-            self.log.error("ferroban.guard", &error.to_string());
-        }
-    }
-
-    fn add(&mut self, plan: JailPlan, action: Box<dyn Action>, effects: &mut Vec<Effect>) {
-        let name = plan.jail.name.clone();
-        match self.crew.hire(plan, action) {
-            Ok(settings) => {
-                self.crew.introduce(&name);
-                self.engine.add_jail(clock::now(), settings, effects);
-            }
-            Err(error) => self.log.error(
-                "ferroban.guard",
-                &format!("[{name}] cannot be started: {error}"),
-            ),
-        }
-    }
-
-    fn change(&mut self, plan: JailPlan, action: Box<dyn Action>, effects: &mut Vec<Effect>) {
-        let name = plan.jail.name.clone();
-        self.log.info("server", &format!("Reload jail '{name}'"));
-        if self.crew.needs_new_actor(&plan) {
-            match self.crew.hire(plan, action) {
-                Ok(settings) => {
-                    self.engine.change_jail(settings);
-                    self.engine.restart_actions(clock::now(), &name, effects);
-                }
-                Err(error) => {
-                    self.log.error(
-                        "ferroban.guard",
-                        &format!("[{name}] cannot be changed: {error}"),
-                    );
-                }
-            }
-        } else {
-            let settings = self.crew.change(plan);
-            self.engine.change_jail(settings);
-        }
-        self.log.info("server", &format!("Jail '{name}' reloaded"));
-    }
+/// What is logged of a file that a jail begins to read.
+fn added(jail: &JailName, log: &LogPath, stored: &[Stored]) -> String {
+    let path = Path::new(&log.path);
+    let of = stored.iter().find(|stored| stored.jail == *jail);
+    let known = of.and_then(|stored| stored.positions.iter().find(|it| it.log == log.path));
+    let mark = source::mark(path).unwrap_or_default();
+    let position = match known {
+        Some(position) if position.mark == mark => position.offset,
+        _ if log.tail => path.metadata().map_or(0, |found| {
+            i64::try_from(found.len()).unwrap_or(i64::MAX)
+        }),
+        _ => 0,
+    };
+    format!("Added logfile: '{}' (pos = {position}, hash = {mark})", log.path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
-    use std::sync::mpsc::{channel, sync_channel};
+    use std::sync::mpsc::{Receiver, sync_channel};
 
-    use ferroban_engine::{Engine, FilterSettings};
+    use ferroban_engine::Engine;
 
+    use super::super::Conduct;
     use super::super::crew::Crew;
-    use crate::load::{ActionPlan, Backend};
-    use crate::log::{Level, Log, Target};
+    use super::super::database::Database;
+    use super::super::facts::Facts;
+    use super::super::message::Message;
+    use crate::log::{Log, Target};
 
-    fn plan(jail: &str, failregex: &str, action: &str) -> JailPlan {
-        JailPlan {
-            jail: JailSettings::new(jail.parse().unwrap()),
-            filter: FilterSettings {
-                failregex: vec![failregex.to_owned()],
-                ..FilterSettings::default()
-            },
-            backend: Backend::Files,
-            logpaths: Vec::new(),
-            journal: Vec::new(),
-            actions: vec![ActionPlan {
-                name: action.to_owned(),
-                ..ActionPlan::default()
-            }],
-            without_effect: Vec::new(),
+    /// A daemon without threads of its own, and what it logs.
+    struct Desk {
+        main_loop: MainLoop,
+        folder: tempfile::TempDir,
+        log: Log,
+        _messages: Receiver<Message>,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let target = Target::File(folder.path().join("log"));
+            let log = Log::open(&target, Level::Info).unwrap();
+            let (inbox, messages) = sync_channel(64);
+            let conduct = Conduct {
+                dry: true,
+                needs_commands: true,
+                own: Level::Info,
+            };
+            let crew = Crew::new(inbox.clone(), log.clone(), conduct, None, Facts::default());
+            let database = Database::new(inbox, log.clone());
+            Self {
+                main_loop: MainLoop::new(Engine::new(), crew, database, log.clone()),
+                folder,
+                log,
+                _messages: messages,
+            }
+        }
+
+        fn told(&self) -> String {
+            self.log.flush();
+            fs::read_to_string(self.folder.path().join("log")).unwrap()
+        }
+
+        /// What a configuration of jails `(name, failregex, action)` is answered, and how
+        /// many effects it has.
+        fn reread(
+            &mut self,
+            jails: &[(&str, &str, &str)],
+            plan: bool,
+        ) -> (Result<Vec<String>, Vec<String>>, usize) {
+            let mut setup = Setup::waiting();
+            for (name, failregex, action) in jails {
+                tell(&mut setup, &["add", name, "polling"]);
+                tell(&mut setup, &["set", name, "addfailregex", failregex]);
+                tell(&mut setup, &["set", name, "addaction", action]);
+                tell(&mut setup, &["start", name]);
+            }
+            let (reply, answer) = sync_channel(1);
+            let request = Reread {
+                settings: Settings {
+                    setup,
+                    problems: vec!["/x: cannot be read".to_owned()],
+                },
+                plan,
+                reply,
+            };
+            let mut effects = Vec::new();
+            self.main_loop.reread(request, &mut effects);
+            let answer = answer.recv().unwrap();
+            let shown = answer.map(|changes| changes.iter().map(ToString::to_string).collect());
+            (shown, effects.len())
+        }
+
+        /// What a request of these words is answered, as Python shows it.
+        fn ask(&mut self, words: &[Word]) -> String {
+            let request = Request::read(words).map_err(refused);
+            let outcome =
+                request.and_then(|request| self.main_loop.carry_out(request, &mut Vec::new()));
+            match outcome {
+                Ok((value, _)) => crate::wire::text::repr(&value),
+                Err(exception) => crate::wire::text::repr(&exception),
+            }
+        }
+
+        fn say(&mut self, words: &str) -> String {
+            self.ask(&words.split('|').map(Word::from).collect::<Vec<_>>())
         }
     }
 
-    /// What a reload answers, and how many effects it has.
-    fn ask(
-        main_loop: &mut MainLoop,
-        jails: Vec<JailPlan>,
-        plan: bool,
-    ) -> (Result<Vec<String>, Vec<String>>, usize) {
-        let (reply, answer) = sync_channel(1);
-        let settings = Settings {
-            jails,
-            problems: vec!["/x: cannot be read".to_owned()],
-        };
-        let request = Reload {
-            settings,
-            plan,
-            reply,
-        };
-        let mut effects = Vec::new();
-        main_loop.reload(request, &mut effects);
-        let answer = answer.recv().unwrap();
-        let shown = answer.map(|changes| changes.iter().map(ToString::to_string).collect());
-        (shown, effects.len())
+    fn tell(setup: &mut Setup, words: &[&str]) {
+        let words: Vec<Word> = words.iter().map(|word| (*word).into()).collect();
+        setup.command(&words, &mut Vec::new()).unwrap();
+    }
+
+    /// Commands of words between `|`, one a line.
+    fn stream(text: &str) -> Word {
+        let command = |line: &str| Word::texts(line.split('|'));
+        Word::List(text.lines().map(command).collect())
     }
 
     #[test]
     fn a_configuration_that_is_not_right_changes_nothing_and_says_everything() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = Log::open(&Target::File(folder.path().join("log")), Level::Info).unwrap();
-        let (inbox, _messages) = sync_channel(16);
-        let (records, _recorded) = channel();
-        let crew = Crew::new(inbox, log.clone(), true, None);
-        let mut main_loop = MainLoop::new(Engine::new(), crew, records, log.clone());
-        let mut ask = |jails, plan| ask(&mut main_loop, jails, plan);
-        let good = || plan("a", "x <ADDR>", "ferroban");
-        let broken = vec![
-            good(),
-            plan("b", "(", "ferroban"),
-            plan("c", "x <ADDR>", "nosuch"),
-        ];
-        let (answer, effects) = ask(broken, false);
+        let mut desk = Desk::new();
+        let good = ("a", "x <ADDR>", "ferroban");
+        let broken = [good, ("b", "y <ADDR>", "nosuch"), ("c", "z <ADDR>", "other")];
+        let (answer, effects) = desk.reread(&broken, false);
         let problems = answer.unwrap_err();
         assert_eq!((problems.len(), effects), (2, 0));
         assert!(
-            problems[0].starts_with("jail 'b': Unable to compile"),
-            "{problems:?}"
-        );
-        assert!(
-            problems[1].starts_with("jail 'c': action 'nosuch' is unknown"),
+            problems[0].starts_with("jail 'b': action 'nosuch' is unknown"),
             "{problems:?}"
         );
 
         let starts = Ok(vec!["+ jail 'a' starts".to_owned()]);
         assert_eq!(
-            ask(vec![good()], true),
+            desk.reread(&[good], true),
             (starts.clone(), 0),
             "a plan changes nothing"
         );
-        let (answer, effects) = ask(vec![good()], false);
+        let (answer, effects) = desk.reread(&[good], false);
         assert_eq!(answer, starts);
         assert!(effects > 0);
-        assert_eq!(ask(vec![good()], false).0, Ok(vec![]));
-        let mut named = good();
-        named.filter.raw_names = true;
-        let changed = "~ jail 'a' changes; 0 ban(s) stay\n    usedns: not raw -> raw";
-        assert_eq!(ask(vec![named], true).0, Ok(vec![changed.to_owned()]));
-        let other = plan("a", "y <ADDR>", "ferroban");
+        assert_eq!(desk.reread(&[good], false).0, Ok(vec![]));
+        let other = [("a", "y <ADDR>", "ferroban")];
         let changed =
             "~ jail 'a' changes; 0 ban(s) stay\n    filter: 1 pattern(s) -> 1 pattern(s), changed";
-        assert_eq!(ask(vec![other], true).0, Ok(vec![changed.to_owned()]));
+        assert_eq!(desk.reread(&other, true).0, Ok(vec![changed.to_owned()]));
+        let told = desk.told();
+        assert_eq!(told.matches("WARNING /x: cannot").count(), 5, "{told}");
+    }
 
-        log.flush();
-        let told = fs::read_to_string(folder.path().join("log")).unwrap();
-        assert_eq!(told.matches("WARNING /x: cannot").count(), 6, "{told}");
+    #[test]
+    fn a_stream_that_fails_halfway_changes_nothing() {
+        let mut desk = Desk::new();
+        let good = "add|a|polling\nset|a|addfailregex|x <HOST>\nstart|a";
+        let broken = format!("{good}\nadd|b|polling\nset|b|addfailregex|(");
+        let refused = desk.ask(&["server-stream".into(), stream(&broken)]);
+        assert!(refused.starts_with("RegexException("), "{refused}");
+        let none = "[('Number of jail', 0), ('Jail list', '')]";
+        assert_eq!(desk.say("status"), none);
+        assert_eq!(desk.ask(&["server-stream".into(), stream(good)]), "None");
+        let one = "[('Number of jail', 1), ('Jail list', 'a')]";
+        assert_eq!(desk.say("status"), one);
+        let reload = |text: &str| {
+            let options = Word::List(vec![]);
+            ["reload".into(), "--all".into(), options, stream(text)]
+        };
+        assert_eq!(desk.ask(&reload("bogus")), "Exception('Invalid command')");
+        assert_eq!(desk.say("status"), one, "the original would have lost it");
+        assert_eq!(desk.ask(&reload("add|a|polling")), "'OK'");
+        assert_eq!(desk.say("status"), none, "what is not started again ends");
+    }
+
+    #[test]
+    fn a_reload_keeps_what_it_does_not_tell_and_forgets_lists() {
+        let mut desk = Desk::new();
+        let first = "add|a|polling\nset|a|addfailregex|x <HOST>\nset|a|addignoreip|::1\nset|a|maxretry|7\nstart|a";
+        assert_eq!(desk.ask(&["server-stream".into(), stream(first)]), "None");
+        let again = "add|a|polling\nset|a|addfailregex|y <HOST>\nstart|a";
+        let options = Word::List(vec![]);
+        let reload = ["reload".into(), "a".into(), options, stream(again)];
+        assert_eq!(desk.ask(&reload), "'OK'");
+        assert_eq!(desk.say("get|a|maxretry"), "7");
+        assert_eq!(desk.say("get|a|ignoreip"), "[]");
+        assert!(desk.say("get|a|failregex").starts_with("['y "));
+        let told = desk.told();
+        let lines = [
+            "Reload jail a",
+            "Reload jail 'a'",
+            "Jail 'a' reloaded",
+            "Reload finished.",
+        ];
+        for line in lines {
+            assert!(told.contains(&format!("INFO    {line}\n")), "{line}: {told}");
+        }
+        assert_eq!(told.matches("Jail 'a' started").count(), 0, "nothing is dispatched here");
+    }
+
+    #[test]
+    fn refusals_say_what_the_original_says() {
+        let mut desk = Desk::new();
+        desk.say("add|a|polling");
+        let cases = [
+            ("get|nosuch|x", "Exception('Invalid command (no get action or not yet implemented)')"),
+            ("get|nosuch|maxretry", "UnknownJailException('nosuch')"),
+            ("get|a", "IndexError('list index out of range')"),
+            ("set|a", "IndexError('list index out of range')"),
+            ("set|nosuch|1", "Exception(\"Invalid command '1' (no set action or not yet implemented)\")"),
+            ("set|a|maxretry|x", "ValueError(\"invalid literal for int() with base 10: 'x'\")"),
+            ("set|a|findtime|x", "NameError(\"name 'x' is not defined\")"),
+            ("set|a|maxlines|0", "ValueError('maxlines must be integer greater than zero')"),
+            ("set|a|delignoreip|9.9.9.9", "ValueError('list.remove(x): x not in list')"),
+            ("set|a|addlogpath|/nosuch", "FileNotFoundError(2, 'No such file or directory')"),
+            ("set|a|idle|maybe", "Exception(\"Invalid idle option, must be 'on' or 'off'\")"),
+            ("set|a|logencoding|nope", "LookupError('unknown encoding: nope')"),
+            ("set|a|delaction|x", "KeyError('Invalid Action name: x')"),
+            ("add|a|polling", "DuplicateJailException('a')"),
+            ("add|--all", "Exception(\"Reserved name '--all'\")"),
+            ("status|a|b|c", "Exception('Invalid command (no status)')"),
+            ("start|nosuch", "UnknownJailException('nosuch')"),
+            ("stop|nosuch", "UnknownJailException('nosuch')"),
+            ("unban", "Exception('Invalid command')"),
+            ("set|a|unbanip", "IndexError('list index out of range')"),
+        ];
+        for (words, expected) in cases {
+            assert_eq!(desk.say(words), expected, "{words}");
+        }
     }
 }

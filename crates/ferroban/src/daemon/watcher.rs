@@ -203,19 +203,8 @@ fn joined(matches: &[Vec<String>]) -> String {
     groups.join(" + ")
 }
 
-/// Tells what a jail watches or waits for.
-pub(super) fn tell_backend(jail: &JailName, sources: &[Source], log: &Log) {
-    let backend = match sources.first() {
-        Some(Source::Journal { .. }) => "systemd",
-        _ => "pyinotify",
-    };
-    log.info("jail", &format!("Creating new jail '{jail}'"));
-    log.info("jail", &format!("Jail '{jail}' uses {backend} {{}}"));
-    log.info("jail", &format!("Initiated '{backend}' backend"));
-    log.info("ferroban.guard", &format!("[{jail}] {}", watching(sources)));
-}
-
-fn watching(sources: &[Source]) -> String {
+/// What a jail watches or waits for.
+pub(super) fn watching(sources: &[Source]) -> String {
     let is_there = |source: &Source| matches!(source, Source::File(path) if path.exists());
     match sources {
         [] => {
@@ -555,6 +544,7 @@ mod tests {
             },
             backend: Backend::Files,
             logpaths: logpaths.iter().map(text).collect(),
+            tail: Vec::new(),
             journal: Vec::new(),
             actions: Vec::new(),
             without_effect: Vec::new(),

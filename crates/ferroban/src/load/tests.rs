@@ -18,8 +18,8 @@ fn filter(sample: &Value) -> Filter {
     let option = format!("sshd.filter=sshd[mode={}{attempts}]", field(sample, "mode"));
     let settings = embedded(&[option, "sshd.findtime=1h".to_owned()]).unwrap();
     let plan = settings
-        .jails
-        .into_iter()
+        .setup
+        .plans()
         .next()
         .expect("the sshd jail is on");
     Filter::new(&plan.filter, ferroban_date::Zone::utc()).unwrap()
@@ -104,7 +104,8 @@ fn every_sample_line_of_sshd_is_judged_as_labelled() {
 #[test]
 fn the_embedded_configuration_guards_sshd() {
     let settings = embedded(&[]).unwrap();
-    let [plan] = settings.jails.as_slice() else {
+    let plans: Vec<JailPlan> = settings.setup.plans().collect();
+    let [plan] = plans.as_slice() else {
         panic!("one jail")
     };
     assert_eq!(plan.jail.name.as_str(), "sshd");
@@ -126,8 +127,16 @@ fn the_embedded_configuration_guards_sshd() {
         panic!("one action")
     };
     assert_eq!(action.name, "ferroban");
-    let options: Vec<&str> = action.options.keys().map(String::as_str).collect();
-    assert_eq!(options, ["blocktype", "port", "protocol"]);
+    let own = |name: &&str| !name.starts_with("action") && *name != "timeout";
+    let options = action.options.keys().map(String::as_str).filter(own);
+    let options: Vec<&str> = options.collect();
+    assert_eq!(
+        options,
+        ["actname", "blocktype", "name", "port", "protocol"]
+            .into_iter()
+            .filter(own)
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -137,13 +146,15 @@ fn an_override_wins_and_a_mistake_names_the_option() {
         "sshd.maxretry=2".to_owned(),
     ])
     .unwrap();
-    let plan = settings.jails.first().unwrap();
+    let plan = settings.setup.plans().next().unwrap();
     assert_eq!((plan.jail.bantime.secs(), plan.jail.maxretry), (5400, 2));
     assert!(
         embedded(&["sshd.enabled=no".to_owned()])
             .unwrap()
-            .jails
-            .is_empty()
+            .setup
+            .plans()
+            .next()
+            .is_none()
     );
     let cases = [
         (
@@ -203,11 +214,8 @@ fn mixed_folder(server: &str) -> tempfile::TempDir {
 fn a_broken_jail_keeps_no_other_from_starting_unless_that_is_wished() {
     let folder = mixed_folder("[Definition]\n");
     let (settings, problems) = super::folder(folder.path(), &[]).unwrap();
-    let names: Vec<&str> = settings
-        .jails
-        .iter()
-        .map(|plan| plan.jail.name.as_str())
-        .collect();
+    let jails = settings.setup.jails();
+    let names: Vec<&str> = jails.map(|jail| jail.name.as_str()).collect();
     assert_eq!(names, ["good", "soon"], "a log may still come");
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -233,7 +241,7 @@ fn what_is_set_by_hand_wins_over_every_file_and_names_a_jail_that_is_there() {
     std::fs::write(local, "[good]\nmaxretry = 7\n").unwrap();
     let load = |text: &str| super::folder(folder.path(), &[text.to_owned()]);
     let (settings, _) = load("good.maxretry = 9").unwrap();
-    assert_eq!(settings.jails.first().unwrap().jail.maxretry, 9);
+    assert_eq!(settings.setup.plans().next().unwrap().jail.maxretry, 9);
     let cases = [
         (
             "goodd.maxretry=9",

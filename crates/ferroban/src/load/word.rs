@@ -4,7 +4,7 @@
 //! show which: `5` is not `'5'`. How a word is sent or printed is for those who do.
 
 /// One word of a command.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Word {
     /// An option without a value, or with one that cannot be read.
     None,
@@ -12,10 +12,14 @@ pub(crate) enum Word {
     Bool(bool),
     /// A whole number.
     Int(i64),
+    /// Any other number.
+    Float(f64),
     /// Anything else that an option says.
     Text(String),
     /// Several texts, or several properties.
     List(Vec<Self>),
+    /// Things that belong together.
+    Tuple(Vec<Self>),
     /// Names and values.
     Dict(Vec<(String, Self)>),
 }
@@ -36,14 +40,23 @@ impl Word {
     }
 
     /// How the word reads where another option refers to it.
-    pub(super) fn shown(&self) -> Option<String> {
+    pub(crate) fn shown(&self) -> Option<String> {
         match self {
             Self::Bool(true) => Some("True".to_owned()),
             Self::Bool(false) => Some("False".to_owned()),
             Self::Int(number) => Some(number.to_string()),
+            Self::Float(number) => Some(format!("{number:?}")),
             Self::Text(text) => Some(text.clone()),
-            Self::None | Self::List(_) | Self::Dict(_) => None,
+            Self::None | Self::List(_) | Self::Tuple(_) | Self::Dict(_) => None,
         }
+    }
+}
+
+impl Word {
+    /// Texts as a list.
+    pub(crate) fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let word = |text: T| text.as_ref().into();
+        Self::List(texts.into_iter().map(word).collect())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::clock;
 /// Writes the line of an event. `action` is the name of the jail's action.
 pub(crate) fn write(log: &Log, event: &Event, action: &str) {
     let (level, logger, text) = wording(event, action);
-    log.line(level, logger, &text);
+    log.event(level, logger, &text, event);
 }
 
 fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
@@ -23,6 +23,11 @@ fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
             Level::Info,
             "filter",
             format!("[{jail}] Found {id} - {}", local_text(*time, clock::zone())),
+        ),
+        Event::Attempted { jail, id, time } => (
+            Level::Info,
+            "filter",
+            format!("[{jail}] Attempt {id} - {}", local_text(*time, clock::zone())),
         ),
         Event::Ignored { jail, id, why } => (
             Level::Info,
@@ -40,11 +45,6 @@ fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
             Level::Notice,
             "actions",
             format!("[{jail}] Repeal Ban {id}"),
-        ),
-        Event::Flushed { jail } => (
-            Level::Notice,
-            "actions",
-            format!("[{jail}] Flush ticket(s) with {action}"),
         ),
         Event::NotBanned { id } => (Level::Msg, "actions", format!("{id} is not banned")),
         _ => trouble(event, action),
@@ -284,10 +284,6 @@ mod tests {
             (
                 r#""event": "not_banned", "id": "192.0.2.7""#,
                 "MSG actions 192.0.2.7 is not banned",
-            ),
-            (
-                r#""event": "flushed""#,
-                "NOTICE actions [sshd] Flush ticket(s) with ferroban",
             ),
             (
                 r#""event": "expired", "id": "::1""#,

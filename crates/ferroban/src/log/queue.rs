@@ -2,84 +2,364 @@
 //!
 //! A terminal that was stopped or a pipe that nobody reads holds up the writer of a
 //! line for as long as it likes. Here that is a thread with nothing else to do, behind
-//! a queue with an end: when it is full, lines are counted instead of kept.
+//! a queue with an end: when it is full, lines are counted instead of kept. Lines that
+//! could not be written, on a full disk for one, are counted too. The next line that is
+//! written is followed by one that says how many are missing.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Level;
+use super::format::Format;
+use super::record::Record;
+use super::sink::Sink;
+use crate::clock;
 
 /// How many lines may wait.
 pub(super) const MOST: usize = 8192;
+/// How many bytes may wait.
+pub(super) const MOST_BYTES: usize = 16 << 20;
 
-/// The near end of the queue; cheap to clone. When the last one is dropped, the thread
-/// writes what is left and ends.
-#[derive(Clone, Debug)]
-pub(super) struct Queue {
-    lines: SyncSender<String>,
-    progress: Arc<Progress>,
-}
+/// How long a closed queue goes on trying to write what is left.
+const GRACE: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Default)]
-struct Progress {
-    queued: AtomicU64,
-    lost: AtomicU64,
-    written: Mutex<u64>,
+/// The near end of a queue to one target. When it is dropped, the thread writes what is
+/// left and ends.
+#[derive(Debug)]
+pub(super) struct Queue(Arc<Shared>);
+
+/// What both ends of a queue see.
+#[derive(Debug)]
+pub(super) struct Shared {
+    format: Format,
+    losses: Arc<Losses>,
+    state: Mutex<State>,
+    /// Something waits, or the queue was closed.
+    filled: Condvar,
+    /// Something was written.
     moved: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Item>,
+    lines: usize,
+    bytes: usize,
+    /// How many items were ever taken into the queue.
+    queued: u64,
+    /// How many of them were done with.
+    done: u64,
+    closed: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Line(Vec<u8>),
+    /// Everything after this goes there.
+    Turn(Sink),
+}
+
+/// Lines that are missing in the log, and were not told of.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    unread: AtomicU64,
+    failed: Mutex<Failed>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Failed {
+    lines: u64,
+    why: String,
+}
+
 impl Queue {
-    pub(super) fn start(file: File) -> io::Result<Self> {
-        let (lines, waiting) = sync_channel(MOST);
-        let progress = Arc::new(Progress::default());
-        let shared = Arc::clone(&progress);
+    pub(super) fn start(sink: Sink, format: Format, losses: Arc<Losses>) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            format,
+            losses,
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            moved: Condvar::new(),
+        });
+        let writer = Arc::clone(&shared);
         thread::Builder::new()
             .name("f2b/log".into())
-            .spawn(move || shared.write(file, &waiting))?;
-        Ok(Self { lines, progress })
+            .spawn(move || writer.run(sink))?;
+        Ok(Self(shared))
     }
 
-    /// Never waits.
-    pub(super) fn push(&self, line: String) {
-        // Counted first: who has pushed a line and flushes waits for no less than it.
-        self.progress.queued.fetch_add(1, Ordering::Relaxed);
-        if self.lines.try_send(line).is_err() {
-            self.progress.queued.fetch_sub(1, Ordering::Relaxed);
-            self.progress.lost.fetch_add(1, Ordering::Relaxed);
+    /// Never waits for the writer.
+    pub(super) fn push(&self, record: &Record<'_>) {
+        let line = self.0.format.show(record);
+        let mut state = self.0.state();
+        if state.lines >= MOST || state.bytes.saturating_add(line.len()) > MOST_BYTES {
+            self.0.losses.unread.fetch_add(1, Ordering::Relaxed);
+            return;
         }
+        state.lines += 1;
+        state.bytes += line.len();
+        state.add(Item::Line(line));
+        self.0.filled.notify_one();
     }
 
-    /// Waits until what was pushed is written, but no longer than `patience`.
-    pub(super) fn flush(&self, patience: Duration) {
-        let goal = self.progress.queued.load(Ordering::Relaxed);
-        let written = self.progress.written();
-        let moved = &self.progress.moved;
-        drop(moved.wait_timeout_while(written, patience, |written| *written < goal));
+    /// What is pushed from now on is written there.
+    pub(super) fn turn(&self, sink: Sink) {
+        self.0.state().add(Item::Turn(sink));
+        self.0.filled.notify_one();
+    }
+
+    /// The queue for those who wait for its end.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.0)
     }
 }
 
-impl Progress {
-    fn write(&self, mut file: File, lines: &Receiver<String>) {
-        for line in lines {
-            // A log that cannot be written must not stop the bans: nothing to do.
-            drop(file.write_all(line.as_bytes()));
-            let lost = self.lost.swap(0, Ordering::Relaxed);
-            if lost > 0 {
-                let text = format!("{lost} log line(s) lost: nobody reads the log");
-                let line = super::line_now(Level::Warning, "ferroban.log", &text);
-                drop(file.write_all(line.as_bytes()));
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.0.state().closed = Some(clock::tick());
+        self.0.filled.notify_one();
+    }
+}
+
+impl State {
+    fn add(&mut self, item: Item) {
+        self.queued += 1;
+        self.waiting.push_back(item);
+    }
+}
+
+impl Shared {
+    /// Waits until what was pushed is written, but not past `end`.
+    pub(super) fn flush(&self, end: Instant) {
+        let state = self.state();
+        let goal = state.queued;
+        let patience = end.saturating_duration_since(clock::tick());
+        let unwritten = |state: &mut State| state.done < goal;
+        drop(self.moved.wait_timeout_while(state, patience, unwritten));
+    }
+
+    /// Whether it was closed and has written everything.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.state();
+        state.closed.is_some() && state.done == state.queued
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, mut sink: Sink) {
+        while let Some(item) = self.next() {
+            match item {
+                Item::Line(line) => self.write(&mut sink, &line),
+                Item::Turn(new) => sink = new,
             }
-            *self.written() += 1;
+            self.state().done += 1;
             self.moved.notify_all();
         }
     }
 
-    fn written(&self) -> MutexGuard<'_, u64> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    fn next(&self) -> Option<Item> {
+        let idle = |state: &mut State| state.waiting.is_empty() && state.closed.is_none();
+        let waited = self.filled.wait_while(self.state(), idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let item = state.waiting.pop_front()?;
+        if let Item::Line(line) = &item {
+            state.lines -= 1;
+            state.bytes -= line.len();
+        }
+        Some(item)
+    }
+
+    fn write(&self, sink: &mut Sink, line: &[u8]) {
+        let wait = || {
+            let closed = self.state().closed;
+            closed.is_none_or(|since| clock::tick() < since + GRACE)
+        };
+        match sink.write(line, &wait) {
+            Ok(()) => self.losses.tell(|text| {
+                let record = Record::new(Level::Warning, "ferroban.log", text);
+                sink.write(&self.format.show(&record), &wait)
+            }),
+            Err(error) => {
+                self.losses.add(&error);
+                if error.kind() == ErrorKind::TimedOut {
+                    self.give_up();
+                }
+            }
+        }
+    }
+
+    /// Counts what is left as lost.
+    fn give_up(&self) {
+        let mut state = self.state();
+        let lines = u64::try_from(state.lines).unwrap_or(u64::MAX);
+        self.losses.unread.fetch_add(lines, Ordering::Relaxed);
+        // The line in hand is yet to be counted as done.
+        state.done = state.queued.saturating_sub(1);
+        (state.lines, state.bytes) = (0, 0);
+        state.waiting.clear();
+    }
+}
+
+impl Losses {
+    fn add(&self, error: &io::Error) {
+        if error.kind() == ErrorKind::TimedOut {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut failed = self.failed();
+        failed.lines += 1;
+        failed.why = error.to_string();
+    }
+
+    /// Tells what is missing; what cannot be told now, later.
+    fn tell(&self, tell: impl FnMut(&str) -> io::Result<()>) {
+        let mut tell = tell;
+        let unread = self.unread.swap(0, Ordering::Relaxed);
+        if unread > 0 {
+            let text = format!("{unread} log line(s) lost: nobody reads the log");
+            if tell(&text).is_err() {
+                self.unread.fetch_add(unread, Ordering::Relaxed);
+            }
+        }
+        let failed = std::mem::take(&mut *self.failed());
+        if failed.lines > 0 {
+            let text = format!("{} log line(s) lost: {}", failed.lines, failed.why);
+            if tell(&text).is_err() {
+                let mut now = self.failed();
+                now.lines += failed.lines;
+                now.why = failed.why;
+            }
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Failed> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::fs;
+    use std::fs::File;
+    use std::io::{PipeReader, Read};
+    use std::os::fd::OwnedFd;
+
+    use crate::log::format::{Frame, Text};
+
+    const FORMAT: Format = Format {
+        text: Text::Message,
+        frame: Frame::Line,
+    };
+
+    fn on_pipe(losses: &Arc<Losses>) -> (PipeReader, Queue) {
+        let (reader, writer) = io::pipe().unwrap();
+        let sink = Sink::stream(File::from(OwnedFd::from(writer))).unwrap();
+        let queue = Queue::start(sink, FORMAT, Arc::clone(losses)).unwrap();
+        (reader, queue)
+    }
+
+    fn push(queue: &Queue, text: &str) {
+        queue.push(&Record::new(Level::Info, "server", text));
+    }
+
+    fn soon() -> Instant {
+        clock::tick() + Duration::from_secs(30)
+    }
+
+    #[test]
+    fn the_queue_has_an_end_in_bytes_too() {
+        let losses = Arc::default();
+        let (mut reader, queue) = on_pipe(&losses);
+        let long = "x".repeat((1 << 20) - 1);
+        for _ in 0..40 {
+            push(&queue, &long);
+        }
+        push(&queue, &"y".repeat(MOST_BYTES));
+        let lost = losses.unread.load(Ordering::Relaxed);
+        // One may be in the writer's hands.
+        assert!((24..=25).contains(&lost), "{lost}");
+        let done = queue.shared();
+        drop(queue);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert!(done.is_over());
+        let told = format!("{lost} log line(s) lost: nobody reads the log");
+        assert_eq!(text.lines().filter(|line| *line == told).count(), 1);
+        assert_eq!(text.matches(&long).count() as u64, 41 - lost);
+    }
+
+    #[test]
+    fn a_closed_queue_gives_up_on_a_reader_that_never_reads_and_the_next_tells() {
+        let losses = Arc::default();
+        let (_reader, queue) = on_pipe(&losses);
+        for _ in 0..3 {
+            push(&queue, &"x".repeat(1 << 18));
+        }
+        let left = queue.shared();
+        drop(queue);
+        // As if the time had passed.
+        left.state().closed = clock::tick().checked_sub(GRACE);
+        left.flush(soon());
+        assert!(left.is_over());
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let sink = Sink::file(&path).unwrap();
+        let queue = Queue::start(sink, FORMAT, losses).unwrap();
+        push(&queue, "next");
+        queue.shared().flush(soon());
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "next\n3 log line(s) lost: nobody reads the log\n"
+        );
+    }
+
+    #[test]
+    fn lines_that_could_not_be_written_are_told_once_it_works_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let full = Sink::file("/dev/full".as_ref()).unwrap();
+        let queue = Queue::start(full, FORMAT, Arc::default()).unwrap();
+        push(&queue, "one");
+        push(&queue, "two");
+        queue.turn(Sink::file(&path).unwrap());
+        push(&queue, "three");
+        push(&queue, "four");
+        queue.shared().flush(soon());
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "three\n2 log line(s) lost: No space left on device (os error 28)\nfour\n"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_told_now_is_told_later() {
+        let losses = Losses::default();
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        losses.unread.store(3, Ordering::Relaxed);
+        losses.add(&full());
+        losses.tell(|_| Err(full()));
+        losses.add(&full());
+        let mut told = Vec::new();
+        losses.tell(|text| {
+            told.push(text.to_owned());
+            Ok(())
+        });
+        losses.tell(|_| unreachable!("told once"));
+        assert_eq!(
+            told,
+            [
+                "3 log line(s) lost: nobody reads the log".to_owned(),
+                format!("2 log line(s) lost: {}", full()),
+            ]
+        );
     }
 }

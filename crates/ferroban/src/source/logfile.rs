@@ -326,7 +326,7 @@ fn probe(chunk: &[u8], is_old: &mut dyn FnMut(&str) -> Option<bool>) -> Option<(
     None
 }
 
-fn first_line_hash(file: &File) -> io::Result<Option<String>> {
+pub(super) fn first_line_hash(file: &File) -> io::Result<Option<String>> {
     let mut hasher = Sha1::new();
     let mut chunk = vec![0; 4096];
     let mut at = 0;

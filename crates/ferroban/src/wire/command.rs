@@ -1,148 +1,44 @@
-//! Commands and replies of the control socket as Python values.
+//! Replies of the engine as Python values.
 //!
-//! A request is a list of words. The values of replies, the wording of errors and
-//! which of them comes first are the original's: programs compare them.
+//! The values, the wording of errors and which of them comes first are the original's:
+//! programs compare them.
 
 use ferroban_engine::{
-    Ban, BanTime, Command, CommandError, FailId, JailName, JailStatus, Reply, settings::Watches,
+    Ban, BanTime, CommandError, FailId, JailName, JailStatus, Reply, settings::Watches,
 };
 
 use super::Value;
 use super::pickle::Exception;
 use crate::clock;
 
-/// A request that was understood.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ask {
-    /// What the engine is asked.
-    pub command: Command,
-    shape: Shape,
-}
-
-/// How the same reply is shown.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Shape {
+/// How a reply is shown.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Shape {
+    /// As it usually is.
+    #[default]
     Usual,
     /// `get <jail> banip --with-time`
     WithTime,
     /// `status <jail> short`
     Short,
+    /// `status <jail> cymru`: with what a service on the net would know of the banned.
+    Cymru,
+    /// `status <jail> stats`: the numbers alone.
+    Stats,
+    /// `status <jail>` for whoever may not see paths.
+    Guarded,
+    /// `get <jail> banned <id>` with a single id: the number, not a list of one.
+    Single,
 }
 
 /// A result, or the exception that stands for it.
 type Result<T> = std::result::Result<T, Value>;
 
-impl Ask {
-    /// Reads a request.
-    ///
-    /// # Errors
-    /// The exception that the client is to be told.
-    pub fn read(request: &Value) -> Result<Self> {
-        let words: Vec<String> = match request.elements() {
-            Some(elements) => elements.iter().map(super::text::display).collect(),
-            None => Vec::new(),
-        };
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        Self::of_words(&words)
-    }
-
-    fn of_words(words: &[&str]) -> Result<Self> {
-        let usual = |command| {
-            Ok(Self {
-                command,
-                shape: Shape::Usual,
-            })
-        };
-        match words {
-            [] => Err(too_few()),
-            ["ping", ..] => usual(Command::Ping),
-            ["version", ..] => usual(Command::Version),
-            ["status"] => usual(Command::Status),
-            ["status", name] => usual(Command::JailStatus { jail: jail(name)? }),
-            ["status", name, flavor] => {
-                let shape = if *flavor == "short" {
-                    Shape::Short
-                } else {
-                    Shape::Usual
-                };
-                Ok(Self {
-                    command: Command::JailStatus { jail: jail(name)? },
-                    shape,
-                })
-            }
-            ["status", ..] => Err(plain("Invalid command (no status)")),
-            ["banned"] => usual(Command::Banned),
-            ["stop"] => usual(Command::Stop),
-            ["unban", "--all"] => usual(Command::UnbanAll),
-            ["unban", ids @ ..] if !ids.is_empty() => {
-                usual(Command::UnbanEverywhere { ids: parse(ids) })
-            }
-            ["get", rest @ ..] => Self::get(rest),
-            ["set", rest @ ..] => Self::set(rest),
-            _ => Err(plain("Invalid command")),
-        }
-    }
-
-    fn get(words: &[&str]) -> Result<Self> {
-        let [name, what, rest @ ..] = words else {
-            return Err(too_few());
-        };
-        let jail = jail(name)?;
-        let (command, shape) = match (*what, rest) {
-            ("banip", ["--with-time", ..]) => (Command::BanIps { jail }, Shape::WithTime),
-            ("banip", _) => (Command::BanIps { jail }, Shape::Usual),
-            ("banned", []) => (Command::BannedIds { jail }, Shape::Usual),
-            _ => {
-                return Err(plain(
-                    "Invalid command (no get action or not yet implemented)",
-                ));
-            }
-        };
-        Ok(Self { command, shape })
-    }
-
-    fn set(words: &[&str]) -> Result<Self> {
-        let [name, what, rest @ ..] = words else {
-            return Err(too_few());
-        };
-        let jail = jail(name)?;
-        let flag = |flag: &str| rest.first() == Some(&flag);
-        let command = match *what {
-            "banip" => {
-                let force = flag("--force");
-                Command::Ban {
-                    jail,
-                    ids: parse(rest.get(usize::from(force)..).unwrap_or_default()),
-                    force,
-                }
-            }
-            "unbanip" => {
-                let report_absent = flag("--report-absent");
-                let ids = parse(rest.get(usize::from(report_absent)..).unwrap_or_default());
-                Command::Unban {
-                    jail,
-                    ids,
-                    report_absent,
-                }
-            }
-            other => {
-                let text =
-                    format!("Invalid command '{other}' (no set action or not yet implemented)");
-                return Err(plain(&text));
-            }
-        };
-        Ok(Self {
-            command,
-            shape: Shape::Usual,
-        })
-    }
-}
-
 /// Puts a reply in the original's form.
 ///
 /// # Errors
 /// The exception that stands for a refusal.
-pub fn answer(ask: &Ask, reply: Reply) -> Result<Value> {
+pub fn answer(shape: Shape, reply: Reply) -> Result<Value> {
     Ok(match reply {
         Reply::Pong => "pong".into(),
         Reply::Version => crate::COMPATIBLE.into(),
@@ -153,14 +49,25 @@ pub fn answer(ask: &Ask, reply: Reply) -> Result<Value> {
                 pair("Jail list", list.join(", ").as_str().into()),
             ])
         }
-        Reply::Jail(status) => jail_status(&status, ask.shape),
+        Reply::Jail(status) => jail_status(&status, shape),
         Reply::BannedByJail(jails) => {
             let entry = |(name, ids): &(JailName, Vec<FailId>)| {
                 Value::Dict(vec![(name.as_str().into(), list(ids))])
             };
             Value::List(jails.iter().map(entry).collect())
         }
-        Reply::Bans(bans) if ask.shape == Shape::WithTime => Value::List(
+        Reply::Places(places) => {
+            let names = |jails: &Vec<JailName>| Value::strings(jails.iter().map(JailName::as_str));
+            Value::List(places.iter().map(names).collect())
+        }
+        Reply::Flags(flags) => {
+            let mut numbers = flags.iter().map(|yes| Value::Int(i128::from(*yes)));
+            match shape {
+                Shape::Single => numbers.next().unwrap_or(Value::Int(0)),
+                _ => Value::List(numbers.collect()),
+            }
+        }
+        Reply::Bans(bans) if shape == Shape::WithTime => Value::List(
             bans.iter()
                 .map(|ban| with_time(ban).as_str().into())
                 .collect(),
@@ -174,12 +81,23 @@ pub fn answer(ask: &Ask, reply: Reply) -> Result<Value> {
 }
 
 fn jail_status(status: &JailStatus, shape: Shape) -> Value {
-    let strings = |texts: &[String]| Value::strings(texts.iter().map(String::as_str));
+    let strings = |texts: &[String]| match shape {
+        Shape::Guarded => Value::List(Vec::new()),
+        _ => Value::strings(texts.iter().map(String::as_str)),
+    };
     let watched = match &status.watches {
         Watches::Files(paths) => pair("File list", strings(paths)),
         Watches::Journal(matches) => pair("Journal matches", strings(matches)),
     };
     let number = |number: u64| Value::Int(number.into());
+    if shape == Shape::Stats {
+        let both = |now, ever| Value::Tuple(vec![now, ever]);
+        return Value::List(vec![
+            status.backend.as_str().into(),
+            both(count(status.failing), number(status.failures)),
+            both(count(status.banned.len()), number(status.bans)),
+        ]);
+    }
     let filter = vec![
         pair("Currently failed", count(status.failing)),
         pair("Total failed", number(status.failures)),
@@ -191,6 +109,13 @@ fn jail_status(status: &JailStatus, shape: Shape) -> Value {
     ];
     if shape != Shape::Short {
         actions.push(pair("Banned IP list", list(&status.banned)));
+    }
+    if shape == Shape::Cymru {
+        // What fail2ban answers without a library for DNS.
+        let unknown = || Value::strings(["error"]);
+        for name in ["Banned ASN list", "Banned Country list", "Banned RIR list"] {
+            actions.push(pair(name, unknown()));
+        }
     }
     Value::List(vec![
         pair("Filter", Value::List(filter)),
@@ -227,15 +152,6 @@ fn refusal(error: &CommandError) -> Value {
     }
 }
 
-fn jail(name: &str) -> Result<JailName> {
-    name.parse()
-        .map_err(|_| refusal(&CommandError::UnknownJail(name.to_owned())))
-}
-
-fn parse(ids: &[&str]) -> Vec<FailId> {
-    ids.iter().map(|text| FailId::parse(text)).collect()
-}
-
 fn list(ids: &[FailId]) -> Value {
     Value::List(
         ids.iter()
@@ -252,26 +168,14 @@ fn count(number: usize) -> Value {
     Value::Int(i128::try_from(number).unwrap_or(i128::MAX))
 }
 
-fn plain(text: &str) -> Value {
-    Value::exception("Exception", text)
-}
-
-fn too_few() -> Value {
-    Value::exception("IndexError", "list index out of range")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::text::repr;
     use super::*;
     use ferroban_engine::Timestamp;
 
-    fn ask(words: &[&str]) -> Result<Ask> {
-        Ask::read(&Value::strings(words.iter().copied()))
-    }
-
-    fn shown(words: &[&str], reply: Reply) -> String {
-        repr(&answer(&ask(words).unwrap(), reply).unwrap())
+    fn shown(shape: Shape, reply: Reply) -> String {
+        repr(&answer(shape, reply).unwrap())
     }
 
     #[test]
@@ -279,6 +183,7 @@ mod tests {
         let sshd: JailName = "sshd".parse().unwrap();
         let status = JailStatus {
             watches: Watches::Files(vec!["/var/log/auth.log".into()]),
+            backend: "polling".into(),
             failing: 0,
             failures: 2,
             bans: 1,
@@ -286,35 +191,52 @@ mod tests {
             applied: 1,
         };
         let cases = [
-            (vec!["ping"], Reply::Pong, "'pong'"),
+            (Shape::Usual, Reply::Pong, "'pong'"),
             (
-                vec!["status"],
+                Shape::Usual,
                 Reply::Jails(vec![sshd.clone()]),
                 "[('Number of jail', 1), ('Jail list', 'sshd')]",
             ),
             (
-                vec!["status", "sshd"],
+                Shape::Usual,
                 Reply::Jail(status.clone()),
                 "[('Filter', [('Currently failed', 0), ('Total failed', 2), ('File list', ['/var/log/auth.log'])]), ('Actions', [('Currently banned', 1), ('Total banned', 1), ('Banned IP list', ['192.0.2.7'])])]",
             ),
             (
-                vec!["status", "sshd", "short"],
+                Shape::Short,
                 Reply::Jail(JailStatus {
                     watches: Watches::Journal(vec!["A=1 + B=2".into()]),
-                    ..status
+                    ..status.clone()
                 }),
                 "[('Filter', [('Currently failed', 0), ('Total failed', 2), ('Journal matches', ['A=1 + B=2'])]), ('Actions', [('Currently banned', 1), ('Total banned', 1)])]",
             ),
             (
-                vec!["banned"],
-                Reply::BannedByJail(vec![(sshd, vec![FailId::parse("192.0.2.7")])]),
+                Shape::Usual,
+                Reply::BannedByJail(vec![(sshd.clone(), vec![FailId::parse("192.0.2.7")])]),
                 "[{'sshd': ['192.0.2.7']}]",
             ),
-            (vec!["unban", "--all"], Reply::Count(1), "1"),
-            (vec!["stop"], Reply::Nothing, "None"),
+            (
+                Shape::Stats,
+                Reply::Jail(status.clone()),
+                "['polling', (0, 2), (1, 1)]",
+            ),
+            (
+                Shape::Guarded,
+                Reply::Jail(status.clone()),
+                "[('Filter', [('Currently failed', 0), ('Total failed', 2), ('File list', [])]), ('Actions', [('Currently banned', 1), ('Total banned', 1), ('Banned IP list', ['192.0.2.7'])])]",
+            ),
+            (Shape::Single, Reply::Flags(vec![true]), "1"),
+            (Shape::Usual, Reply::Flags(vec![true, false]), "[1, 0]"),
+            (
+                Shape::Usual,
+                Reply::Places(vec![vec![sshd.clone()], vec![]]),
+                "[['sshd'], []]",
+            ),
+            (Shape::Usual, Reply::Count(1), "1"),
+            (Shape::Usual, Reply::Nothing, "None"),
         ];
-        for (words, reply, expected) in cases {
-            assert_eq!(shown(&words, reply), expected, "{words:?}");
+        for (shape, reply, expected) in cases {
+            assert_eq!(shown(shape, reply), expected, "{shape:?}");
         }
     }
 
@@ -328,9 +250,8 @@ mod tests {
             ticket: ferroban_engine::Ticket::default(),
             restored: false,
         };
-        let words = ["get", "sshd", "banip", "--with-time"];
         let text = shown(
-            &words,
+            Shape::WithTime,
             Reply::Bans(vec![ban(BanTime::For(600)), ban(BanTime::Forever)]),
         );
         assert!(
@@ -339,10 +260,7 @@ mod tests {
         );
         assert!(text.ends_with(" + -1 = 9999-12-31 23:59:59']"), "{text}");
         assert_eq!(
-            shown(
-                &["get", "sshd", "banip"],
-                Reply::Bans(vec![ban(BanTime::For(1))])
-            ),
+            shown(Shape::Usual, Reply::Bans(vec![ban(BanTime::For(1))])),
             "['192.0.2.7']"
         );
     }
@@ -350,59 +268,18 @@ mod tests {
     #[test]
     fn refusals_are_the_originals_exceptions() {
         let cases = [
-            (vec![], "IndexError('list index out of range')"),
-            (vec!["foo"], "Exception('Invalid command')"),
-            (vec!["unban"], "Exception('Invalid command')"),
-            (vec!["set", "sshd"], "IndexError('list index out of range')"),
             (
-                vec!["set", "sshd", "xyz"],
-                "Exception(\"Invalid command 'xyz' (no set action or not yet implemented)\")",
+                CommandError::UnknownJail("nosuch".into()),
+                "UnknownJailException('nosuch')",
             ),
             (
-                vec!["get", "sshd", "xyz"],
-                "Exception('Invalid command (no get action or not yet implemented)')",
-            ),
-            (
-                vec!["status", "a", "b", "c"],
-                "Exception('Invalid command (no status)')",
+                CommandError::NotBanned(vec![FailId::parse("192.0.2.99")]),
+                "ValueError(\"not banned: ['192.0.2.99']\")",
             ),
         ];
-        for (words, expected) in cases {
-            assert_eq!(repr(&ask(&words).unwrap_err()), expected, "{words:?}");
+        for (error, shown) in cases {
+            let refused = answer(Shape::Usual, Reply::Error(error)).unwrap_err();
+            assert_eq!(repr(&refused), shown);
         }
-        let unknown = Reply::Error(CommandError::UnknownJail("nosuch".into()));
-        let error = answer(&ask(&["status", "nosuch"]).unwrap(), unknown).unwrap_err();
-        assert_eq!(repr(&error), "UnknownJailException('nosuch')");
-        let absent = Reply::Error(CommandError::NotBanned(vec![FailId::parse("192.0.2.99")]));
-        let error = answer(
-            &ask(&["set", "sshd", "unbanip", "--report-absent", "192.0.2.99"]).unwrap(),
-            absent,
-        )
-        .unwrap_err();
-        assert_eq!(repr(&error), "ValueError(\"not banned: ['192.0.2.99']\")");
-    }
-
-    #[test]
-    fn force_and_report_absent_are_flags_only_in_front() {
-        let jail: JailName = "sshd".parse().unwrap();
-        let id = FailId::parse("192.0.2.7");
-        let read = |words: &[&str]| ask(words).unwrap().command;
-        assert_eq!(
-            read(&["set", "sshd", "banip", "--force", "192.0.2.7"]),
-            Command::Ban {
-                jail: jail.clone(),
-                ids: vec![id.clone()],
-                force: true
-            }
-        );
-        let ids = vec![id, FailId::Text("--report-absent".into())];
-        assert_eq!(
-            read(&["set", "sshd", "unbanip", "192.0.2.7", "--report-absent"]),
-            Command::Unban {
-                jail,
-                ids,
-                report_absent: false
-            }
-        );
     }
 }

@@ -4,11 +4,16 @@
 //! [`CLOSE`] asks the other side to hang up. Bytes may arrive in any portions, and many
 //! messages in one portion. What a message says is left to [`pickle`](super::pickle).
 //!
+//! A marker inside a message cuts it in two, whoever wrote it: the stream does not tell
+//! the two apart. So nothing with a marker inside is ever written.
+//!
 //! A peer that never sends the marker costs at most the limit given to [`Frames::new`].
 
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Read, Write};
+
+use memchr::memmem;
 
 /// Ends every message, in both directions.
 pub const END: &[u8] = b"<F2B_END_COMMAND>";
@@ -102,9 +107,11 @@ impl Frames {
 
     /// Takes bytes as they came. Ask [`next`](Self::next) until it has no more.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.start);
-        self.searched -= self.start;
-        self.start = 0;
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.searched -= self.start;
+            self.start = 0;
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -119,7 +126,7 @@ impl Frames {
     )]
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         let unseen = self.buffer.get(self.searched..).unwrap_or_default();
-        let found = unseen.windows(END.len()).position(|bytes| bytes == END);
+        let found = memmem::find(unseen, END);
         let end = match found {
             Some(offset) => self.searched + offset,
             // A marker may have begun in the last bytes.
@@ -134,21 +141,48 @@ impl Frames {
         if found.is_none() {
             return Ok(None);
         }
-        let message = self.buffer.get(self.start..end).unwrap_or_default();
-        let frame = if message == CLOSE {
+        let message = self.cut(end);
+        Ok(Some(if message == CLOSE {
             Frame::Close
         } else {
-            Frame::Message(message.to_vec())
+            Frame::Message(message)
+        }))
+    }
+
+    /// Takes the message that ends here, and its marker, out of the buffer. A long one
+    /// is handed over as it lies: only what follows it is copied.
+    fn cut(&mut self, end: usize) -> Vec<u8> {
+        let after = end + END.len();
+        let left = self.buffer.len() - after;
+        let message = if self.start == 0 && left < end {
+            let rest = self.buffer.split_off(after);
+            self.buffer.truncate(end);
+            self.searched = 0;
+            std::mem::replace(&mut self.buffer, rest)
+        } else {
+            let message = self.buffer.get(self.start..end).unwrap_or_default();
+            let message = message.to_vec();
+            self.start = after;
+            self.searched = after;
+            message
         };
-        self.start = end + END.len();
-        self.searched = self.start;
-        Ok(Some(frame))
+        if self.start == self.buffer.len() {
+            // Whoever says nothing more costs nothing.
+            *self = Self::new(self.limit);
+        }
+        message
     }
 
     /// Whether bytes wait for the rest of their message.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.start < self.buffer.len()
+    }
+
+    /// How many bytes wait: those of messages not yet given out, and the first part of one.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.buffer.len() - self.start
     }
 
     /// Reads until a message is complete; `None` if the other side hung up between two.
@@ -178,13 +212,28 @@ impl Frames {
 /// Writing failed, or the message holds the marker and would be cut by the reader; then
 /// nothing is written.
 pub fn write(target: &mut impl Write, message: &[u8]) -> Result<(), FrameError> {
-    if message.windows(END.len()).any(|bytes| bytes == END) {
-        return Err(FrameError::MarkerInside);
-    }
+    refuse_marker(message)?;
     target.write_all(message)?;
     target.write_all(END)?;
     target.flush()?;
     Ok(())
+}
+
+/// The bytes of a message as they go over the wire.
+///
+/// # Errors
+/// The message holds the marker and would be cut by the reader.
+pub fn marked(mut message: Vec<u8>) -> Result<Vec<u8>, FrameError> {
+    refuse_marker(&message)?;
+    message.extend_from_slice(END);
+    Ok(message)
+}
+
+fn refuse_marker(message: &[u8]) -> Result<(), FrameError> {
+    match memmem::find(message, END) {
+        Some(_) => Err(FrameError::MarkerInside),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +246,7 @@ mod tests {
     }
 
     fn marked(message: &[u8]) -> Vec<u8> {
-        [message, END].concat()
+        super::marked(message.into()).unwrap()
     }
 
     #[test]
@@ -262,34 +311,104 @@ mod tests {
         let error = write(&mut target, b"a<F2B_END_COMMAND>b").unwrap_err();
         assert!(matches!(error, FrameError::MarkerInside));
         assert_eq!(target, b"");
+        assert!(super::marked(b"a<F2B_END_COMMAND>b".into()).is_err());
+    }
+
+    #[test]
+    fn a_marker_inside_a_message_makes_two_of_it() {
+        let mut frames = Frames::default();
+        frames.push(b"a<F2B_END_COMMAND>b<F2B_END_COMMAND>");
+        let expected = [Frame::Message(b"a".into()), Frame::Message(b"b".into())];
+        assert_eq!(all(&mut frames), expected);
+    }
+
+    #[test]
+    fn what_was_given_out_costs_nothing_any_more() {
+        let mut frames = Frames::default();
+        for size in [10, 1 << 20] {
+            frames.push(&marked(&vec![b'x'; size]));
+            assert_eq!(all(&mut frames), [Frame::Message(vec![b'x'; size])]);
+            assert_eq!((frames.buffer.capacity(), frames.waiting()), (0, 0));
+        }
+        frames.push(&[&marked(b"one")[..], b"tw"].concat());
+        assert_eq!(frames.waiting(), 22);
+        assert_eq!(all(&mut frames).len(), 1);
+        assert_eq!(frames.waiting(), 2);
+    }
+
+    /// What a stream must come to, by the shortest way there is.
+    fn expected(stream: &[u8], limit: usize) -> (Vec<Frame>, bool) {
+        let mut found = Vec::new();
+        let mut rest = stream;
+        while let Some(end) = rest.windows(END.len()).position(|bytes| bytes == END) {
+            if end > limit {
+                return (found, true);
+            }
+            found.push(if &rest[..end] == CLOSE {
+                Frame::Close
+            } else {
+                Frame::Message(rest[..end].into())
+            });
+            rest = &rest[end + END.len()..];
+        }
+        // The last bytes may be the beginning of a marker.
+        (found, (rest.len() + 1).saturating_sub(END.len()) > limit)
     }
 
     proptest! {
         #[test]
         fn any_split_gives_what_was_written(
-            messages in prop::collection::vec("[<>F2B_ENDCOMAL]{0,40}|<F2B_END_COMMAN.{0,3}", 0..6),
+            parts in prop::collection::vec(
+                prop_oneof![
+                    "[<>F2B_ENDCOMAL]{0,40}",
+                    "<F2B_END_COMMAN.{0,3}",
+                    Just("<F2B_END_COMMAND>".to_owned()),
+                    Just("<F2B_CLOSE_COMMAND>".to_owned()),
+                ],
+                0..12,
+            ),
             portions in prop::collection::vec(1..40_usize, 1..30),
+            limit in 0..60_usize,
         ) {
-            let mut stream = Vec::new();
-            let mut expected = Vec::new();
-            for message in &messages {
-                if write(&mut stream, message.as_bytes()).is_ok() {
-                    expected.push(Frame::Message(message.as_bytes().to_vec()));
-                }
-            }
-            let mut frames = Frames::default();
+            let stream = parts.concat().into_bytes();
+            let (messages, refused) = expected(&stream, limit);
+            let mut frames = Frames::new(limit);
             let mut got = Vec::new();
             let mut rest = &stream[..];
+            let mut error = false;
             for size in portions.iter().cycle() {
-                if rest.is_empty() {
+                if rest.is_empty() || error {
                     break;
                 }
                 let (now, later) = rest.split_at(rest.len().min(*size));
                 frames.push(now);
-                got.extend(all(&mut frames));
+                error = loop {
+                    match frames.next() {
+                        Ok(Some(frame)) => got.push(frame),
+                        Ok(None) => break false,
+                        Err(_) => break true,
+                    }
+                };
+                prop_assert!(error || frames.waiting() < limit + END.len());
                 rest = later;
             }
-            prop_assert_eq!(got, expected);
+            prop_assert_eq!(got, messages);
+            prop_assert_eq!(error, refused);
+            prop_assert!(!error || frames.next().is_err(), "stays an error");
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..6),
+        ) {
+            let mut stream = Vec::new();
+            for message in &messages {
+                write(&mut stream, message).unwrap();
+            }
+            let mut frames = Frames::default();
+            frames.push(&stream);
+            let whole = messages.into_iter().map(Frame::Message).collect::<Vec<_>>();
+            prop_assert_eq!(all(&mut frames), whole);
             prop_assert!(!frames.is_partial());
         }
     }

@@ -8,7 +8,8 @@ use ferroban_config::Disk;
 
 use super::{Face, Failed, INIT_FAILED, Options, pretty};
 use crate::cli::out;
-use crate::load::{Command, Folder, How, Logs, Places, Stream, Word};
+use crate::daemon::words::value;
+use crate::load::{Command, Folder, How, Logs, Places, Stream};
 use crate::wire::pickle::Value;
 use crate::wire::text::repr;
 
@@ -180,20 +181,5 @@ fn print(stream: &[Command], dump: Dump) {
     let lines: Vec<String> = stream.iter().map(line).collect();
     if !lines.is_empty() {
         out::line(&lines.join("\n"));
-    }
-}
-
-/// A word as Python would have it.
-fn value(word: &Word) -> Value {
-    match word {
-        Word::None => Value::None,
-        Word::Bool(yes) => (*yes).into(),
-        Word::Int(number) => (*number).into(),
-        Word::Text(text) => text.as_str().into(),
-        Word::List(words) => Value::List(words.iter().map(value).collect()),
-        Word::Dict(pairs) => {
-            let pair = |(name, word): &(String, Word)| (name.as_str().into(), value(word));
-            Value::Dict(pairs.iter().map(pair).collect())
-        }
     }
 }

@@ -61,6 +61,7 @@ impl From<log::Level> for Level {
             log::Level::Notice => Self::Notice,
             log::Level::Info => Self::Info,
             log::Level::Msg | log::Level::Debug => Self::Debug,
+            log::Level::Trace | log::Level::Heavy | log::Level::Other(_) => Self::Heavy,
         }
     }
 }

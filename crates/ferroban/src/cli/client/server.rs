@@ -112,7 +112,7 @@ fn tell(options: &Options, stream: &Stream, ended: &Receiver<Infallible>) -> Res
 
 fn serve(options: &Options, background: bool) -> Result<(), Failed> {
     sys::set_thread_name(&options.server.name.to_string_lossy());
-    daemon::serve(bare(options, background)).map_err(|error| {
+    daemon::serve(&bare(options, background)).map_err(|error| {
         let text = format!("Could not start server: {}", report::chain(&error));
         options.lines.error(&text);
         Failed

@@ -7,7 +7,10 @@ use std::sync::mpsc::sync_channel;
 use ferroban_engine::{Ban, Engine, FailId, JailSettings, LogPosition, Ticket, Timestamp};
 use rusqlite::Connection;
 
+use super::super::Conduct;
 use super::super::crew::Crew;
+use super::super::database::Database;
+use super::super::facts::Facts;
 use super::super::main_loop::MainLoop;
 use crate::log::{Level, Target};
 
@@ -212,7 +215,7 @@ fn what_is_lost_at_the_end_is_told() {
     let mut desk = Desk::closed();
     fs::write(desk.folder.path().join("made"), "a file, not a folder").unwrap();
     let (queue, records) = channel();
-    queue.send((1, vec![enabled(), ban("192.0.2.1")])).unwrap();
+    queue.send(Record::Write(1, vec![enabled(), ban("192.0.2.1")])).unwrap();
     drop(queue);
     desk.recorder.run(&records);
     let log = desk.log();
@@ -260,7 +263,7 @@ fn what_is_queued_is_written_even_when_nobody_is_left_to_tell() {
     let (sender, inbox) = sync_channel(0);
     desk.recorder.inbox = sender;
     let (queue, records) = channel();
-    queue.send((1, vec![ban("192.0.2.2")])).unwrap();
+    queue.send(Record::Write(1, vec![ban("192.0.2.2")])).unwrap();
     let mut recorder = std::mem::replace(&mut desk.recorder, Desk::closed().recorder);
     desk.recorder.path.clone_from(&recorder.path);
     thread::scope(|scope| {
@@ -268,7 +271,7 @@ fn what_is_queued_is_written_even_when_nobody_is_left_to_tell() {
         while desk.stored().len() < 2 {
             thread::yield_now();
         }
-        queue.send((2, vec![ban("192.0.2.3")])).unwrap();
+        queue.send(Record::Write(2, vec![ban("192.0.2.3")])).unwrap();
         drop(inbox);
         drop(queue);
     });
@@ -291,7 +294,7 @@ fn bans_that_could_not_be_read_at_the_start_are_sent_later_without_those_lifted(
         jail: jail(),
         id: FailId::parse("192.0.2.1"),
     };
-    queue.send((7, vec![enabled(), lifted])).unwrap();
+    queue.send(Record::Write(7, vec![enabled(), lifted])).unwrap();
     drop(queue);
     desk.recorder.run(&records);
     assert!(matches!(desk.inbox.try_recv(), Ok(Message::Committed(7))));
@@ -315,12 +318,18 @@ fn bans_that_could_not_be_read_at_the_start_are_sent_later_without_those_lifted(
 fn bans_read_late_are_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let (inbox, messages) = sync_channel(16);
-    let (records, _recorded) = channel();
-    let crew = Crew::new(inbox.clone(), log(folder.path()), true, None);
+    let conduct = Conduct {
+        dry: true,
+        needs_commands: true,
+        own: Level::Info,
+    };
+    let facts = Facts::default();
+    let crew = Crew::new(inbox.clone(), log(folder.path()), conduct, None, facts);
+    let database = Database::new(inbox.clone(), log(folder.path()));
     let mut engine = Engine::new();
     let now: Timestamp = clock::now();
     engine.add_jail(now, JailSettings::new(jail()), &mut Vec::new());
-    let mut main_loop = MainLoop::new(engine, crew, records, log(folder.path()));
+    let mut main_loop = MainLoop::new(engine, crew, database, log(folder.path()));
     let bans = vec![new_ban("192.0.2.1"), new_ban("192.0.2.2")];
     inbox.send(Message::Stored(vec![(jail(), bans)])).unwrap();
     inbox.send(Message::Stop).unwrap();

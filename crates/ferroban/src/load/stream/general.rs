@@ -4,7 +4,7 @@ use ferroban_config::Layers;
 
 use super::super::LoadError;
 use super::super::folder::{CONFIG_READER, Folder};
-use super::super::word::{Stream, Word};
+use super::super::word::{Command, Stream, Word};
 use super::typed::{Kind, Row, Typed};
 use crate::log::Level;
 
@@ -39,6 +39,13 @@ const OPTIONS: &[Row] = &[
     ),
     ("dbmaxmatches", Kind::Int, None),
     ("dbpurgeage", Kind::Text, Some("1d")),
+];
+
+/// Ours: the socket for those who may look and not order.
+const MONITOR: &[Row] = &[
+    ("monitorsocket", Kind::Text, None),
+    ("monitorgroup", Kind::Text, None),
+    ("monitormode", Kind::Text, None),
 ];
 
 const THREAD: &[Row] = &[("stacksize", Kind::Int, None)];
@@ -118,7 +125,30 @@ impl Folder<'_> {
                 .iter()
                 .map(|(name, word)| command(name, word.clone())),
         );
+        stream.extend(self.monitor(&layers)?);
         Ok(stream)
+    }
+
+    /// The command for the monitor's socket, which fail2ban does not know: only if it is
+    /// wanted.
+    fn monitor(&mut self, layers: &Layers) -> Result<Option<Command>, LoadError> {
+        let wanted = layers
+            .option(SECTION, "monitorsocket")
+            .map_err(|error| LoadError::Option(Box::new(error)))?;
+        if wanted.is_none_or(|value| value.text().trim().is_empty()) {
+            return Ok(None);
+        }
+        let options = self.typed(layers, SECTION, MONITOR)?;
+        let pair = |name: &str| {
+            let word: Word = options.text(name).into();
+            (name.trim_start_matches("monitor").to_owned(), word)
+        };
+        let pairs = ["monitorsocket", "monitorgroup", "monitormode"].map(pair);
+        Ok(Some(vec![
+            "set".into(),
+            "monitor".into(),
+            Word::Dict(pairs.into()),
+        ]))
     }
 
     /// Options of the section that may be missing.

@@ -597,11 +597,8 @@ fn the_stock_configuration_loads_with_every_jail() {
         .filter(|c| c.first() == Some(&"start".into()))
         .count();
     assert!(starts > 80, "{starts} jails");
-    let settings = crate::load::fold::settings(&stream).unwrap();
-    assert_eq!(settings.jails.len(), starts);
-    let silent = settings
-        .jails
-        .iter()
-        .filter(|plan| plan.filter.failregex.is_empty());
+    let setup = crate::load::fold::setup(&stream).unwrap();
+    assert_eq!(setup.plans().count(), starts);
+    let silent = setup.plans().filter(|plan| plan.filter.failregex.is_empty());
     assert_eq!(silent.count(), 0, "every stock filter finds something");
 }

@@ -1,0 +1,362 @@
+//! The actions of a jail, in their order.
+//!
+//! Each may be of our own kind, which is told of many bans at once and may be repeated,
+//! or a command action, which is carried out once for each ban in the order of bans and,
+//! within a ban, of the actions. What goes wrong with a command action is logged here and
+//! is no business of the engine: fail2ban counts its ban as made, and repeating it could
+//! send a mail twice.
+
+use std::sync::Arc;
+
+use ferroban_engine::{Ban, FailId, JailName, Outcome, Timestamp};
+
+use super::shell::call::CallError;
+use super::shell::{Facts, Occasion, Shell};
+use super::{Failed, Native};
+use crate::log::Log;
+
+/// One action of a jail, made from its plan.
+pub(crate) enum Part {
+    /// Our own.
+    Native(Native),
+    /// Nothing: a dry run.
+    Dry,
+    /// Commands of `action.d`, with their properties.
+    Commands(super::Options),
+}
+
+/// An action at work.
+enum Kind {
+    Native(Box<Native>),
+    Dry,
+    Shell { shell: Box<Shell>, started: bool },
+}
+
+/// How long a ban is given to take effect before a failure of the banned is a reason to
+/// look, and how long a look holds, in seconds.
+const SETTLING: i64 = 3;
+
+struct Member {
+    name: String,
+    kind: Kind,
+}
+
+/// The actions of a jail.
+pub(crate) struct Actions {
+    jail: JailName,
+    log: Log,
+    facts: Arc<dyn Facts>,
+    members: Vec<Member>,
+    /// When the firewall was last looked after.
+    checked: Option<Timestamp>,
+}
+
+impl Actions {
+    /// A jail without actions.
+    pub(crate) fn new(jail: JailName, log: Log, facts: Arc<dyn Facts>) -> Self {
+        Self {
+            jail,
+            log,
+            facts,
+            members: Vec::new(),
+            checked: None,
+        }
+    }
+
+    /// Goes on with these actions. Of those that stay, commands keep what they have
+    /// started; those that are left out end, and lift `held` before, unless they are to
+    /// be `forgotten`.
+    pub(crate) fn configure(
+        &mut self,
+        parts: Vec<(String, Part)>,
+        held: &[Ban],
+        forgotten: bool,
+    ) {
+        let mut old = std::mem::take(&mut self.members);
+        for (name, part) in parts {
+            let known = old.iter().position(|member| member.name == name);
+            let known = known.map(|place| old.remove(place).kind);
+            let kind = match (part, known) {
+                (Part::Native(native), _) => Kind::Native(Box::new(native)),
+                (Part::Dry, _) => Kind::Dry,
+                (Part::Commands(properties), Some(Kind::Shell { mut shell, started })) => {
+                    shell.configure(properties);
+                    Kind::Shell { shell, started }
+                }
+                (Part::Commands(properties), _) => {
+                    let facts = Arc::clone(&self.facts);
+                    let (jail, log) = (self.jail.clone(), self.log.clone());
+                    let shell = Shell::new(jail, name.clone(), properties, log, facts);
+                    Kind::Shell {
+                        shell: Box::new(shell),
+                        started: false,
+                    }
+                }
+            };
+            self.members.push(Member { name, kind });
+        }
+        if !forgotten && !old.is_empty() {
+            let mut gone = Self {
+                jail: self.jail.clone(),
+                log: self.log.clone(),
+                facts: Arc::clone(&self.facts),
+                members: old,
+                checked: None,
+            };
+            // That it does not work is logged; nobody else waits for it.
+            drop(gone.stop(held));
+        }
+    }
+
+    /// Prepares every action that is not prepared, and has it hold what is `held`.
+    pub(crate) fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome {
+        let mut outcome = Outcome::Ok;
+        let mut fresh = Vec::new();
+        for place in 0..self.members.len() {
+            let Some(member) = self.members.get_mut(place) else {
+                break;
+            };
+            match &mut member.kind {
+                Kind::Native(native) => outcome = worse(outcome, native.start(held, now)),
+                Kind::Dry => {}
+                Kind::Shell { shell, started } => {
+                    if std::mem::replace(started, true) {
+                        continue;
+                    }
+                    fresh.push(place);
+                    if let Err(error) = shell.start() {
+                        let (jail, action) = (&self.jail, &member.name);
+                        let text =
+                            format!("Failed to start jail '{jail}' action '{action}': {error}");
+                        self.log.error("actions", &text);
+                    }
+                }
+            }
+        }
+        for ban in held {
+            for place in &fresh {
+                self.ban_with(*place, ban);
+            }
+        }
+        outcome
+    }
+
+    /// Has our own actions ban, with an answer for each.
+    pub(crate) fn ban(&mut self, bans: &[Ban], now: Timestamp) -> Vec<Result<(), Failed>> {
+        let mut results: Vec<Result<(), Failed>> = bans.iter().map(|_| Ok(())).collect();
+        for native in self.natives() {
+            merge(&mut results, native.ban(bans, now));
+        }
+        results
+    }
+
+    /// Runs the commands for a ban.
+    pub(crate) fn run_ban(&mut self, ban: &Ban) {
+        for place in 0..self.members.len() {
+            self.ban_with(place, ban);
+        }
+    }
+
+    /// Somebody who is banned fails on: looks whether the firewall is as the commands left
+    /// it, and repairs it. Not when the ban is quite new, and not all the time.
+    pub(crate) fn check(&mut self, ban: &Ban, now: Timestamp) {
+        let long_since = |time: Timestamp| now.secs() - time.secs() > SETTLING;
+        if !long_since(ban.time) || !self.checked.is_none_or(long_since) {
+            return;
+        }
+        self.checked = Some(now);
+        let mut repaired = Vec::new();
+        for (place, Member { name, kind }) in self.members.iter_mut().enumerate() {
+            let Kind::Shell { shell, .. } = kind else {
+                continue;
+            };
+            let before = shell.epoch();
+            if let Err(error) = shell.consistency_check(Occasion::Ban) {
+                let text = format!("Failed to check jail '{}' action '{name}': {error}", self.jail);
+                self.log.error("actions", &text);
+            }
+            if shell.epoch() != before {
+                repaired.push(place);
+            }
+        }
+        for place in repaired {
+            self.reban_with(place, ban);
+        }
+    }
+
+    fn reban_with(&mut self, place: usize, ban: &Ban) {
+        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        else {
+            return;
+        };
+        let jail = &self.jail;
+        let text = format!("[{jail}] Reban {}, action '{name}'", ban.id);
+        self.log.line(crate::log::Level::Notice, "actions", &text);
+        if let Err(error) = shell.reban(ban) {
+            let info = shell.info(ban);
+            let text = format!(
+                "Failed to execute reban jail '{jail}' action '{name}' info '{info}': {error}"
+            );
+            self.log.error("actions", &text);
+        }
+    }
+
+    /// Calls a method of an action.
+    pub(crate) fn call(
+        &mut self,
+        action: &str,
+        method: &str,
+        arguments: Option<&str>,
+    ) -> Result<serde_json::Value, CallError> {
+        let member = self.members.iter_mut().find(|member| member.name == action);
+        match member.map(|member| &mut member.kind) {
+            Some(Kind::Shell { shell, .. }) => shell.call(method, arguments),
+            Some(Kind::Native(_) | Kind::Dry) => Err(CallError {
+                class: "NotImplementedError",
+                text: format!("{method}: the action {action} is no command action"),
+            }),
+            None => Err(CallError {
+                class: "KeyError",
+                text: format!("Invalid Action name: {action}"),
+            }),
+        }
+    }
+
+    fn ban_with(&mut self, place: usize, ban: &Ban) {
+        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        else {
+            return;
+        };
+        if ban.restored && shell.norestored() {
+            return;
+        }
+        if let Err(error) = shell.ban(ban) {
+            let (jail, info) = (&self.jail, shell.info(ban));
+            let text =
+                format!("Failed to execute ban jail '{jail}' action '{name}' info '{info}': {error}");
+            self.log.error("actions", &text);
+        }
+    }
+
+    /// Has our own actions unban, with an answer for each. Who is not banned is unbanned
+    /// already.
+    pub(crate) fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
+        let mut results: Vec<Result<(), Failed>> = ids.iter().map(|_| Ok(())).collect();
+        for native in self.natives() {
+            merge(&mut results, native.unban(ids));
+        }
+        results
+    }
+
+    /// Runs the commands that lift a ban.
+    pub(crate) fn run_unban(&mut self, ban: &Ban) {
+        for place in 0..self.members.len() {
+            self.unban_with(place, ban);
+        }
+    }
+
+    fn unban_with(&mut self, place: usize, ban: &Ban) {
+        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        else {
+            return;
+        };
+        if let Err(error) = shell.unban(ban) {
+            let (jail, info) = (&self.jail, shell.info(ban));
+            let text = format!(
+                "Failed to execute unban jail '{jail}' action '{name}' info '{info}': {error}"
+            );
+            self.log.error("actions", &text);
+        }
+    }
+
+    /// Lifts all these bans: at once where an action can, else one after the other.
+    pub(crate) fn flush(&mut self, held: &[Ban]) -> Result<(), Failed> {
+        let mut result = Ok(());
+        let mut singly = Vec::new();
+        for (place, Member { name, kind }) in self.members.iter_mut().enumerate() {
+            let jail = &self.jail;
+            let told = format!("[{jail}] Flush ticket(s) with {name}");
+            match kind {
+                Kind::Native(native) => {
+                    self.log.line(crate::log::Level::Notice, "actions", &told);
+                    let ids: Vec<FailId> = held.iter().map(|ban| ban.id.clone()).collect();
+                    let failed = native.unban(&ids).into_iter().find(Result::is_err);
+                    result = failed.unwrap_or(result);
+                }
+                Kind::Dry => {}
+                Kind::Shell { shell, .. } if shell.has_flush() => {
+                    self.log.line(crate::log::Level::Notice, "actions", &told);
+                    if let Err(error) = shell.flush() {
+                        let text =
+                            format!("Failed to flush bans in jail '{jail}' action '{name}': {error}");
+                        self.log.error("actions", &text);
+                        self.log.info("actions", "No flush occurred, do consistency check");
+                    }
+                }
+                Kind::Shell { .. } => singly.push(place),
+            }
+        }
+        for ban in held {
+            for place in &singly {
+                self.unban_with(*place, ban);
+            }
+        }
+        result
+    }
+
+    /// Tells every action that the configuration was read again.
+    pub(crate) fn reload(&mut self) {
+        for Member { name, kind } in &mut self.members {
+            if let Kind::Shell { shell, .. } = kind
+                && let Err(error) = shell.reload()
+            {
+                let text = format!("Failed to reload jail '{}' action '{name}': {error}", self.jail);
+                self.log.error("actions", &text);
+            }
+        }
+    }
+
+    /// Lifts `held` and removes everything, the last action first.
+    pub(crate) fn stop(&mut self, held: &[Ban]) -> Result<(), Failed> {
+        let mut result = self.flush(held);
+        for Member { name, kind } in self.members.iter_mut().rev() {
+            match kind {
+                Kind::Native(native) => result = native.stop().and(result),
+                Kind::Dry => {}
+                Kind::Shell { shell, started } => {
+                    *started = false;
+                    if let Err(error) = shell.stop() {
+                        let text =
+                            format!("Failed to stop jail '{}' action '{name}': {error}", self.jail);
+                        self.log.error("actions", &text);
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    fn natives(&mut self) -> impl Iterator<Item = &mut Native> {
+        self.members.iter_mut().filter_map(|member| match &mut member.kind {
+            Kind::Native(native) => Some(&mut **native),
+            _ => None,
+        })
+    }
+}
+
+/// Of two outcomes the one that needs more attention.
+fn worse(one: Outcome, other: Outcome) -> Outcome {
+    match (&one, &other) {
+        (Outcome::Failed(_) | Outcome::Lost(_), _) | (_, Outcome::Ok) => one,
+        _ => other,
+    }
+}
+
+/// Adds the failures of another action.
+fn merge(results: &mut [Result<(), Failed>], more: Vec<Result<(), Failed>>) {
+    for (result, other) in results.iter_mut().zip(more) {
+        if result.is_ok() {
+            *result = other;
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Tags `<name>` that a ticket fills: the second pass.
+//!
+//! What fills them was written by an attacker. A text with anything in it that means
+//! something to a shell is never put into the script: there stands a variable, which a
+//! line before the script sets from an argument of `sh`. Safe text stands in the script
+//! itself, as with fail2ban, and as actions expect it.
+
+use std::borrow::Cow;
+
+use super::tags::{is_special, replace};
+use crate::process::script::Script;
+
+/// The longest value that may stand in a script, in bytes. A script has a tag many
+/// times and is one argument, for which the kernel has a limit.
+const MOST_LITERAL: usize = 4096;
+/// The longest value of a variable, in bytes: the kernel's limit is 128 KiB.
+const MOST_VALUE: usize = 96 * 1024;
+/// The longest all of them may be together.
+const MOST_VALUES: usize = 1 << 20;
+
+/// What a ticket knows. Asked only for tags that are there.
+pub(super) trait Values {
+    /// What a tag stands for; nothing if it is no tag of ours.
+    fn value(&self, tag: &str) -> Option<Cow<'_, str>>;
+
+    /// What the filter captured under this name.
+    fn capture(&self, name: &str) -> Option<Cow<'_, str>>;
+}
+
+/// Fills the tags of a command.
+pub(super) fn bind(text: &str, values: &dyn Values) -> Script {
+    let mut bound = Bound::default();
+    let text = replace(text, |tag| {
+        let value = values.value(tag)?;
+        Some(bound.put(tag, &value))
+    });
+    let text = replace(&text, |tag| {
+        let name = capture_name(tag)?;
+        let value = values.capture(&capture_of(&name)).unwrap_or_default();
+        Some(bound.put(&format!("F_{name}"), &value))
+    });
+    bound.script(&text)
+}
+
+/// `user` of `F-USER`, if it is a tag of that kind.
+fn capture_name(tag: &str) -> Option<String> {
+    let name = tag.strip_prefix("F-")?;
+    let fits =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    (!name.is_empty() && name.bytes().all(fits)).then(|| name.to_ascii_lowercase())
+}
+
+/// Two tags go by another name in the filter.
+fn capture_of(name: &str) -> Cow<'_, str> {
+    match name {
+        "id" => "fid".into(),
+        "port" => "fport".into(),
+        name => name.into(),
+    }
+}
+
+/// The variables of a script.
+#[derive(Debug, Default)]
+pub(super) struct Bound {
+    names: Vec<String>,
+    values: Vec<String>,
+}
+
+impl Bound {
+    /// What to write into the script for a value.
+    pub(super) fn put(&mut self, tag: &str, value: &str) -> String {
+        // The kernel ends an argument there.
+        let value = value.replace('\0', "");
+        if value.len() <= MOST_LITERAL && !value.contains(is_special) {
+            return value;
+        }
+        format!("${}", self.set(tag, value))
+    }
+
+    /// Sets a variable, and says what it is called.
+    pub(super) fn set(&mut self, tag: &str, value: String) -> String {
+        let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let mut name = String::from("f2bV_");
+        name.extend(tag.chars().map(word));
+        self.assign(name.clone(), value);
+        name
+    }
+
+    /// Sets a variable under its whole name.
+    pub(super) fn assign(&mut self, name: String, mut value: String) {
+        let used: usize = self.values.iter().map(String::len).sum();
+        let room = MOST_VALUES.saturating_sub(used).min(MOST_VALUE);
+        value.truncate(value.floor_char_boundary(room));
+        match self.names.iter().position(|known| *known == name) {
+            Some(at) => self.values[at] = value,
+            None => {
+                self.names.push(name);
+                self.values.push(value);
+            }
+        }
+    }
+
+    /// The script with its variables set.
+    pub(super) fn script(self, text: &str) -> Script {
+        let mut whole = String::new();
+        for (number, name) in self.names.iter().enumerate() {
+            whole.push_str(name);
+            // A shell takes `$10` for `$1` and a zero.
+            whole.push_str(&match number {
+                0..=9 => format!("=${number} "),
+                _ => format!("=${{{number}}} "),
+            });
+        }
+        if !self.names.is_empty() {
+            whole.push('\n');
+        }
+        whole.push_str(text);
+        Script {
+            text: whole,
+            args: self.values,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

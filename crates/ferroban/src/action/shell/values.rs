@@ -1,0 +1,317 @@
+//! What the tags of a ticket stand for.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use ferroban_config::quoted;
+use ferroban_engine::{Ban, FailId, Match, Timestamp};
+
+use super::bind::Values;
+use super::family::Family;
+use super::{Merged, World};
+
+/// The most text of an info, in bytes.
+const MOST_INFO: usize = 2000;
+
+/// A ban.
+pub(super) struct OfBan<'a> {
+    ban: &'a Ban,
+    world: &'a World,
+    /// The address behind the ban: what is banned may be a name.
+    address: Cow<'a, FailId>,
+    /// What all bans of the id come to, in all jails and in this one.
+    merged: [OnceCell<Option<Merged>>; 2],
+}
+
+impl<'a> OfBan<'a> {
+    pub(super) fn new(ban: &'a Ban, world: &'a World) -> Self {
+        Self {
+            ban,
+            world,
+            address: address(ban),
+            merged: Default::default(),
+        }
+    }
+
+    pub(super) fn family(&self) -> Family {
+        Family::of(&self.address)
+    }
+
+    /// Who it is, in error messages.
+    pub(super) fn ip(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// What the line about a failed ban tells of it.
+    pub(super) fn info(&self) -> String {
+        let family = match self.family() {
+            Family::None => "None".to_owned(),
+            family => quoted(&family.to_string()),
+        };
+        let mut text = format!(
+            "ActionInfo({{'ip': {}, 'family': {family}, 'fid': {}, 'F-*': ",
+            quoted(&self.ip()),
+            quoted(&self.ban.id.to_string()),
+        );
+        let data = self.data();
+        let kept = data.floor_char_boundary(MOST_INFO);
+        text.push_str(data.get(..kept).unwrap_or_default());
+        if kept < data.len() {
+            text.push('…');
+        }
+        text.push_str("})");
+        text
+    }
+
+    fn merged(&self, everywhere: bool) -> Option<&Merged> {
+        let cell = &self.merged[usize::from(everywhere)];
+        cell.get_or_init(|| self.world.facts.merged(&self.ban.id, everywhere))
+            .as_ref()
+    }
+
+    fn merged_matches(&self, everywhere: bool) -> Cow<'_, str> {
+        match self.merged(everywhere) {
+            Some(merged) => Cow::Borrowed(&merged.matches),
+            None => lines(&self.ban.ticket.matches).into(),
+        }
+    }
+
+    fn merged_failures(&self, everywhere: bool) -> String {
+        let merged = self.merged(everywhere).map(|merged| merged.failures);
+        merged
+            .unwrap_or(u64::from(self.ban.ticket.failures))
+            .to_string()
+    }
+
+    fn bantime(&self) -> String {
+        self.ban.bantime.secs().to_string()
+    }
+
+    /// Everything that the filter captured, as Python shows it.
+    fn data(&self) -> String {
+        let ticket = &self.ban.ticket;
+        let mut text = format!(
+            "{{'matches': {}, 'failures': {}",
+            list(&ticket.matches),
+            ticket.failures
+        );
+        for (name, value) in &ticket.captures {
+            // Writing to a string cannot fail.
+            write!(text, ", {}: {}", quoted(name), quoted(value)).ok();
+        }
+        text.push('}');
+        text
+    }
+
+    fn raw(&self) -> String {
+        let bantime = if self.ban.bantime == self.world.facts.bantime() {
+            "None".to_owned()
+        } else {
+            self.bantime()
+        };
+        let ticket = &self.ban.ticket;
+        format!(
+            "BanTicket: ip={} time={} bantime={bantime} bancount={} #attempts={} matches={}",
+            self.ban.id,
+            self.time(),
+            self.ban.count,
+            ticket.failures,
+            list(&ticket.matches)
+        )
+    }
+
+    /// The database keeps whole seconds, and they look like it.
+    fn time(&self) -> String {
+        if self.ban.restored {
+            self.ban.time.secs().to_string()
+        } else {
+            float(self.ban.time)
+        }
+    }
+}
+
+impl Values for OfBan<'_> {
+    fn value(&self, tag: &str) -> Option<Cow<'_, str>> {
+        let ban = self.ban;
+        let text = match tag {
+            "ip" => self.ip(),
+            "family" => self.family().to_string(),
+            "ip-rev" => reversed(&self.address),
+            "ip-host" => match *self.address {
+                FailId::Address(address) => self
+                    .world
+                    .facts
+                    .host(address)
+                    .unwrap_or_else(|| "None".to_owned()),
+                _ => "None".to_owned(),
+            },
+            "fid" => ban.id.to_string(),
+            "failures" => ban.ticket.failures.to_string(),
+            "time" => self.time(),
+            "bantime" => self.bantime(),
+            "bancount" => ban.count.to_string(),
+            "restored" => u8::from(ban.restored).to_string(),
+            "matches" => lines(&ban.ticket.matches),
+            "ipmatches" => return Some(self.merged_matches(true)),
+            "ipjailmatches" => return Some(self.merged_matches(false)),
+            "ipfailures" => self.merged_failures(true),
+            "ipjailfailures" => self.merged_failures(false),
+            "raw-ticket" => self.raw(),
+            "F-*" => self.data(),
+            tag => return of_jail(self.world, tag).map(Cow::Owned),
+        };
+        Some(text.into())
+    }
+
+    fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
+        let ticket = &self.ban.ticket;
+        let captured = ticket.captures.iter().find(|(known, _)| known == name);
+        if let Some((_, value)) = captured {
+            return Some(Cow::Borrowed(value));
+        }
+        match name {
+            "matches" => Some(list(&ticket.matches).into()),
+            "failures" => Some(ticket.failures.to_string().into()),
+            "ip" if matches!(self.address, Cow::Owned(_)) => Some(self.ip().into()),
+            _ => None,
+        }
+    }
+}
+
+/// No ban: what concerns the whole action.
+pub(super) struct OfNobody<'a> {
+    pub(super) family: String,
+    pub(super) world: &'a World,
+    pub(super) now: Timestamp,
+}
+
+impl Values for OfNobody<'_> {
+    fn value(&self, tag: &str) -> Option<Cow<'_, str>> {
+        let text = match tag {
+            "ip" | "ip-rev" | "fid" | "matches" | "ipmatches" | "ipjailmatches" => "",
+            "failures" | "ipfailures" | "ipjailfailures" | "bancount" | "restored" => "0",
+            "ip-host" => "None",
+            "F-*" => "{'matches': [], 'failures': 0}",
+            "family" => &self.family,
+            "time" => return Some(float(self.now).into()),
+            "bantime" => return Some(self.world.facts.bantime().secs().to_string().into()),
+            "raw-ticket" => {
+                let time = float(self.now);
+                return Some(
+                    format!(
+                        "BanTicket: ip= time={time} bantime=None bancount=0 #attempts=0 matches=[]"
+                    )
+                    .into(),
+                );
+            }
+            tag => return of_jail(self.world, tag).map(Cow::Owned),
+        };
+        Some(text.into())
+    }
+
+    fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
+        match name {
+            "matches" => Some("[]".into()),
+            "failures" => Some("0".into()),
+            _ => None,
+        }
+    }
+}
+
+/// A family alone: what checks and repairs may know.
+pub(super) struct OfFamily<'a>(pub(super) &'a str);
+
+impl Values for OfFamily<'_> {
+    fn value(&self, tag: &str) -> Option<Cow<'_, str>> {
+        (tag == "family").then_some(self.0.into())
+    }
+
+    fn capture(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+/// What `<ip>` is: where the filter captured something else as the id, the address
+/// that it captured too.
+fn address(ban: &Ban) -> Cow<'_, FailId> {
+    let captured = |wanted: &str| {
+        let mut captures = ban.ticket.captures.iter();
+        captures.find(|(name, value)| name == wanted && !value.is_empty())
+    };
+    let is_text = matches!(ban.id, FailId::Text(_));
+    let beside = ["ip4", "ip6", "dns"].into_iter().find_map(captured);
+    let beside = beside.filter(|_| is_text && captured("fid").is_some());
+    match captured("ip").or(beside) {
+        Some((_, text)) => Cow::Owned(FailId::parse(text)),
+        None => Cow::Borrowed(&ban.id),
+    }
+}
+
+fn of_jail(world: &World, tag: &str) -> Option<String> {
+    let counters = || world.facts.counters();
+    Some(match tag {
+        "jail.name" => world.jail.to_string(),
+        "jail.banned" => counters().banned.to_string(),
+        "jail.banned_total" => counters().banned_total.to_string(),
+        "jail.found" => counters().found.to_string(),
+        "jail.found_total" => counters().found_total.to_string(),
+        _ => return None,
+    })
+}
+
+/// `1.2.0.192.` or the nibbles of an IPv6 address, as DNS wants them.
+fn reversed(id: &FailId) -> String {
+    let address = match id {
+        FailId::Address(address) => *address,
+        FailId::Network(network) => network.address(),
+        FailId::Text(_) => return String::new(),
+    };
+    match address {
+        IpAddr::V4(_) => {
+            let text = id.to_string();
+            text.rsplit('.').map(|part| format!("{part}.")).collect()
+        }
+        IpAddr::V6(address) => {
+            let digits = format!("{:032x}", address.to_bits());
+            digits
+                .chars()
+                .rev()
+                .flat_map(|digit| [digit, '.'])
+                .collect()
+        }
+    }
+}
+
+/// Seconds as Python writes a float.
+fn float(time: Timestamp) -> String {
+    let text = format!("{}.{:06}", time.secs(), time.subsec_micros());
+    let short = text.trim_end_matches('0');
+    match short.strip_suffix('.') {
+        Some(whole) => format!("{whole}.0"),
+        None => short.to_owned(),
+    }
+}
+
+fn lines(matches: &[Match]) -> String {
+    let lines: Vec<String> = matches.iter().map(Match::joined).collect();
+    lines.join("\n")
+}
+
+/// Matches as Python shows them: only the first is still split where its date was.
+fn list(matches: &[Match]) -> String {
+    let shown = matches.iter().enumerate().map(|(place, line)| {
+        if place > 0 || line.date.is_empty() {
+            return quoted(&line.joined());
+        }
+        let parts = [&line.before, &line.date, &line.after];
+        let parts: Vec<String> = parts.into_iter().map(|part| quoted(part)).collect();
+        format!("({})", parts.join(", "))
+    });
+    let shown: Vec<String> = shown.collect();
+    format!("[{}]", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,432 @@
+//! Carries out what clients ask.
+
+use ferroban_engine::{Command, Effect, FailId, JailName, JailStatus, JobId, Reply};
+use ferroban_engine::settings::Watches;
+
+use super::actor::Call;
+use super::main_loop::MainLoop;
+use super::message::Question;
+use super::recorder::Limits;
+use super::reload::Restart;
+use super::request::{Own, Request, ServerOption};
+use super::{status, words};
+use crate::{clock, log};
+use crate::load::{JailSetup, METHODS, Note, Refusal, Setup, Word};
+use crate::wire::{Shape, Value, answer};
+
+/// A value, and the jobs that must be done before it is given; or a refusal.
+pub(super) type Outcome = Result<(Value, Vec<JobId>), Value>;
+
+type Effects = Vec<Effect>;
+
+impl MainLoop {
+    /// Carries out a request, or refuses it and changes nothing.
+    pub(super) fn carry_out(&mut self, request: Request, effects: &mut Effects) -> Outcome {
+        match request {
+            Request::Tell(words) => self.tell_jail(&words, effects),
+            Request::Set { option, value } => self.set_server(option, &value).map(at_once),
+            Request::Get(option) => Ok(at_once(words::value(&self.server_option(option)))),
+            Request::GetJail {
+                jail,
+                option,
+                values,
+            } => self.get_jail(&jail, &option, &values).map(at_once),
+            Request::Stream(commands) => self.stream(&commands, effects).map(at_once),
+            Request::Reload(reload) => self.reload_jails(reload, effects),
+            Request::StopJail(jail) => self.stop_jail(&jail, effects),
+            Request::StopAll => self.stop_all(effects),
+            Request::Own(own) => self.own(&own).map(at_once),
+            request => self.simple(request, effects),
+        }
+    }
+
+    /// What needs no more than the engine.
+    fn simple(&mut self, request: Request, effects: &mut Effects) -> Outcome {
+        let command = match request {
+            Request::Ping => Command::Ping,
+            Request::Version => Command::Version,
+            Request::UnbanEverywhere(ids) => Command::UnbanEverywhere { ids },
+            Request::UnbanAll => Command::UnbanAll,
+            Request::ServerStatus => return Ok(at_once("Server ready".into())),
+            Request::ConfigError(text) => {
+                self.log.error("transmitter", &text);
+                return Ok(at_once(Value::None));
+            }
+            Request::FlushLogs => return self.flush_logs().map(at_once),
+            Request::Status => return Ok(at_once(self.jail_list())),
+            Request::StatusAll(shape) => return self.status_all(shape).map(at_once),
+            Request::Banned => return Ok(at_once(self.banned())),
+            Request::WhereBanned(ids) => Command::WhereBanned { ids },
+            request => return self.of_jail(request, effects),
+        };
+        self.ask(Shape::Usual, command, effects)
+    }
+
+    /// What concerns one jail.
+    fn of_jail(&mut self, request: Request, effects: &mut Effects) -> Outcome {
+        let mut shape = Shape::Usual;
+        let (name, command): (String, Box<dyn FnOnce(JailName) -> Command>) = match request {
+            Request::JailStatus {
+                jail,
+                shape,
+                unknown,
+            } => return self.jail_status(&jail, shape, unknown.as_ref()).map(at_once),
+            Request::BanIps { jail, shape: how } => {
+                shape = how;
+                (jail, Box::new(|jail| Command::BanIps { jail }))
+            }
+            Request::AreBanned { jail, ids } if ids.is_empty() => {
+                (jail, Box::new(|jail| Command::BannedIds { jail }))
+            }
+            Request::AreBanned { jail, ids } => {
+                if ids.len() == 1 {
+                    shape = Shape::Single;
+                }
+                (jail, Box::new(|jail| Command::AreBanned { jail, ids }))
+            }
+            Request::Ban { jail, ids, force } => (
+                jail,
+                Box::new(move |jail| Command::Ban { jail, ids, force }),
+            ),
+            Request::Unban {
+                jail,
+                ids,
+                report_absent,
+            } => (
+                jail,
+                Box::new(move |jail| Command::Unban {
+                    jail,
+                    ids,
+                    report_absent,
+                }),
+            ),
+            Request::Attempt { jail, id, lines } => (
+                jail,
+                Box::new(|jail| Command::Attempt { jail, id, lines }),
+            ),
+            // Everything else was carried out before it came here.
+            _ => return Err(words::exception(&Refusal::plain("Invalid command"))),
+        };
+        let jail = self.setup.jail(&name).map_err(refused)?.name.clone();
+        let command = command(jail.clone());
+        if self.engine.has_jail(&jail) {
+            return self.ask(shape, command, effects);
+        }
+        match unstarted(&jail, command) {
+            Ok(reply) => answer(shape, reply).map(at_once),
+            Err(refusal) => Err(refused(refusal)),
+        }
+    }
+
+    fn ask(&mut self, shape: Shape, command: Command, effects: &mut Effects) -> Outcome {
+        let told = self.engine.command(clock::now(), command, effects);
+        match answer(shape, told.reply) {
+            Ok(value) => Ok((value, told.after)),
+            Err(exception) => Err(exception),
+        }
+    }
+
+    fn flush_logs(&self) -> Result<Value, Value> {
+        let flushed = self.log.flushlogs();
+        flushed
+            .map(Value::from)
+            .map_err(|error| Value::exception("OSError", &error.to_string()))
+    }
+
+    fn jail_list(&self) -> Value {
+        let mut names: Vec<JailName> = self.setup.jails().map(|jail| jail.name.clone()).collect();
+        names.sort_unstable();
+        answer(Shape::Usual, Reply::Jails(names)).unwrap_or(Value::None)
+    }
+
+    fn banned(&self) -> Value {
+        let jails = self.setup.jails().map(|jail| {
+            let banned = self.engine.banned(&jail.name);
+            (jail.name.clone(), banned)
+        });
+        answer(Shape::Usual, Reply::BannedByJail(jails.collect())).unwrap_or(Value::None)
+    }
+
+    /// The numbers of a jail, also of one that is not started.
+    pub(super) fn numbers(&mut self, jail: &JailName) -> JailStatus {
+        if let Some(status) = self.engine.status(clock::now(), jail) {
+            return status;
+        }
+        let setup = self.setup.jail(jail.as_str());
+        let plan = setup.map(JailSetup::plan).ok();
+        JailStatus {
+            watches: plan.as_ref().map_or(Watches::Files(Vec::new()), |plan| match plan.backend {
+                crate::load::Backend::Journal => Watches::Journal(vec![String::new()]),
+                _ => Watches::Files(plan.logpaths.clone()),
+            }),
+            backend: plan.map(|plan| plan.jail.backend).unwrap_or_default(),
+            failing: 0,
+            failures: 0,
+            bans: 0,
+            banned: Vec::new(),
+            applied: 0,
+        }
+    }
+
+    fn jail_status(
+        &mut self,
+        jail: &str,
+        shape: Shape,
+        unknown: Option<&Word>,
+    ) -> Result<Value, Value> {
+        let name = self.setup.jail(jail).map_err(refused)?.name.clone();
+        if let Some(flavor) = unknown {
+            let shown = crate::wire::text::repr(&words::value(flavor));
+            let text = format!(
+                "Unsupported extended jail status flavor {shown}. Supported: ['short', 'basic', 'stats', 'cymru']"
+            );
+            self.log.warning("actions", &text);
+        }
+        let status = self.numbers(&name);
+        answer(shape, Reply::Jail(status))
+    }
+
+    fn status_all(&mut self, shape: Shape) -> Result<Value, Value> {
+        let mut names: Vec<JailName> = self.setup.jails().map(|jail| jail.name.clone()).collect();
+        names.sort_unstable();
+        let mut all = Vec::new();
+        for name in names {
+            let status = self.numbers(&name);
+            all.push((name.as_str().into(), answer(shape, Reply::Jail(status))?));
+        }
+        let all = Value::Dict(all);
+        if shape == Shape::Stats {
+            return Ok(all);
+        }
+        match self.jail_list() {
+            Value::List(mut rows) => {
+                rows.push(all);
+                Ok(Value::List(rows))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Changes what a jail is told, and what it does accordingly.
+    fn tell_jail(&mut self, command: &[Word], effects: &mut Effects) -> Outcome {
+        let mut next = self.setup.clone();
+        let mut notes = Vec::new();
+        let told = next.command(command, &mut notes);
+        self.tell_notes(notes);
+        let value = words::value(&told.map_err(refused)?);
+        let forgets = command.get(2).and_then(Word::as_str) == Some("delaction");
+        let restart = Restart {
+            forgets,
+            ..Restart::default()
+        };
+        self.adopt(next, &restart, effects).map_err(refused)?;
+        Ok(at_once(value))
+    }
+
+    /// Logs what fail2ban logs when it is told something.
+    pub(super) fn tell_notes(&self, notes: Vec<Note>) {
+        for (level, logger, text) in notes {
+            self.log.line(level, logger, &text);
+        }
+    }
+
+    fn stop_jail(&mut self, jail: &str, effects: &mut Effects) -> Outcome {
+        let name = self.setup.jail(jail).map_err(refused)?.name.clone();
+        let mut next = self.setup.clone();
+        next.remove(jail);
+        if !self.engine.has_jail(&name) {
+            let text = format!("Jail '{name}' stopped");
+            self.log.info("jail", &text);
+        }
+        let jobs = self.adopt(next, &Restart::default(), effects).map_err(refused)?;
+        Ok((Value::None, jobs))
+    }
+
+    fn stop_all(&mut self, effects: &mut Effects) -> Outcome {
+        self.log.info("server", "Stopping all jails");
+        let mut next = self.setup.clone();
+        next.retain(|_| false);
+        let jobs = self.adopt(next, &Restart::default(), effects).map_err(refused)?;
+        Ok((Value::None, jobs))
+    }
+
+    fn get_jail(&self, jail: &str, option: &str, values: &[Word]) -> Result<Value, Value> {
+        let value = |place: usize| values.get(place).and_then(Word::shown).unwrap_or_default();
+        let setup = self.setup.jail(jail).map_err(refused)?;
+        let word = match option {
+            "actions" => Word::texts(setup.actions.iter().map(|action| &action.name)),
+            "actionproperties" => {
+                Word::texts(setup.action(&value(0)).map_err(refused)?.names())
+            }
+            "actionmethods" => {
+                setup.action(&value(0)).map_err(refused)?;
+                Word::texts(METHODS)
+            }
+            "action" => setup
+                .action(&value(0))
+                .and_then(|action| action.get(&value(1)))
+                .map_err(refused)?,
+            option => setup.get(option).map_err(refused)?,
+        };
+        Ok(words::value(&word))
+    }
+
+    fn server_option(&self, option: ServerOption) -> Word {
+        let server = &self.setup.server;
+        match option {
+            ServerOption::LogLevel => self.log.level().into(),
+            ServerOption::LogTarget => self.log.target().map_or(Word::None, Word::from),
+            ServerOption::SyslogSocket => self.log.syslogsocket().into(),
+            ServerOption::DbFile => server.dbfile.clone().map_or(Word::None, Word::from),
+            // There is nothing of this kind where there is no database.
+            ServerOption::DbMaxMatches | ServerOption::DbPurgeAge if server.dbfile.is_none() => {
+                Word::None
+            }
+            ServerOption::DbMaxMatches => server.dbmaxmatches.clone(),
+            ServerOption::DbPurgeAge => server.dbpurgeage.clone(),
+            ServerOption::Thread => {
+                Word::Dict(vec![("stacksize".to_owned(), server.stacksize.clone())])
+            }
+            ServerOption::AllowIpv6 => server.allowipv6.as_str().into(),
+            ServerOption::Monitor => server.monitor(),
+        }
+    }
+
+    fn set_server(&mut self, option: ServerOption, value: &Word) -> Result<Value, Value> {
+        let mut next = self.setup.clone();
+        let answer = match option {
+            ServerOption::LogLevel | ServerOption::LogTarget | ServerOption::SyslogSocket => {
+                self.set_log(option, value).map_err(refused)?;
+                self.server_option(option)
+            }
+            ServerOption::Thread => {
+                next.set_server(option_name(option), value).map_err(refused)?;
+                Word::None
+            }
+            option => next.set_server(option_name(option), value).map_err(refused)?,
+        };
+        self.adopt_server(&next).map_err(refused)?;
+        self.setup.server = next.server;
+        Ok(words::value(&answer))
+    }
+
+    /// How the log is kept.
+    pub(super) fn set_log(&self, option: ServerOption, value: &Word) -> Result<(), Refusal> {
+        let Some(text) = value.as_str() else {
+            let text = "expected a text";
+            return Err(Refusal::Error("TypeError", text.to_owned()));
+        };
+        let changed = match option {
+            ServerOption::LogLevel => self.log.set_level(text),
+            ServerOption::LogTarget => self.log.change_target(text),
+            _ => self.log.set_syslogsocket(text),
+        };
+        changed.map_err(|error| match error {
+            log::Error::Target(_) | log::Error::Socket(_) => Refusal::plain(error.to_string()),
+            error => Refusal::value(error.to_string()),
+        })
+    }
+
+    /// Takes over what was told about the server itself.
+    pub(super) fn adopt_server(&mut self, next: &Setup) -> Result<(), Refusal> {
+        let server = &next.server;
+        if server.dbfile != self.setup.server.dbfile {
+            let path = server.dbfile.as_ref().map(std::path::PathBuf::from);
+            self.database.open(path.as_deref()).map_err(|error| {
+                Refusal::Error("RuntimeError", format!("no thread for the database: {error}"))
+            })?;
+        }
+        let number = |word: &Word| match word {
+            Word::Int(number) => *number,
+            #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates")]
+            Word::Float(number) => *number as i64,
+            _ => 0,
+        };
+        let limits = Limits {
+            purge_age: number(&server.dbpurgeage),
+            max_matches: usize::try_from(number(&server.dbmaxmatches)).unwrap_or(0),
+        };
+        self.monitor.want(server.monitor.as_ref())?;
+        if limits != self.database.limits() {
+            self.database.limit(limits);
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, own: &Own) -> Result<Value, Value> {
+        match own {
+            Own::Status => Ok(status::server(self).as_str().into()),
+            Own::Bans(jail) => status::bans(self, jail.as_deref())
+                .map(|text| text.as_str().into())
+                .map_err(refused),
+            // Events are given by whoever holds the connection.
+            Own::Events => Ok(Value::None),
+        }
+    }
+
+    /// Has a method of an action called. Whoever waits is answered by the jail's actor,
+    /// in its turn.
+    pub(super) fn call(&self, jail: &str, call: Call) {
+        let named = self.setup.jail(jail).and_then(|setup| {
+            setup.action(&call.action)?;
+            Ok(setup.name.clone())
+        });
+        match named {
+            Err(refusal) => Question::answer(&call.reply, Err(refused(refusal))),
+            Ok(name) if self.engine.has_jail(&name) => self.crew.call(&name, call),
+            Ok(name) => {
+                let refusal = not_started(&name);
+                Question::answer(&call.reply, Err(refused(refusal)));
+            }
+        }
+    }
+}
+
+/// The word by which an option of the server is set.
+pub(super) fn option_name(option: ServerOption) -> &'static str {
+    match option {
+        ServerOption::LogLevel => "loglevel",
+        ServerOption::LogTarget => "logtarget",
+        ServerOption::SyslogSocket => "syslogsocket",
+        ServerOption::DbFile => "dbfile",
+        ServerOption::DbMaxMatches => "dbmaxmatches",
+        ServerOption::DbPurgeAge => "dbpurgeage",
+        ServerOption::Thread => "thread",
+        ServerOption::AllowIpv6 => "allowipv6",
+        ServerOption::Monitor => "monitor",
+    }
+}
+
+/// A value that waits for nothing.
+fn at_once(value: Value) -> (Value, Vec<JobId>) {
+    (value, Vec::new())
+}
+
+pub(super) fn refused(refusal: Refusal) -> Value {
+    words::exception(&refusal)
+}
+
+/// What a jail answers that was added and not started.
+fn unstarted(jail: &JailName, command: Command) -> Result<Reply, Refusal> {
+    match command {
+        Command::BanIps { .. } => Ok(Reply::Bans(Vec::new())),
+        Command::BannedIds { .. } => Ok(Reply::Ids(Vec::new())),
+        Command::AreBanned { ids, .. } => Ok(Reply::Flags(vec![false; ids.len()])),
+        Command::Unban {
+            ids,
+            report_absent: true,
+            ..
+        } if !ids.is_empty() => Err(Refusal::value(absent(&ids))),
+        Command::Unban { .. } => Ok(Reply::Count(0)),
+        _ => Err(not_started(jail)),
+    }
+}
+
+fn not_started(jail: &JailName) -> Refusal {
+    Refusal::plain(format!("Jail '{jail}' is not started; 'start {jail}' first"))
+}
+
+fn absent(ids: &[FailId]) -> String {
+    ferroban_engine::CommandError::NotBanned(ids.to_vec()).to_string()
+}
+

@@ -1,0 +1,116 @@
+//! The actions of a jail, as clients see them.
+
+use std::collections::BTreeMap;
+
+use ferroban_config::quoted;
+
+use super::super::word::Word;
+use super::super::{ActionPlan, Refusal};
+use super::value::{first, seconds, shown};
+
+/// What a command action has before anybody sets anything.
+const COMMANDS: [&str; 9] = [
+    "actionban",
+    "actioncheck",
+    "actionflush",
+    "actionreban",
+    "actionreload",
+    "actionrepair",
+    "actionstart",
+    "actionstop",
+    "actionunban",
+];
+
+/// What can be called on a command action.
+pub(crate) const METHODS: &[&str] = &[
+    "ban",
+    "clearAllParams",
+    "consistencyCheck",
+    "escapeTag",
+    "executeCmd",
+    "flush",
+    "invalidateBanEpoch",
+    "prolong",
+    "reban",
+    "reload",
+    "replaceDynamicTags",
+    "replaceTag",
+    "start",
+    "stop",
+    "unban",
+];
+
+/// Attributes that fail2ban's own class has, which clients can list.
+const CONSTANTS: [(&str, &str); 2] = [("ESCAPE_CRE", ""), ("ESCAPE_VN_CRE", "")];
+
+/// One action of a jail.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ActionSetup {
+    /// What it is called in this jail.
+    pub(crate) name: String,
+    properties: BTreeMap<String, Word>,
+}
+
+impl ActionSetup {
+    /// A command action without commands.
+    pub(crate) fn new(name: &str) -> Self {
+        let mut action = Self {
+            name: name.to_owned(),
+            properties: BTreeMap::new(),
+        };
+        action.clear();
+        action
+    }
+
+    /// Forgets what was set.
+    pub(crate) fn clear(&mut self) {
+        let empty = |name: &&str| ((*name).to_owned(), Word::from(""));
+        self.properties = COMMANDS.iter().map(empty).collect();
+        self.properties.insert("timeout".to_owned(), Word::Int(60));
+    }
+
+    /// The names of its properties, sorted as Python sorts.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let own = self.properties.keys().map(String::as_str);
+        let constants = CONSTANTS.iter().map(|(name, _)| *name);
+        let mut names: Vec<&str> = own.chain(constants).chain(["banEpoch"]).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// A property.
+    pub(crate) fn get(&self, name: &str) -> Result<Word, Refusal> {
+        if name == "banEpoch" {
+            return Ok(Word::Int(0));
+        }
+        self.properties.get(name).cloned().ok_or_else(|| {
+            let text = format!("'CommandAction' object has no attribute {}", quoted(name));
+            Refusal::Error("AttributeError", text)
+        })
+    }
+
+    /// Sets a property, or makes it. A ban time of its own an action has not: it is
+    /// ignored without a word.
+    pub(crate) fn set(&mut self, name: &str, values: &[Word]) -> Result<(), Refusal> {
+        let value = first(values)?;
+        match name {
+            "bantime" => {}
+            "timeout" => {
+                self.properties.insert(name.to_owned(), seconds(value)?);
+            }
+            _ => {
+                self.properties.insert(name.to_owned(), value.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// What it is to do.
+    pub(crate) fn plan(&self) -> ActionPlan {
+        let option = |(name, word): (&String, &Word)| (name.clone(), shown(word));
+        ActionPlan {
+            name: self.name.clone(),
+            options: self.properties.iter().map(option).collect(),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What the log says of a command.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+
+use ferroban_config::quoted;
+
+use super::{Output, Run, Script};
+use crate::log::{Level, Log};
+
+const LOGGER: &str = "utils";
+
+/// How many lines of each output are told.
+const MOST_LINES: usize = 100;
+
+/// Tells how a command went. One that did as it was told is for who looks for details.
+pub(crate) fn tell(log: &Log, script: &Script, ran: &io::Result<Run>) {
+    let is_success = ran.as_ref().is_ok_and(Run::is_success);
+    let level = if is_success {
+        Level::Debug
+    } else {
+        Level::Error
+    };
+    let id = id(script);
+    let line = |text: &str| log.line(level, LOGGER, &format!("{id} -- {text}"));
+    block(log, level, &format!("{id} -- exec: {}", script.shown()));
+    let run = match ran {
+        Ok(run) => run,
+        Err(error) => {
+            let text = format!("{} -- failed with {}", script.shown(), python(error));
+            return block(log, level, &text);
+        }
+    };
+    if let Some(limit) = run.timed_out {
+        line(&format!("timed out after {} seconds.", limit.as_secs_f64()));
+    }
+    output("stdout", &run.stdout, &line);
+    output("stderr", &run.stderr, &line);
+    match run.code() {
+        Some(0) => line("returned successfully 0"),
+        Some(code @ (..0 | 129..)) => line(&format!(
+            "killed with {} (return code: {code})",
+            signal(if code < 0 { -code } else { code - 128 })
+        )),
+        Some(code) => line(&format!("returned {code}")),
+        None => line(&format!("unable to kill PID {}", run.pid)),
+    }
+    if run.code() == Some(127) {
+        log.line(Level::Info, LOGGER, &hint(script));
+    }
+}
+
+/// A text that may have several lines. What is not ours in it is in quotes.
+fn block(log: &Log, level: Level, text: &str) {
+    log.line(level, LOGGER, text);
+}
+
+/// Marks the lines that belong to one command.
+fn id(script: &Script) -> String {
+    let mut hasher = DefaultHasher::new();
+    (&script.text, &script.args).hash(&mut hasher);
+    format!("{:012x}", hasher.finish() >> 16)
+}
+
+fn output(name: &str, output: &Output, line: &dyn Fn(&str)) {
+    let text = String::from_utf8_lossy(&output.bytes);
+    let text = text.replace("\r\n", "\n");
+    let text = text.strip_suffix(['\n', '\r']).unwrap_or(&text);
+    if output.bytes.is_empty() {
+        return;
+    }
+    let mut lines = text.split(['\n', '\r']);
+    for text in lines.by_ref().take(MOST_LINES) {
+        line(&format!("{name}: {}", quoted(text)));
+    }
+    let more = lines.count();
+    if more > 0 || output.lost > 0 {
+        let lost = output.lost;
+        line(&format!(
+            "{name}: … {more} more line(s), {lost} more byte(s)"
+        ));
+    }
+}
+
+fn hint(script: &Script) -> String {
+    format!(
+        "HINT on 127: \"Command not found\".  Make sure that all commands in {} are in the PATH of \
+         fail2ban-server process (grep -a PATH= /proc/`pidof -x fail2ban-server`/environ). You may \
+         want to start \"fail2ban-server -f\" separately, initiate it with \"fail2ban-client reload\" \
+         in another shell session and observe if additional informative error messages appear in the \
+         terminals.",
+        script.quoted()
+    )
+}
+
+/// An error of the system as Python writes it.
+fn python(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(number) => {
+            let text = text.split(" (os error").next().unwrap_or_default();
+            format!("[Errno {number}] {text}: '/bin/sh'")
+        }
+        None => text,
+    }
+}
+
+fn signal(number: i32) -> String {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "POLL", "PWR", "SYS",
+    ];
+    let known = usize::try_from(number)
+        .ok()
+        .and_then(|number| NAMES.get(number.checked_sub(1)?));
+    match (known, number) {
+        (Some(name), _) => format!("SIG{name}"),
+        (None, 34) => "SIGRTMIN".to_owned(),
+        (None, 64) => "SIGRTMAX".to_owned(),
+        (None, number) => format!("signal {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::fs;
+    use std::time::Duration;
+
+    use super::super::run;
+    use crate::log::Target;
+
+    /// The log after a command, without times and ids.
+    fn told(script: &Script, limit: Duration) -> Vec<String> {
+        told_of(script, &run(script, limit))
+    }
+
+    fn told_of(script: &Script, ran: &io::Result<Run>) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::open(&Target::File(path.clone()), Level::Debug).unwrap();
+        tell(&log, script, ran);
+        log.flush();
+        let text = fs::read_to_string(&path).unwrap();
+        let id = format!("{} -- ", id(script));
+        text.lines()
+            .map(|line| {
+                let (_, line) = line.split_once("]: ").unwrap();
+                line.replace(&id, "")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_command_is_told_in_the_originals_words() {
+        let second = Duration::from_secs(60);
+        let cases: [(Script, &[&str]); 9] = [
+            (
+                "echo out; echo 'err\"x' >&2".into(),
+                &[
+                    "DEBUG   exec: echo out; echo 'err\"x' >&2",
+                    "DEBUG   stdout: 'out'",
+                    "DEBUG   stderr: 'err\"x'",
+                    "DEBUG   returned successfully 0",
+                ],
+            ),
+            (
+                "printf 'a\\n\\nb\\rc\\r\\n\\033[31m\\377'; exit 3".into(),
+                &[
+                    "ERROR   exec: printf 'a\\n\\nb\\rc\\r\\n\\033[31m\\377'; exit 3",
+                    "ERROR   stdout: 'a'",
+                    "ERROR   stdout: ''",
+                    "ERROR   stdout: 'b'",
+                    "ERROR   stdout: 'c'",
+                    "ERROR   stdout: '\\x1b[31m\u{fffd}'",
+                    "ERROR   returned 3",
+                ],
+            ),
+            (
+                Script {
+                    text: "a=$0 \nexit 1".into(),
+                    args: vec!["it's".into()],
+                },
+                &[
+                    "ERROR   exec: ['a=$0 \\nexit 1', \"it's\"]",
+                    "ERROR   returned 1",
+                ],
+            ),
+            (
+                "exit 128".into(),
+                &["ERROR   exec: exit 128", "ERROR   returned 128"],
+            ),
+            (
+                "exit 137".into(),
+                &[
+                    "ERROR   exec: exit 137",
+                    "ERROR   killed with SIGKILL (return code: 137)",
+                ],
+            ),
+            (
+                "exit 200".into(),
+                &[
+                    "ERROR   exec: exit 200",
+                    "ERROR   killed with signal 72 (return code: 200)",
+                ],
+            ),
+            (
+                "kill -KILL $$".into(),
+                &[
+                    "ERROR   exec: kill -KILL $$",
+                    "ERROR   killed with SIGKILL (return code: -9)",
+                ],
+            ),
+            (
+                "kill -34 $$".into(),
+                &[
+                    "ERROR   exec: kill -34 $$",
+                    "ERROR   killed with SIGRTMIN (return code: -34)",
+                ],
+            ),
+            (
+                "".into(),
+                &["DEBUG   exec: ", "DEBUG   returned successfully 0"],
+            ),
+        ];
+        for (script, expected) in cases {
+            assert_eq!(told(&script, second), expected, "{script:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_nobody_knows_comes_with_a_hint() {
+        let told = told(&"nosuchcommand".into(), Duration::from_secs(60));
+        assert_eq!(
+            told[1],
+            "ERROR   stderr: '/bin/sh: 1: nosuchcommand: not found'"
+        );
+        assert_eq!(told[2], "ERROR   returned 127");
+        let hint = "INFO    HINT on 127: \"Command not found\".  Make sure that all commands in \
+                    'nosuchcommand' are in the PATH of fail2ban-server process (grep -a PATH= ";
+        assert!(told[3].starts_with(hint), "{}", told[3]);
+        assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn a_limit_that_was_reached_is_told() {
+        let told = told(&"sleep 60".into(), Duration::from_millis(50));
+        assert_eq!(
+            told,
+            [
+                "ERROR   exec: sleep 60",
+                "ERROR   timed out after 0.05 seconds.",
+                "ERROR   killed with SIGTERM (return code: -15)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_started_or_killed_is_told() {
+        let long = Script::from("x".repeat(200_000).as_str());
+        let told = told(&long, Duration::from_secs(1));
+        let end = "x -- failed with [Errno 7] Argument list too long: '/bin/sh'";
+        assert!(told[1].ends_with(end), "{}", told[1]);
+
+        let run = Run {
+            pid: 42,
+            timed_out: Some(Duration::from_secs(60)),
+            ..Run::default()
+        };
+        assert_eq!(
+            told_of(&"x".into(), &Ok(run)),
+            [
+                "ERROR   exec: x",
+                "ERROR   timed out after 60 seconds.",
+                "ERROR   unable to kill PID 42",
+            ]
+        );
+    }
+
+    #[test]
+    fn much_output_does_not_fill_the_log() {
+        let told = told(
+            &"yes | head -c 100000; exit 1".into(),
+            Duration::from_secs(60),
+        );
+        assert_eq!(told.len(), MOST_LINES + 3);
+        assert_eq!(
+            told[MOST_LINES + 1],
+            "ERROR   stdout: … 32668 more line(s), 34464 more byte(s)"
+        );
+    }
+}
