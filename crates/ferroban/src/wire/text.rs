@@ -74,6 +74,24 @@ pub fn message(exception: &Exception) -> String {
             let (codec, reason) = (display(codec), display(reason));
             format!("'{codec}' codec can't decode {what}: {reason}")
         }
+        [text, Value::Tuple(place), ..] if class == "SyntaxError" => {
+            let text = display(text);
+            match place.as_slice() {
+                [Value::Str(file), Value::Int(line), ..] => {
+                    let file = file.to_lossy();
+                    let name = file.rsplit('/').next().unwrap_or_default();
+                    format!("{text} ({name}, line {line})")
+                }
+                _ => text,
+            }
+        }
+        [text, Value::Str(json), Value::Int(at)] if class == "JSONDecodeError" => {
+            let count = usize::try_from(*at).unwrap_or(0);
+            let before: String = json.to_lossy().chars().take(count).collect();
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            format!("{}: line {line} column {column} (char {at})", display(text))
+        }
         args => repr(&Value::Tuple(args.to_vec())),
     }
 }
@@ -339,6 +357,12 @@ mod tests {
             let args = vec!["utf-8".into(), bytes, 1.into(), end.into(), "bad".into()];
             of("UnicodeDecodeError", args)
         };
+        let syntax_error = |place| of("SyntaxError", vec!["bad".into(), Value::Tuple(place)]);
+        let json_error = |text: &str, at: i64| Exception {
+            module: "json.decoder".into(),
+            class: "JSONDecodeError".into(),
+            args: vec!["bad".into(), text.into(), at.into()],
+        };
         let rows = [
             (of("Exception", vec![]), ""),
             (of("Exception", vec!["it's".into()]), "it's"),
@@ -352,6 +376,18 @@ mod tests {
                 os_error(vec![2.into(), "no".into(), "/x".into()]),
                 "[Errno 2] no: '/x'",
             ),
+            (
+                syntax_error(vec!["<string>".into(), 1.into(), 3.into()]),
+                "bad (<string>, line 1)",
+            ),
+            (
+                syntax_error(vec!["/a/b.py".into(), 7.into()]),
+                "bad (b.py, line 7)",
+            ),
+            (syntax_error(vec![Value::None, 7.into()]), "bad"),
+            (of("SyntaxError", vec!["x".into()]), "x"),
+            (json_error("bad", 0), "bad: line 1 column 1 (char 0)"),
+            (json_error("ä\nbö ad", 4), "bad: line 2 column 3 (char 4)"),
             (
                 bad(b"a\xff", 2),
                 "'utf-8' codec can't decode byte 0xff in position 1: bad",

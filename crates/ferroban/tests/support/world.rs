@@ -205,12 +205,12 @@ fn obstacle() -> Option<String> {
 }
 
 /// Past the capture of the test harness, which hides what a passing test says.
-fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     assert!(
         env::var_os("CI").is_none(),
         "not skipped where CI is set: {reason}"
     );
-    let line = format!("end-to-end test skipped: {reason}\n");
+    let line = format!("test with real programs skipped: {reason}\n");
     // A closed standard error takes nothing from a test that does not run.
     io::stderr().write_all(line.as_bytes()).ok();
 }
