@@ -157,6 +157,7 @@ struct Pipe {
 }
 
 impl Watch {
+    #[expect(clippy::disallowed_methods, reason = "children start here")]
     fn start(script: &Script) -> io::Result<Self> {
         let mut child = Command::new("/bin/sh")
             .arg("-c")

@@ -365,3 +365,6 @@ fn type_of(value: &Value) -> &'static str {
         Value::Object(_) => "dict",
     }
 }
+
+#[cfg(test)]
+mod tests;

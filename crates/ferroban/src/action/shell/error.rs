@@ -23,7 +23,7 @@ pub(crate) enum Error {
         jail: String,
         action: String,
         /// If there was no command to run.
-        source: Option<TagError>,
+        source: Option<Box<TagError>>,
     },
     /// There is no command to run.
     Tags(TagError),

@@ -61,7 +61,7 @@ impl Shell {
                 Ok(false) => {
                     error.get_or_insert(None);
                 }
-                Err(source) => error = Some(Some(source)),
+                Err(source) => error = Some(Some(Box::new(source))),
             }
         }
         match error {

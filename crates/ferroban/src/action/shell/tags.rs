@@ -108,16 +108,18 @@ impl Resolved {
         };
         let mut text = text.to_owned();
         for _ in 0..=MOST_ROUNDS {
-            let mut room = MOST_TEXT.saturating_sub(text.len());
+            let mut room = MOST_TEXT.checked_sub(text.len());
             let filled = replace(&text, |tag| {
                 let value = value(tag)?;
-                room = room.checked_sub(value.len())?;
-                Some(value)
+                room = room.and_then(|room| room.checked_sub(value.len()));
+                room.map(|_| value)
             });
-            match filled {
-                Cow::Owned(filled) if filled != text => text = filled,
-                _ => return Ok(text),
-            }
+            let filled = match filled {
+                Cow::Owned(filled) if filled != text => filled,
+                _ if room.is_some() => return Ok(text),
+                _ => break,
+            };
+            text = filled;
         }
         Err(TagError::Endless(text))
     }

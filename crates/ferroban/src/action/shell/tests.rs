@@ -213,3 +213,205 @@ fn commands_are_run_when_and_for_whom_the_original_runs_them() {
 fn where_the_original_would_leave_bans_behind_we_do_not() {
     play_all(include_str!("tests/ours.txt"));
 }
+
+/// An action whose commands write down what they are for.
+fn scribe(options: &[(&str, &str)]) -> Scene {
+    let mut all = vec![
+        ("actionstart", "echo start >> DIR/rec"),
+        ("actionban", "echo ban <ip> <restored> >> DIR/rec"),
+        ("actionprolong", "echo prolong <ip> >> DIR/rec"),
+        ("actionunban", "echo unban <ip> >> DIR/rec"),
+    ];
+    all.extend_from_slice(options);
+    Scene::new(&all, Known::default())
+}
+
+#[test]
+fn words_that_are_true_start_on_demand() {
+    let cases = [
+        ("1", true),
+        ("on", true),
+        ("YES", true),
+        ("True", true),
+        ("0", false),
+        ("no", false),
+        ("off", false),
+        ("xx", false),
+        ("", false),
+    ];
+    for (word, is_on) in cases {
+        let mut scene = scribe(&[("actionstart_on_demand", word)]);
+        scene.shell.start().unwrap();
+        assert_eq!(scene.recorded().is_empty(), is_on, "{word}");
+        scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+        assert_eq!(
+            scene.recorded().first().unwrap() == "start",
+            is_on,
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn restored_bans_can_be_left_out() {
+    let mut restored = ban_of("192.0.2.1");
+    restored.restored = true;
+    for (word, expected) in [
+        ("1", vec![]),
+        ("0", vec!["ban 192.0.2.1 1", "prolong 192.0.2.1"]),
+    ] {
+        let mut scene = scribe(&[("norestored", word), ("actionstart", "")]);
+        assert_eq!(scene.shell.norestored(), word == "1");
+        scene.shell.ban(&restored).unwrap();
+        scene.shell.prolong(&restored).unwrap();
+        assert_eq!(scene.recorded(), expected, "{word}");
+        // The family has a ban, and then the restored one is lifted like any other.
+        scene.shell.ban(&ban_of("192.0.2.2")).unwrap();
+        scene.shell.unban(&restored).unwrap();
+        assert_eq!(scene.recorded(), ["ban 192.0.2.2 0", "unban 192.0.2.1"]);
+    }
+}
+
+#[test]
+fn options_are_read_with_their_defaults() {
+    let cases = [
+        (None, Duration::from_secs(60)),
+        (Some("5"), Duration::from_secs(5)),
+        (Some("1m 30"), Duration::from_secs(90)),
+        (Some("0.5"), Duration::from_millis(500)),
+        (Some("-1"), Duration::ZERO),
+        (Some("x"), Duration::from_secs(60)),
+    ];
+    for (text, expected) in cases {
+        let option = text.map(|text| ("timeout", text));
+        let scene = scribe(option.as_slice());
+        assert_eq!(scene.shell.timeout(), expected, "{text:?}");
+    }
+    let scene = scribe(&[("bantime", "5"), ("actionflush", " \n")]);
+    assert!(!scene.shell.properties().contains_key("bantime"));
+    assert!(!scene.shell.has_flush());
+    assert!(scribe(&[("actionflush", "true")]).shell.has_flush());
+    assert_eq!(scene.shell.name(), "a");
+}
+
+#[test]
+fn the_ban_time_of_a_ticket_is_not_hidden_by_an_option() {
+    let mut scene = Scene::new(
+        &[
+            ("bantime", "5"),
+            ("actionban", "echo <bantime> <timeout> <br> >> DIR/rec"),
+        ],
+        Known::default(),
+    );
+    scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+    assert_eq!(
+        scene.recorded(),
+        Vec::<String>::new(),
+        "the second line has the file"
+    );
+    let mut scene = Scene::new(
+        &[
+            ("bantime", "5"),
+            ("actionban", "echo <bantime> <timeout> >> DIR/rec"),
+        ],
+        Known::default(),
+    );
+    scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+    assert_eq!(scene.recorded(), ["600 60"]);
+}
+
+#[test]
+fn new_options_count_at_once_and_what_was_started_stays_so() {
+    let mut scene = scribe(&[("word", "one"), ("actionban", "echo <word> >> DIR/rec")]);
+    scene.shell.start().unwrap();
+    scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+    let mut properties = scene.shell.properties().clone();
+    properties.insert("word".into(), "two".into());
+    let unban = format!("echo two <ip> >> {}/rec", scene.path().display());
+    properties.insert("actionunban".into(), unban);
+    scene.shell.configure(properties);
+    scene.shell.ban(&ban_of("192.0.2.2")).unwrap();
+    scene.shell.unban(&ban_of("192.0.2.1")).unwrap();
+    assert_eq!(scene.recorded(), ["start", "one", "two", "two 192.0.2.1"]);
+}
+
+#[test]
+fn each_repair_begins_an_epoch() {
+    let check = (
+        "actioncheck",
+        "test -e DIR/sane || { touch DIR/sane; false; }",
+    );
+    let fail = ("actionban", "test -e DIR/sane && echo ban >> DIR/rec");
+    let mut scene = scribe(&[check, fail]);
+    assert_eq!(scene.shell.epoch(), 0);
+    scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+    assert_eq!(scene.shell.epoch(), 1);
+    scene.shell.ban(&ban_of("192.0.2.2")).unwrap();
+    assert_eq!(scene.shell.epoch(), 1);
+}
+
+#[test]
+fn a_command_that_hangs_is_ended_twice_and_then_given_up() {
+    let hang = ("actionban", "echo ban >> DIR/rec; trap '' TERM; sleep 60");
+    let mut scene = scribe(&[hang, ("timeout", "0.05")]);
+    let ban = ban_of("192.0.2.1");
+    let error = scene.shell.ban(&ban).unwrap_err();
+    let info = scene.shell.info(&ban);
+    assert!(
+        info.starts_with("ActionInfo({'ip': '192.0.2.1', "),
+        "{info}"
+    );
+    assert_eq!(error.to_string(), "Error banning 192.0.2.1");
+    assert_eq!(scene.recorded(), ["ban", "ban"]);
+}
+
+#[test]
+fn at_most_one_command_runs_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    // A command that finds another one at work leaves a mark.
+    let ban = "mkdir DIR/busy || touch DIR/clash; for i in 1 2 3; do true; done; rmdir DIR/busy";
+    let ban = ban.replace("DIR", path);
+    let threads: Vec<_> = (0..4)
+        .map(|number| {
+            let mut scene = scribe(&[("actionban", &ban)]);
+            let work = move || {
+                for _ in 0..10 {
+                    scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+                }
+            };
+            let name = format!("f2b/test{number}");
+            std::thread::Builder::new().name(name).spawn(work).unwrap()
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(fs::read_dir(path).unwrap().count(), 0);
+}
+
+#[test]
+fn an_action_may_move_to_its_thread() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Shell>();
+}
+
+#[test]
+fn hostile_captures_of_a_ban_are_only_data() {
+    let mut scene = scribe(&[(
+        "actionban",
+        "printf '%s|%s\\n' \"<F-USER>\" \"<matches>\" >> DIR/rec; printf '%s\\n' <ip> >> DIR/rec",
+    )]);
+    let canary = scene.path().join("canary");
+    let evil = format!("$(touch {0});`touch {0}`';touch {0};\"", canary.display());
+    let mut ban = ban_of("x");
+    ban.ticket.captures.push(("user".into(), evil.clone()));
+    ban.ticket
+        .matches
+        .push(ferroban_engine::Match::new("", "", &evil));
+    ban.id = FailId::Text(format!("$(touch {})", canary.display()));
+    scene.shell.ban(&ban).unwrap();
+    let expected = format!("{evil}|{evil}");
+    assert_eq!(scene.recorded().first(), Some(&expected));
+    assert!(!canary.exists());
+}

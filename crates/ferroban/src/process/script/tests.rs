@@ -150,6 +150,7 @@ fn output_is_kept_up_to_a_bound_and_read_beyond_it() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "children start here")]
 fn the_end_of_a_child_can_be_waited_for_without_a_pidfd() {
     let mut child = Command::new("/bin/sh")
         .args(["-c", "read x; exit 5"])
