@@ -12,13 +12,6 @@
 //! | `format` | a record as bytes: lines, syslog's datagrams, the journal's |
 //! | `sink` | files, streams and sockets that bytes go to |
 //! | `queue` | the thread that writes, so that nobody else waits |
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the commands that change the log are on their way"
-    )
-)]
 
 pub(crate) mod events;
 mod format;
