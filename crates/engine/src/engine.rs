@@ -169,13 +169,19 @@ impl Engine {
     /// The bans of a jail, the one that ends first at the front.
     #[must_use]
     pub fn bans(&self, jail: &JailName) -> Vec<Ban> {
-        self.jails.get(jail).map(Jail::bans_by_end).unwrap_or_default()
+        self.jails
+            .get(jail)
+            .map(Jail::bans_by_end)
+            .unwrap_or_default()
     }
 
     /// The same, and whether the firewall is known to hold each.
     #[must_use]
     pub fn bans_and_state(&self, jail: &JailName) -> Vec<(Ban, bool)> {
-        self.jails.get(jail).map(Jail::bans_and_state).unwrap_or_default()
+        self.jails
+            .get(jail)
+            .map(Jail::bans_and_state)
+            .unwrap_or_default()
     }
 
     /// Whether there is such a jail.
@@ -265,11 +271,9 @@ impl Engine {
             Command::AreBanned { jail, ids } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Flags(ids.iter().map(|id| jail.is_banned(id)).collect()).into()
             }),
-            Command::Attempt { jail, id, lines } => {
-                self.with(&jail, now, effects, |jail, turn| {
-                    Reply::Count(usize::from(jail.attempt(id, lines, turn))).into()
-                })
-            }
+            Command::Attempt { jail, id, lines } => self.with(&jail, now, effects, |jail, turn| {
+                Reply::Count(usize::from(jail.attempt(id, lines, turn))).into()
+            }),
             Command::BanIps { jail } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Bans(jail.bans_by_end()).into()
             }),

@@ -271,7 +271,8 @@ impl Jail {
             matches: lines.iter().map(|line| Match::new("", "", line)).collect(),
             captures: Vec::new(),
         };
-        self.total_failures += u64::from(ticket.failures);
+        // By one, however many lines there are: that is how fail2ban counts here.
+        self.total_failures += 1;
         let limits = self.settings.limits();
         if let Some((ticket, time)) = self.failures.add(&id, turn.now, ticket, limits) {
             self.ban(id, time, ticket, turn);

@@ -344,7 +344,12 @@ fn jails(
     let mut problems = folder.problems();
     let mut settings = loop {
         match fold::setup(&stream) {
-            Ok(setup) => break Settings { setup, problems: Vec::new() },
+            Ok(setup) => {
+                break Settings {
+                    setup,
+                    problems: Vec::new(),
+                };
+            }
             Err(error @ (LoadError::Value { .. } | LoadError::Refused { .. })) => {
                 // Without the jail that is wrong, as often as there is one.
                 let before = stream.len();

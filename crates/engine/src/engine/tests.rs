@@ -271,10 +271,11 @@ fn banning_twice_counts_once_and_prolongs() {
     let all = jobs(&effects);
     let [
         Job {
-            task: Task::Ban {
-                ban: longer,
-                again: true,
-            },
+            task:
+                Task::Ban {
+                    ban: longer,
+                    again: true,
+                },
             ..
         },
     ] = all.as_slice()
@@ -370,10 +371,11 @@ fn a_restart_takes_bans_over_and_starts_the_firewall_with_them() {
             ..
         },
         Job {
-            task: Task::Unban {
-                id: ignored,
-                ban: None,
-            },
+            task:
+                Task::Unban {
+                    id: ignored,
+                    ban: None,
+                },
             ..
         },
     ] = all.as_slice()
@@ -403,11 +405,10 @@ fn a_failed_ban_is_told_and_tried_again_until_it_holds() {
         }]
     ));
     assert_eq!(engine.next_wakeup(), Some(at(5)));
-    let status =
-        |engine: &mut Engine| {
-            let status = engine.status(at(5), &name("sshd")).unwrap();
-            (status.banned.len(), status.applied)
-        };
+    let status = |engine: &mut Engine| {
+        let status = engine.status(at(5), &name("sshd")).unwrap();
+        (status.banned.len(), status.applied)
+    };
     assert_eq!(status(&mut engine), (1, 0), "decided, not applied");
 
     let mut retried = Vec::new();

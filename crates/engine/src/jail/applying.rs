@@ -69,12 +69,7 @@ pub(super) struct Retries {
 impl Jail {
     /// Has the firewall hold a ban, or hold it for as long as it lasts now. No job:
     /// the actions are not in a state to try.
-    pub(super) fn apply(
-        &mut self,
-        id: &FailId,
-        again: bool,
-        turn: &mut Turn<'_>,
-    ) -> Option<JobId> {
+    pub(super) fn apply(&mut self, id: &FailId, again: bool, turn: &mut Turn<'_>) -> Option<JobId> {
         if let Actions::Down { .. } | Actions::Lost | Actions::Stopped = self.actions {
             return None; // the next start brings it along
         }

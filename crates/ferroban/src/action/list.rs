@@ -66,12 +66,7 @@ impl Actions {
     /// Goes on with these actions. Of those that stay, commands keep what they have
     /// started; those that are left out end, and lift `held` before, unless they are to
     /// be `forgotten`.
-    pub(crate) fn configure(
-        &mut self,
-        parts: Vec<(String, Part)>,
-        held: &[Ban],
-        forgotten: bool,
-    ) {
+    pub(crate) fn configure(&mut self, parts: Vec<(String, Part)>, held: &[Ban], forgotten: bool) {
         let mut old = std::mem::take(&mut self.members);
         for (name, part) in parts {
             let known = old.iter().position(|member| member.name == name);
@@ -172,7 +167,10 @@ impl Actions {
             };
             let before = shell.epoch();
             if let Err(error) = shell.consistency_check(Occasion::Ban) {
-                let text = format!("Failed to check jail '{}' action '{name}': {error}", self.jail);
+                let text = format!(
+                    "Failed to check jail '{}' action '{name}': {error}",
+                    self.jail
+                );
                 self.log.error("actions", &text);
             }
             if shell.epoch() != before {
@@ -185,7 +183,10 @@ impl Actions {
     }
 
     fn reban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        let Some(Member {
+            name,
+            kind: Kind::Shell { shell, .. },
+        }) = self.members.get_mut(place)
         else {
             return;
         };
@@ -223,7 +224,10 @@ impl Actions {
     }
 
     fn ban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        let Some(Member {
+            name,
+            kind: Kind::Shell { shell, .. },
+        }) = self.members.get_mut(place)
         else {
             return;
         };
@@ -232,8 +236,9 @@ impl Actions {
         }
         if let Err(error) = shell.ban(ban) {
             let (jail, info) = (&self.jail, shell.info(ban));
-            let text =
-                format!("Failed to execute ban jail '{jail}' action '{name}' info '{info}': {error}");
+            let text = format!(
+                "Failed to execute ban jail '{jail}' action '{name}' info '{info}': {error}"
+            );
             self.log.error("actions", &text);
         }
     }
@@ -256,7 +261,10 @@ impl Actions {
     }
 
     fn unban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        let Some(Member {
+            name,
+            kind: Kind::Shell { shell, .. },
+        }) = self.members.get_mut(place)
         else {
             return;
         };
@@ -287,10 +295,12 @@ impl Actions {
                 Kind::Shell { shell, .. } if shell.has_flush() => {
                     self.log.line(crate::log::Level::Notice, "actions", &told);
                     if let Err(error) = shell.flush() {
-                        let text =
-                            format!("Failed to flush bans in jail '{jail}' action '{name}': {error}");
+                        let text = format!(
+                            "Failed to flush bans in jail '{jail}' action '{name}': {error}"
+                        );
                         self.log.error("actions", &text);
-                        self.log.info("actions", "No flush occurred, do consistency check");
+                        self.log
+                            .info("actions", "No flush occurred, do consistency check");
                     }
                 }
                 Kind::Shell { .. } => singly.push(place),
@@ -310,7 +320,10 @@ impl Actions {
             if let Kind::Shell { shell, .. } = kind
                 && let Err(error) = shell.reload()
             {
-                let text = format!("Failed to reload jail '{}' action '{name}': {error}", self.jail);
+                let text = format!(
+                    "Failed to reload jail '{}' action '{name}': {error}",
+                    self.jail
+                );
                 self.log.error("actions", &text);
             }
         }
@@ -326,8 +339,10 @@ impl Actions {
                 Kind::Shell { shell, started } => {
                     *started = false;
                     if let Err(error) = shell.stop() {
-                        let text =
-                            format!("Failed to stop jail '{}' action '{name}': {error}", self.jail);
+                        let text = format!(
+                            "Failed to stop jail '{}' action '{name}': {error}",
+                            self.jail
+                        );
                         self.log.error("actions", &text);
                     }
                 }
@@ -337,10 +352,12 @@ impl Actions {
     }
 
     fn natives(&mut self) -> impl Iterator<Item = &mut Native> {
-        self.members.iter_mut().filter_map(|member| match &mut member.kind {
-            Kind::Native(native) => Some(&mut **native),
-            _ => None,
-        })
+        self.members
+            .iter_mut()
+            .filter_map(|member| match &mut member.kind {
+                Kind::Native(native) => Some(&mut **native),
+                _ => None,
+            })
     }
 }
 

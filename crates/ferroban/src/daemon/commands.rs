@@ -1,7 +1,7 @@
 //! Carries out what clients ask.
 
-use ferroban_engine::{Command, Effect, FailId, JailName, JailStatus, JobId, Reply};
 use ferroban_engine::settings::Watches;
+use ferroban_engine::{Command, Effect, FailId, JailName, JailStatus, JobId, Reply};
 
 use super::actor::Call;
 use super::main_loop::MainLoop;
@@ -10,9 +10,9 @@ use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
 use super::{status, words};
-use crate::{clock, log};
 use crate::load::{JailSetup, METHODS, Note, Refusal, Setup, Word};
 use crate::wire::{Shape, Value, answer};
+use crate::{clock, log};
 
 /// A value, and the jobs that must be done before it is given; or a refusal.
 pub(super) type Outcome = Result<(Value, Vec<JobId>), Value>;
@@ -70,7 +70,11 @@ impl MainLoop {
                 jail,
                 shape,
                 unknown,
-            } => return self.jail_status(&jail, shape, unknown.as_ref()).map(at_once),
+            } => {
+                return self
+                    .jail_status(&jail, shape, unknown.as_ref())
+                    .map(at_once);
+            }
             Request::BanIps { jail, shape: how } => {
                 shape = how;
                 (jail, Box::new(|jail| Command::BanIps { jail }))
@@ -100,10 +104,9 @@ impl MainLoop {
                     report_absent,
                 }),
             ),
-            Request::Attempt { jail, id, lines } => (
-                jail,
-                Box::new(|jail| Command::Attempt { jail, id, lines }),
-            ),
+            Request::Attempt { jail, id, lines } => {
+                (jail, Box::new(|jail| Command::Attempt { jail, id, lines }))
+            }
             // Everything else was carried out before it came here.
             _ => return Err(words::exception(&Refusal::plain("Invalid command"))),
         };
@@ -155,10 +158,12 @@ impl MainLoop {
         let setup = self.setup.jail(jail.as_str());
         let plan = setup.map(JailSetup::plan).ok();
         JailStatus {
-            watches: plan.as_ref().map_or(Watches::Files(Vec::new()), |plan| match plan.backend {
-                crate::load::Backend::Journal => Watches::Journal(vec![String::new()]),
-                _ => Watches::Files(plan.logpaths.clone()),
-            }),
+            watches: plan
+                .as_ref()
+                .map_or(Watches::Files(Vec::new()), |plan| match plan.backend {
+                    crate::load::Backend::Journal => Watches::Journal(vec![String::new()]),
+                    _ => Watches::Files(plan.logpaths.clone()),
+                }),
             backend: plan.map(|plan| plan.jail.backend).unwrap_or_default(),
             failing: 0,
             failures: 0,
@@ -243,7 +248,9 @@ impl MainLoop {
             let text = format!("Jail '{name}' stopped");
             self.log.info("jail", &text);
         }
-        let jobs = self.adopt(next, &Restart::default(), effects).map_err(refused)?;
+        let jobs = self
+            .adopt(next, &Restart::default(), effects)
+            .map_err(refused)?;
         Ok((Value::None, jobs))
     }
 
@@ -251,7 +258,9 @@ impl MainLoop {
         self.log.info("server", "Stopping all jails");
         let mut next = self.setup.clone();
         next.retain(|_| false);
-        let jobs = self.adopt(next, &Restart::default(), effects).map_err(refused)?;
+        let jobs = self
+            .adopt(next, &Restart::default(), effects)
+            .map_err(refused)?;
         Ok((Value::None, jobs))
     }
 
@@ -260,9 +269,7 @@ impl MainLoop {
         let setup = self.setup.jail(jail).map_err(refused)?;
         let word = match option {
             "actions" => Word::texts(setup.actions.iter().map(|action| &action.name)),
-            "actionproperties" => {
-                Word::texts(setup.action(&value(0)).map_err(refused)?.names())
-            }
+            "actionproperties" => Word::texts(setup.action(&value(0)).map_err(refused)?.names()),
             "actionmethods" => {
                 setup.action(&value(0)).map_err(refused)?;
                 Word::texts(METHODS)
@@ -309,10 +316,13 @@ impl MainLoop {
                 self.server_option(option)
             }
             ServerOption::Thread => {
-                next.set_server(option_name(option), value).map_err(refused)?;
+                next.set_server(option_name(option), value)
+                    .map_err(refused)?;
                 Word::None
             }
-            option => next.set_server(option_name(option), value).map_err(refused)?,
+            option => next
+                .set_server(option_name(option), value)
+                .map_err(refused)?,
         };
         self.adopt_server(&next).map_err(refused)?;
         self.setup.server = next.server;
@@ -342,7 +352,10 @@ impl MainLoop {
         if server.dbfile != self.setup.server.dbfile {
             let path = server.dbfile.as_ref().map(std::path::PathBuf::from);
             self.database.open(path.as_deref()).map_err(|error| {
-                Refusal::Error("RuntimeError", format!("no thread for the database: {error}"))
+                Refusal::Error(
+                    "RuntimeError",
+                    format!("no thread for the database: {error}"),
+                )
             })?;
         }
         let number = |word: &Word| match word {
@@ -432,10 +445,11 @@ fn unstarted(jail: &JailName, command: Command) -> Result<Reply, Refusal> {
 }
 
 fn not_started(jail: &JailName) -> Refusal {
-    Refusal::plain(format!("Jail '{jail}' is not started; 'start {jail}' first"))
+    Refusal::plain(format!(
+        "Jail '{jail}' is not started; 'start {jail}' first"
+    ))
 }
 
 fn absent(ids: &[FailId]) -> String {
     ferroban_engine::CommandError::NotBanned(ids.to_vec()).to_string()
 }
-

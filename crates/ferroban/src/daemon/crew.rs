@@ -138,13 +138,7 @@ impl Crew {
 
     /// Has a jail go on with other actions. Those that are left out lift `held` and end,
     /// unless they are to be forgotten.
-    pub(super) fn configure(
-        &self,
-        jail: &JailName,
-        parts: Parts,
-        held: Vec<Ban>,
-        forgotten: bool,
-    ) {
+    pub(super) fn configure(&self, jail: &JailName, parts: Parts, held: Vec<Ban>, forgotten: bool) {
         if let Some(member) = self.members.get(jail) {
             let change = Change {
                 parts,

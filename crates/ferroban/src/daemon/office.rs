@@ -116,7 +116,13 @@ impl Office {
         }
         match read {
             Request::Echo => Ok(Reply::Value(Value::List(
-                request.elements().unwrap_or_default().iter().skip(1).cloned().collect(),
+                request
+                    .elements()
+                    .unwrap_or_default()
+                    .iter()
+                    .skip(1)
+                    .cloned()
+                    .collect(),
             ))),
             Request::Sleep(seconds) => {
                 // Only this client waits.
@@ -210,9 +216,7 @@ fn words_of(request: &Value) -> Result<Vec<Word>, Value> {
         return Ok(values.iter().map(words::word).collect());
     }
     Err(match request {
-        Value::Str(_) | Value::Bytes(_) => {
-            words::exception(&Refusal::plain("Invalid command"))
-        }
+        Value::Str(_) | Value::Bytes(_) => words::exception(&Refusal::plain("Invalid command")),
         Value::Dict(_) => Value::exception("KeyError", "0"),
         other => {
             let shown = format!("{} is not a list of words", text::repr(other));
@@ -231,4 +235,3 @@ fn brief(word: &Word) -> String {
         }
     }
 }
-

@@ -59,7 +59,9 @@ impl Draft {
     }
 
     fn take(&mut self, commands: &[Vec<Word>]) -> Result<(), Refusal> {
-        commands.iter().try_for_each(|command| self.take_one(command))
+        commands
+            .iter()
+            .try_for_each(|command| self.take_one(command))
     }
 
     fn take_one(&mut self, command: &[Word]) -> Result<(), Refusal> {
@@ -143,9 +145,8 @@ impl MainLoop {
         let mut draft = Draft::new(self.setup.clone());
         draft.next.begin_reload(concerned, reload.restart);
         // What the server itself is told comes with every reload, but for what is off.
-        let general = |command: &Vec<Word>| {
-            command.get(1).and_then(Word::as_str) == Some("loglevel")
-        };
+        let general =
+            |command: &Vec<Word>| command.get(1).and_then(Word::as_str) == Some("loglevel");
         if reload.stream.iter().any(general) {
             draft.next.server.monitor = None;
         }
@@ -271,7 +272,8 @@ impl MainLoop {
                 let of = stored.iter().find(|stored| stored.jail == name);
                 let bans = of.and_then(|stored| stored.bans.clone());
                 let bans = bans.unwrap_or_default();
-                self.engine.restore_jail(clock::now(), settings, bans, effects);
+                self.engine
+                    .restore_jail(clock::now(), settings, bans, effects);
             }
             Err(error) => {
                 let text = format!(
@@ -316,7 +318,11 @@ impl MainLoop {
         };
         let tails = |jail: &JailName, log: &str| {
             let setup = self.setup.jail(jail.as_str());
-            setup.is_ok_and(|jail| jail.logpaths.iter().any(|path| path.tail && path.path == log))
+            setup.is_ok_and(|jail| {
+                jail.logpaths
+                    .iter()
+                    .any(|path| path.tail && path.path == log)
+            })
         };
         let from = |plan: &WatchPlan| {
             let log = plan.source.name();
@@ -469,12 +475,15 @@ fn added(jail: &JailName, log: &LogPath, stored: &[Stored]) -> String {
     let mark = source::mark(path).unwrap_or_default();
     let position = match known {
         Some(position) if position.mark == mark => position.offset,
-        _ if log.tail => path.metadata().map_or(0, |found| {
-            i64::try_from(found.len()).unwrap_or(i64::MAX)
-        }),
+        _ if log.tail => path
+            .metadata()
+            .map_or(0, |found| i64::try_from(found.len()).unwrap_or(i64::MAX)),
         _ => 0,
     };
-    format!("Added logfile: '{}' (pos = {position}, hash = {mark})", log.path)
+    format!(
+        "Added logfile: '{}' (pos = {position}, hash = {mark})",
+        log.path
+    )
 }
 
 #[cfg(test)]
@@ -587,7 +596,11 @@ mod tests {
     fn a_configuration_that_is_not_right_changes_nothing_and_says_everything() {
         let mut desk = Desk::new();
         let good = ("a", "x <ADDR>", "ferroban");
-        let broken = [good, ("b", "y <ADDR>", "nosuch"), ("c", "z <ADDR>", "other")];
+        let broken = [
+            good,
+            ("b", "y <ADDR>", "nosuch"),
+            ("c", "z <ADDR>", "other"),
+        ];
         let (answer, effects) = desk.reread(&broken, false);
         let problems = answer.unwrap_err();
         assert_eq!((problems.len(), effects), (2, 0));
@@ -656,9 +669,16 @@ mod tests {
             "Reload finished.",
         ];
         for line in lines {
-            assert!(told.contains(&format!("INFO    {line}\n")), "{line}: {told}");
+            assert!(
+                told.contains(&format!("INFO    {line}\n")),
+                "{line}: {told}"
+            );
         }
-        assert_eq!(told.matches("Jail 'a' started").count(), 0, "nothing is dispatched here");
+        assert_eq!(
+            told.matches("Jail 'a' started").count(),
+            0,
+            "nothing is dispatched here"
+        );
     }
 
     #[test]
@@ -666,18 +686,42 @@ mod tests {
         let mut desk = Desk::new();
         desk.say("add|a|polling");
         let cases = [
-            ("get|nosuch|x", "Exception('Invalid command (no get action or not yet implemented)')"),
+            (
+                "get|nosuch|x",
+                "Exception('Invalid command (no get action or not yet implemented)')",
+            ),
             ("get|nosuch|maxretry", "UnknownJailException('nosuch')"),
             ("get|a", "IndexError('list index out of range')"),
             ("set|a", "IndexError('list index out of range')"),
-            ("set|nosuch|1", "Exception(\"Invalid command '1' (no set action or not yet implemented)\")"),
-            ("set|a|maxretry|x", "ValueError(\"invalid literal for int() with base 10: 'x'\")"),
+            (
+                "set|nosuch|1",
+                "Exception(\"Invalid command '1' (no set action or not yet implemented)\")",
+            ),
+            (
+                "set|a|maxretry|x",
+                "ValueError(\"invalid literal for int() with base 10: 'x'\")",
+            ),
             ("set|a|findtime|x", "NameError(\"name 'x' is not defined\")"),
-            ("set|a|maxlines|0", "ValueError('maxlines must be integer greater than zero')"),
-            ("set|a|delignoreip|9.9.9.9", "ValueError('list.remove(x): x not in list')"),
-            ("set|a|addlogpath|/nosuch", "FileNotFoundError(2, 'No such file or directory')"),
-            ("set|a|idle|maybe", "Exception(\"Invalid idle option, must be 'on' or 'off'\")"),
-            ("set|a|logencoding|nope", "LookupError('unknown encoding: nope')"),
+            (
+                "set|a|maxlines|0",
+                "ValueError('maxlines must be integer greater than zero')",
+            ),
+            (
+                "set|a|delignoreip|9.9.9.9",
+                "ValueError('list.remove(x): x not in list')",
+            ),
+            (
+                "set|a|addlogpath|/nosuch",
+                "FileNotFoundError(2, 'No such file or directory')",
+            ),
+            (
+                "set|a|idle|maybe",
+                "Exception(\"Invalid idle option, must be 'on' or 'off'\")",
+            ),
+            (
+                "set|a|logencoding|nope",
+                "LookupError('unknown encoding: nope')",
+            ),
             ("set|a|delaction|x", "KeyError('Invalid Action name: x')"),
             ("add|a|polling", "DuplicateJailException('a')"),
             ("add|--all", "Exception(\"Reserved name '--all'\")"),

@@ -277,9 +277,10 @@ fn ids(words: &[Word]) -> Result<Vec<FailId>, Refusal> {
 fn sleep(words: &[Word]) -> Result<Request, Refusal> {
     let word = first(words)?;
     let text = shown(word);
-    let seconds: f64 = text.trim().parse().map_err(|_| {
-        Refusal::value(format!("could not convert string to float: '{text}'"))
-    })?;
+    let seconds: f64 = text
+        .trim()
+        .parse()
+        .map_err(|_| Refusal::value(format!("could not convert string to float: '{text}'")))?;
     if seconds < 0.0 {
         return Err(Refusal::value("sleep length must be non-negative"));
     }
@@ -296,9 +297,8 @@ fn status(words: &[Word]) -> Result<Request, Refusal> {
         }
         ([name, ..], known) => {
             let shape = shape(known);
-            let known = known.is_some_and(|known| {
-                ["basic", "short", "stats", "cymru"].contains(&known)
-            });
+            let known =
+                known.is_some_and(|known| ["basic", "short", "stats", "cymru"].contains(&known));
             Ok(Request::JailStatus {
                 jail: jail(name)?,
                 shape,
@@ -355,7 +355,9 @@ fn tell(command: &str, words: &[Word], least: usize) -> Result<Request, Refusal>
 
 fn get(words: &[Word]) -> Result<Request, Refusal> {
     let name = first(words)?;
-    let option = SERVER_OPTIONS.iter().find(|(known, _, asked)| *asked && name.as_str() == Some(known));
+    let option = SERVER_OPTIONS
+        .iter()
+        .find(|(known, _, asked)| *asked && name.as_str() == Some(known));
     if let Some((_, option, _)) = option {
         return Ok(Request::Get(*option));
     }
@@ -369,7 +371,11 @@ fn get(words: &[Word]) -> Result<Request, Refusal> {
             let with_time = values.first().and_then(Word::as_str) == Some("--with-time");
             Ok(Request::BanIps {
                 jail: jail(name)?,
-                shape: if with_time { Shape::WithTime } else { Shape::Usual },
+                shape: if with_time {
+                    Shape::WithTime
+                } else {
+                    Shape::Usual
+                },
             })
         }
         "banned" => Ok(Request::AreBanned {
@@ -400,7 +406,9 @@ fn get_jail(name: &Word, option: &str, values: &[Word], least: usize) -> Result<
 fn set(words: &[Word]) -> Result<Request, Refusal> {
     let name = first(words)?;
     let value = words.get(1).ok_or(Refusal::TooFew)?;
-    let option = SERVER_OPTIONS.iter().find(|(known, ..)| name.as_str() == Some(known));
+    let option = SERVER_OPTIONS
+        .iter()
+        .find(|(known, ..)| name.as_str() == Some(known));
     if let Some((_, option, _)) = option {
         return Ok(Request::Set {
             option: *option,
@@ -432,7 +440,15 @@ fn set(words: &[Word]) -> Result<Request, Refusal> {
         "attempt" => attempt(name, values),
         "action" => action(words),
         "addaction" | "delaction" => tell("set", words, 3),
-        _ if crate::load::is_set_by(option) => tell("set", words, if option == "addignoreip" || option.ends_with("journalmatch") { 2 } else { 3 }),
+        _ if crate::load::is_set_by(option) => tell(
+            "set",
+            words,
+            if option == "addignoreip" || option.ends_with("journalmatch") {
+                2
+            } else {
+                3
+            },
+        ),
         _ => {
             let option = ferroban_config::quoted(&shown(value));
             Err(Refusal::plain(format!(
@@ -447,7 +463,9 @@ fn attempt(name: &Word, values: &[Word]) -> Result<Request, Refusal> {
         let text = "Filter.addAttempt() missing 1 required positional argument: 'ip'";
         return Err(Refusal::Error("TypeError", text.to_owned()));
     };
-    let id = ids(std::slice::from_ref(id))?.pop().ok_or(Refusal::TooFew)?;
+    let id = ids(std::slice::from_ref(id))?
+        .pop()
+        .ok_or(Refusal::TooFew)?;
     Ok(Request::Attempt {
         jail: jail(name)?,
         id,
@@ -505,7 +523,11 @@ fn reload(words: &[Word]) -> Result<Request, Refusal> {
         Refusal::Error("TypeError", text)
     };
     let (name, options) = match words {
-        [] => return Err(missing("2 required positional arguments: 'name' and 'opts'")),
+        [] => {
+            return Err(missing(
+                "2 required positional arguments: 'name' and 'opts'",
+            ));
+        }
         [_] => return Err(missing("1 required positional argument: 'opts'")),
         [name, options, ..] => (name, options),
     };

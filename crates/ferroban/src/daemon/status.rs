@@ -79,7 +79,11 @@ pub(super) fn server(main: &mut MainLoop) -> String {
                     ferroban_engine::settings::Watches::Files(paths) => paths,
                     ferroban_engine::settings::Watches::Journal(matches) => matches,
                 },
-                actions: setup.actions.iter().map(|action| action.name.clone()).collect(),
+                actions: setup
+                    .actions
+                    .iter()
+                    .map(|action| action.name.clone())
+                    .collect(),
                 failing: status.failing,
                 failures: status.failures,
                 banned: status.banned.len(),

@@ -85,6 +85,8 @@ impl Begin {
 struct Reader {
     jail: JailName,
     filter: Filter,
+    /// Whether it was told by which patterns dates are found.
+    told_dates: bool,
 }
 
 /// What to watch for all these jails: each source once.
@@ -250,7 +252,11 @@ impl Watcher {
         let mut readers = Vec::new();
         for (jail, settings) in plan.readers {
             match Filter::new(&settings, clock::zone().clone()) {
-                Ok(filter) => readers.push(Reader { jail, filter }),
+                Ok(filter) => readers.push(Reader {
+                    jail,
+                    filter,
+                    told_dates: false,
+                }),
                 Err(error) => log.error(
                     "ferroban.guard",
                     &format!("[{jail}] {}", report::chain(&error)),
@@ -415,6 +421,11 @@ impl Watcher {
                 live: batch.live,
             };
             for reader in &mut self.readers {
+                if !std::mem::replace(&mut reader.told_dates, true) {
+                    // What fail2ban logs when it needs its patterns, in its number.
+                    let text = "  default date pattern: 31 template(s)";
+                    self.log.info("datedetector", text);
+                }
                 reader.filter.feed(now, line, &mut found, &mut notes);
                 failures.extend(
                     found
