@@ -291,7 +291,6 @@ fn options_are_read_with_their_defaults() {
     assert!(!scene.shell.properties().contains_key("bantime"));
     assert!(!scene.shell.has_flush());
     assert!(scribe(&[("actionflush", "true")]).shell.has_flush());
-    assert_eq!(scene.shell.name(), "a");
 }
 
 #[test]

@@ -173,10 +173,7 @@ impl Hall {
     /// Lets those who have waited longest send more. Who would have to wait for the one
     /// long turn with a turn for which others wait is sent away.
     fn give_turns(&mut self, now: Instant) {
-        loop {
-            let Some(number) = self.first_waiting(Turn::Medium) else {
-                break;
-            };
+        while let Some(number) = self.first_waiting(Turn::Medium) {
             if self.count(Turn::Medium) >= self.limits.turns {
                 let Some(number) = self.first_waiting(Turn::Long) else {
                     break;
