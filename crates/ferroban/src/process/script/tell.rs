@@ -138,7 +138,7 @@ mod tests {
     fn told_of(script: &Script, ran: &io::Result<Run>) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let log = Log::open(&Target::File(path.clone()), Level::Debug).unwrap();
+        let log = Log::open(&Target::File(path.clone()), Level::Trace).unwrap();
         tell(&log, script, ran);
         log.flush();
         let text = fs::read_to_string(&path).unwrap();
@@ -158,7 +158,7 @@ mod tests {
             (
                 "echo out; echo 'err\"x' >&2".into(),
                 &[
-                    "DEBUG   exec: echo out; echo 'err\"x' >&2",
+                    "#09-Lev. exec: echo out; echo 'err\"x' >&2",
                     "DEBUG   stdout: 'out'",
                     "DEBUG   stderr: 'err\"x'",
                     "DEBUG   returned successfully 0",
@@ -188,7 +188,7 @@ mod tests {
             ),
             (
                 "".into(),
-                &["DEBUG   exec: ", "DEBUG   returned successfully 0"],
+                &["#09-Lev. exec: ", "DEBUG   returned successfully 0"],
             ),
         ];
         for (script, expected) in cases {
