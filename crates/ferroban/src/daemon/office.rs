@@ -209,7 +209,7 @@ impl Office {
             plan: wish == Reconfigure::Plan,
             reply,
         };
-        if self.inbox.send(Message::Reload(reload)).is_err() {
+        if self.inbox.send(Message::Reload(Box::new(reload))).is_err() {
             return Ok(shutdown());
         }
         match answer.recv() {
