@@ -378,7 +378,7 @@ impl MainLoop {
     fn own(&mut self, own: &Own) -> Result<Value, Value> {
         match own {
             Own::Status => Ok(status::server(self).as_str().into()),
-            Own::Bans(jail) => status::bans(self, jail.as_deref())
+            Own::Bans { jail, ids } => status::bans(self, jail.as_deref(), ids)
                 .map(|text| text.as_str().into())
                 .map_err(refused),
             // Events are given by whoever holds the connection.

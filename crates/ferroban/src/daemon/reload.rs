@@ -202,7 +202,7 @@ impl MainLoop {
             if !restart.jails.contains(&name) {
                 self.crew.dismiss(&name);
             }
-            self.trouble.remove(&name);
+            self.trouble.forget(&name);
             jobs.extend(self.engine.remove_jail(now, &name, effects));
         }
         // What is stored about those that begin must hold what was just decided.
@@ -300,6 +300,7 @@ impl MainLoop {
         }
         self.engine.change_jail(settings);
         if native || (differ && restart.kept.contains(&name)) {
+            self.trouble.forget(&name);
             self.engine.restart_actions(clock::now(), &name, effects);
         }
     }
