@@ -35,7 +35,10 @@ impl MainLoop {
             Request::Reload(reload) => self.reload_jails(reload, effects),
             Request::StopJail(jail) => self.stop_jail(&jail, effects),
             Request::StopAll => self.stop_all(effects),
-            Request::Own(own) => self.own(&own).map(at_once),
+            Request::Own(own) => {
+                self.trouble.note_all(effects, clock::now());
+                self.own(&own).map(at_once)
+            }
             request => self.simple(request, effects),
         }
     }

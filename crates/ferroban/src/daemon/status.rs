@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ferroban_engine::settings::Watches;
-use ferroban_engine::{Ban, Event, FailId, JailName, JailStatus, Timestamp, event::Step};
+use ferroban_engine::{Ban, Effect, Event, FailId, JailName, JailStatus, Timestamp, event::Step};
 use serde::Serialize;
 
 use super::main_loop::MainLoop;
@@ -19,16 +19,18 @@ use crate::wire::{Value, dumps};
 #[derive(Debug, Default)]
 pub(super) struct Troubles(BTreeMap<JailName, Trouble>);
 
-/// What failed last in a jail.
-#[derive(Debug)]
+/// What failed in a jail.
+#[derive(Debug, Default)]
 struct Trouble {
-    view: FailureView,
-    /// Whether no ban holds until the action is told to work again.
-    standing: bool,
+    /// No ban holds until the action is told to work again.
+    standing: Option<FailureView>,
+    /// The last ban that did not get into the firewall.
+    ban: Option<FailureView>,
+    last: Option<FailureView>,
 }
 
 impl Troubles {
-    /// Learns from an event, which happened now.
+    /// Learns from an event, which happened now. To hear of it twice does no harm.
     pub(super) fn note(&mut self, event: &Event, now: Timestamp) {
         let (jail, during, id, error) = match event {
             Event::ActionFailed {
@@ -41,25 +43,35 @@ impl Troubles {
             Event::Unprotected { jail, error, .. } => (jail, None, None, error),
             Event::ActionRecovered { jail, .. } => {
                 if let Some(trouble) = self.0.get_mut(jail) {
-                    trouble.standing = false;
+                    trouble.standing = None;
                 }
                 return;
             }
             Event::JailStopped { jail } => return self.forget(jail),
             _ => return,
         };
-        let standing = matches!(during, None | Some(Step::Start));
-        // That nothing works at all matters more than what that comes to for one id.
-        if !standing && self.0.get(jail).is_some_and(|trouble| trouble.standing) {
-            return;
-        }
         let view = FailureView {
             time: now.secs(),
             during: step(during).to_owned(),
             id: id.map(written),
             error: error.clone(),
         };
-        self.0.insert(jail.clone(), Trouble { view, standing });
+        let trouble = self.0.entry(jail.clone()).or_default();
+        match during {
+            None | Some(Step::Start) => trouble.standing = Some(view.clone()),
+            Some(Step::Ban) => trouble.ban = Some(view.clone()),
+            Some(Step::Unban | Step::Stop) => {}
+        }
+        trouble.last = Some(view);
+    }
+
+    /// The same from what is decided and not yet told.
+    pub(super) fn note_all(&mut self, effects: &[Effect], now: Timestamp) {
+        for effect in effects {
+            if let Effect::Report(event) = effect {
+                self.note(event, now);
+            }
+        }
     }
 
     /// Begins anew for a jail.
@@ -70,12 +82,13 @@ impl Troubles {
     /// Why bans of a jail do not hold, or would not; `missing` says that some do not.
     fn now(&self, jail: &JailName, missing: bool) -> Option<String> {
         let trouble = self.0.get(jail)?;
-        let lasts = trouble.standing || missing && trouble.view.during == step(Some(Step::Ban));
-        lasts.then(|| trouble.view.error.clone())
+        let ban = trouble.ban.as_ref().filter(|_| missing);
+        let failure = trouble.standing.as_ref().or(ban)?;
+        Some(failure.error.clone())
     }
 
     fn last(&self, jail: &JailName) -> Option<FailureView> {
-        self.0.get(jail).map(|trouble| trouble.view.clone())
+        self.0.get(jail)?.last.clone()
     }
 }
 
@@ -119,11 +132,7 @@ fn jail(main: &mut MainLoop, setup: &JailSetup) -> JailView {
         idle: setup.idle,
         watches: watches(main, name, &status),
         backend: status.backend,
-        actions: plan
-            .actions
-            .into_iter()
-            .map(|action| action.name)
-            .collect(),
+        actions: plan.actions.into_iter().map(|action| action.name).collect(),
         kept_by,
         failing: status.failing,
         failures: status.failures,
@@ -168,11 +177,7 @@ fn holding(kept_by: Keeper, applied: usize) -> Option<usize> {
 
 /// Every ban, of one jail or of all, or those of `ids` alone; within a jail the one that
 /// ends first at the front.
-pub(super) fn bans(
-    main: &MainLoop,
-    jail: Option<&str>,
-    ids: &[FailId],
-) -> Result<String, Refusal> {
+pub(super) fn bans(main: &MainLoop, jail: Option<&str>, ids: &[FailId]) -> Result<String, Refusal> {
     if let Some(name) = jail {
         main.setup.jail(name)?;
     }
@@ -264,10 +269,11 @@ mod tests {
         let stopped = Event::JailStopped { jail: jail() };
         // events, whether bans are missing, trouble, last failure
         type Row<'a> = (&'a [&'a Event], bool, Option<&'a str>, Option<&'a str>);
-        let rows: [Row<'_>; 10] = [
+        let rows: [Row<'_>; 11] = [
             (&[], true, None, None),
             (&[&start], false, Some("no"), Some("start")),
-            (&[&start, &ban, &unban], true, Some("no"), Some("start")),
+            (&[&start, &ban, &unban], true, Some("no"), Some("unban")),
+            (&[&lost, &ban, &well], true, Some("full"), Some("ban")),
             (&[&start, &well], true, None, Some("start")),
             (&[&start, &well, &ban], true, Some("full"), Some("ban")),
             (&[&ban], false, None, Some("ban")),
@@ -281,7 +287,11 @@ mod tests {
             for event in events {
                 troubles.note(event, Timestamp::from_secs(9));
             }
-            assert_eq!(troubles.now(&jail(), missing).as_deref(), trouble, "{events:?}");
+            assert_eq!(
+                troubles.now(&jail(), missing).as_deref(),
+                trouble,
+                "{events:?}"
+            );
             let during = troubles.last(&jail()).map(|view| view.during);
             assert_eq!(during.as_deref(), last, "{events:?}");
         }

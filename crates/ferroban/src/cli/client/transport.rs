@@ -121,6 +121,11 @@ impl Connection {
     /// Sends a request and waits for its reply.
     pub(in crate::cli) fn ask(&mut self, request: &Value) -> Result<Value, ContactError> {
         send(&mut self.stream, &pickle::dumps(request))?;
+        self.further()
+    }
+
+    /// Waits for a further reply to the same request.
+    pub(in crate::cli) fn further(&mut self) -> Result<Value, ContactError> {
         let reply = self.receive()?;
         pickle::loads_within(&reply, &Limits::reply()).map_err(ContactError::Pickle)
     }
