@@ -198,14 +198,17 @@ mod tests {
         let mut actions = Actions::new("sshd".parse().unwrap(), log, Arc::new(Board::default()));
         let rec = folder.join("rec").display().to_string();
         let property =
-            |name: &str, script: &str| (name.to_owned(), format!("echo {script} >> {rec}"));
-        let properties = BTreeMap::from([
+            |name: &str, words: &str| (name.to_owned(), format!("echo {words} >> {rec}"));
+        let mut properties = BTreeMap::from([
             property("actionstart", "start"),
-            property("actionban", "ban '<ip>'; test '<ip>' != 192.0.2.66"),
+            property("actionban", "ban '<ip>'"),
             property("actionunban", "unban '<ip>'"),
             property("actionstop", "stop"),
             property("actionreload", "reload"),
         ]);
+        if let Some(command) = properties.get_mut("actionban") {
+            command.push_str("; test '<ip>' != 192.0.2.66");
+        }
         actions.configure(
             vec![("rec".to_owned(), Part::Commands(properties))],
             &[],

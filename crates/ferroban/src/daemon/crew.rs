@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender};
 use std::thread::JoinHandle;
 
@@ -47,6 +46,8 @@ struct Member {
     next: Option<Parts>,
     /// Its last job is under way.
     leaving: bool,
+    /// Whether it works; only then is anything read for it.
+    started: bool,
 }
 
 /// Actions made from their plans, with their names.
@@ -108,7 +109,12 @@ impl Crew {
 
     /// Takes a jail in: starts its actor. If one of that name is about to end, the new
     /// one begins when it has.
-    pub(super) fn hire(&mut self, mut plan: JailPlan, parts: Parts) -> io::Result<JailSettings> {
+    pub(super) fn hire(
+        &mut self,
+        mut plan: JailPlan,
+        parts: Parts,
+        started: bool,
+    ) -> io::Result<JailSettings> {
         let name = plan.jail.name.clone();
         let sources = watcher::sources(&plan, self.by_hand.as_ref());
         plan.jail.watches = watcher::watches(&sources);
@@ -118,6 +124,7 @@ impl Crew {
             member.sources = sources;
             member.next = Some(parts);
             member.leaving = false;
+            member.started = started;
             return Ok(settings);
         }
         let facts = self.facts.of(&name);
@@ -130,10 +137,12 @@ impl Crew {
             plan,
             sources,
             queue,
-            next: Some(parts),
+            next: None,
             leaving: false,
+            started,
         };
-        self.members.insert(name, member);
+        self.members.insert(name.clone(), member);
+        self.configure(&name, parts, Vec::new(), true);
         Ok(settings)
     }
 
@@ -279,7 +288,8 @@ impl Crew {
     /// Watches what the jails of now want watched: what is watched already in
     /// just that way goes on. `from` says where a new watcher begins.
     pub(super) fn watch(&mut self, from: impl Fn(&WatchPlan) -> Begin) -> io::Result<()> {
-        let at_work = |member: &&Member| !member.leaving && !member.plan.jail.idle;
+        let at_work =
+            |member: &&Member| member.started && !member.leaving && !member.plan.jail.idle;
         let members = self.members.values().filter(at_work);
         let mut wanted = watcher::plans(members.map(|member| (&member.plan, &*member.sources)));
         for watcher in &mut self.watchers {
@@ -371,7 +381,7 @@ impl Crew {
         }
     }
 
-    /// What a jail reads; nothing while it is not started.
+    /// What a jail reads; nothing if it has no place here.
     pub(super) fn sources(&self, jail: &JailName) -> &[Source] {
         let member = self.members.get(jail);
         member.map_or(&[], |member| &member.sources)

@@ -272,7 +272,7 @@ impl MainLoop {
                 }
             }
             Message::WatcherEnded { number, next } => self.crew.watcher_ended(number, next),
-            Message::Reload(request) => self.reread(request, effects),
+            Message::Reload(request) => self.reread(*request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
         }
     }

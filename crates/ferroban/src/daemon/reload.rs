@@ -38,6 +38,17 @@ pub(super) struct Restart {
     pub(super) forgets: bool,
 }
 
+/// What is to be done about jails.
+#[derive(Default)]
+struct Checks {
+    /// They begin to work.
+    begun: Vec<Checked>,
+    /// They are there from now on, and do not work.
+    added: Vec<Checked>,
+    /// They go on in another way.
+    changed: Vec<Checked>,
+}
+
 /// A stream of commands worked into a copy of what was told before.
 struct Draft {
     next: Setup,
@@ -110,14 +121,14 @@ impl MainLoop {
     }
 
     /// Reads jails again, by a stream of commands that is whole for them.
-    pub(super) fn reload_jails(&mut self, reload: Reload, effects: &mut Vec<Effect>) -> Outcome {
+    pub(super) fn reload_jails(&mut self, reload: &Reload, effects: &mut Vec<Effect>) -> Outcome {
         let name = reload.jail.as_deref();
         let text = match name {
             Some(name) => format!("Reload jail {name}"),
             None => "Reload all jails".to_owned(),
         };
         self.log.info("server", &text);
-        let outcome = self.try_reload(&reload, effects);
+        let outcome = self.try_reload(reload, effects);
         self.log.info("server", "Reload finished.");
         outcome.map(|jobs| ("OK".into(), jobs))
     }
@@ -173,10 +184,13 @@ impl MainLoop {
             self.tell_notes(draft.notes);
             return Err(refused(refusal));
         }
+        // Before anything changes.
+        self.check(&draft.next, restart).map_err(refused)?;
         for (option, value) in &draft.log {
             self.set_log(*option, value).map_err(refused)?;
         }
         self.adopt_server(&draft.next).map_err(refused)?;
+        self.share(&draft.next);
         self.tell_notes(draft.notes);
         let mut jobs = self.adopt(draft.next, restart, effects).map_err(refused)?;
         for request in draft.later {
@@ -192,7 +206,11 @@ impl MainLoop {
         restart: &Restart,
         effects: &mut Vec<Effect>,
     ) -> Result<Vec<JobId>, Refusal> {
-        let (begun, changed) = self.check(&next, restart)?;
+        let Checks {
+            begun,
+            added,
+            changed,
+        } = self.check(&next, restart)?;
         let mut jobs = Vec::new();
         let now = clock::now();
         for name in &restart.flushed {
@@ -212,6 +230,9 @@ impl MainLoop {
             .map(|(plan, _)| (plan.jail.name.clone(), plan.jail.bantime));
         let stored = self.database.read(wanted.collect());
         self.tell_logs(&next, restart, &stored);
+        for (plan, parts) in added {
+            self.make(plan, parts, false, effects);
+        }
         for (plan, parts) in begun {
             self.begin(plan, parts, &stored, effects);
         }
@@ -223,38 +244,69 @@ impl MainLoop {
         }
         self.setup = next;
         self.watch(&stored);
+        let working = self.setup.jails().filter(|jail| jail.started).count();
+        self.notify.status(&format!("{working} jail(s) at work"));
         Ok(jobs)
     }
 
-    /// What begins and what goes on in another way, if everything can.
-    fn check(
-        &self,
-        next: &Setup,
-        restart: &Restart,
-    ) -> Result<(Vec<Checked>, Vec<Checked>), Refusal> {
-        let (mut begun, mut changed) = (Vec::new(), Vec::new());
-        for jail in next.jails().filter(|jail| jail.started) {
+    /// What begins, what is only added, and what goes on in another way, if everything can.
+    fn check(&self, next: &Setup, restart: &Restart) -> Result<Checks, Refusal> {
+        let mut checks = Checks::default();
+        for jail in next.jails() {
             let name = &jail.name;
             let anew = restart.jails.contains(name) || !self.engine.has_jail(name);
-            if !anew && self.setup.same(next, name.as_str()) {
+            let starts = jail.started && (anew || !self.engine.is_started(name));
+            if !anew && !starts && self.setup.same(next, name.as_str()) {
                 continue;
             }
             let plan = jail.plan();
             let parts = self.crew.check(&plan).map_err(Refusal::plain)?;
-            if anew { &mut begun } else { &mut changed }.push((plan, parts));
+            let list = match (starts, anew) {
+                (true, _) => &mut checks.begun,
+                (false, true) => &mut checks.added,
+                (false, false) => &mut checks.changed,
+            };
+            list.push((plan, parts));
         }
-        Ok((begun, changed))
+        Ok(checks)
     }
 
     /// The jails at work that end, in the order in which they were added.
     fn ending(&self, next: &Setup, restart: &Restart) -> Vec<JailName> {
         let stays = |jail: &JailSetup| {
-            let again = next.jail(jail.name.as_str());
-            again.is_ok_and(|jail| jail.started) && !restart.jails.contains(&jail.name)
+            next.jail(jail.name.as_str()).is_ok() && !restart.jails.contains(&jail.name)
         };
         let at_work = |jail: &&JailSetup| self.engine.has_jail(&jail.name) && !stays(jail);
         let ending = self.setup.jails().filter(at_work);
         ending.map(|jail| jail.name.clone()).collect()
+    }
+
+    /// Takes a jail in. Whether that was possible.
+    fn make(
+        &mut self,
+        plan: JailPlan,
+        parts: Parts,
+        starts: bool,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let name = plan.jail.name.clone();
+        match self.crew.hire(plan, parts, starts) {
+            Ok(settings) if self.engine.has_jail(&name) => {
+                self.engine.change_jail(clock::now(), settings, effects);
+                true
+            }
+            Ok(settings) => {
+                self.engine.make_jail(clock::now(), settings, effects);
+                true
+            }
+            Err(error) => {
+                let text = format!(
+                    "[{name}] cannot be started: {error}; look at the limit of processes (ulimit -u)"
+                );
+                self.log.error("ferroban.guard", &text);
+                false
+            }
+        }
     }
 
     /// Starts a jail, with the bans of its earlier life.
@@ -266,21 +318,12 @@ impl MainLoop {
         effects: &mut Vec<Effect>,
     ) {
         let name = plan.jail.name.clone();
-        match self.crew.hire(plan, parts) {
-            Ok(settings) => {
-                self.crew.introduce(&name);
-                let of = stored.iter().find(|stored| stored.jail == name);
-                let bans = of.and_then(|stored| stored.bans.clone());
-                let bans = bans.unwrap_or_default();
-                self.engine
-                    .restore_jail(clock::now(), settings, bans, effects);
-            }
-            Err(error) => {
-                let text = format!(
-                    "[{name}] cannot be started: {error}; look at the limit of processes (ulimit -u)"
-                );
-                self.log.error("ferroban.guard", &text);
-            }
+        if self.make(plan, parts, true, effects) {
+            self.crew.introduce(&name);
+            let of = stored.iter().find(|stored| stored.jail == name);
+            let bans = of.and_then(|stored| stored.bans.clone());
+            let bans = bans.unwrap_or_default();
+            self.engine.start_jail(clock::now(), &name, bans, effects);
         }
     }
 
@@ -298,7 +341,7 @@ impl MainLoop {
             let held = self.engine.bans(&name);
             self.crew.configure(&name, parts, held, restart.forgets);
         }
-        self.engine.change_jail(settings);
+        self.engine.change_jail(clock::now(), settings, effects);
         if native || (differ && restart.kept.contains(&name)) {
             self.trouble.forget(&name);
             self.engine.restart_actions(clock::now(), &name, effects);
@@ -400,7 +443,9 @@ impl MainLoop {
         effects: &mut Vec<Effect>,
     ) -> Result<Vec<JailChange>, Vec<String>> {
         let mut next = settings.setup;
+        let monitor = next.server.monitor.take();
         next.server = self.setup.server.clone();
+        next.server.monitor = monitor;
         let plans: Vec<JailPlan> = next.plans().collect();
         let problems: Vec<String> = plans
             .iter()
@@ -416,6 +461,7 @@ impl MainLoop {
         if plan {
             return Ok(changes);
         }
+        self.share(&next);
         self.log.info("server", "Reload all jails");
         let kept: Vec<JailName> = changes
             .iter()

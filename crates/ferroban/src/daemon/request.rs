@@ -1,10 +1,10 @@
 //! What a client may ask, read from its words.
 //!
-//! [`COMMANDS`] lists every first word once, with the words behind it and who may say
-//! it. What the words mean stands in [`Request`]; carrying it out is the main thread's
+//! [`COMMANDS`] lists every first word once. What the words mean stands in [`Request`]; carrying it out is the main thread's
 //! business.
 
 use ferroban_engine::FailId;
+use ferroban_engine::options::ACTION_METHODS;
 
 use super::office::Access;
 use crate::load::{Refusal, Word};
@@ -151,36 +151,34 @@ const SERVER_OPTIONS: [(&str, ServerOption, bool); 9] = [
 pub(super) struct Row {
     /// Its first word.
     pub(super) word: &'static str,
-    /// The words behind it, for people.
-    pub(super) usage: &'static str,
     read: fn(&[Word]) -> Result<Request, Refusal>,
 }
 
 /// Every command.
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Row] = &[
-    Row { word: "ping", usage: "", read: |_| Ok(Request::Ping) },
-    Row { word: "version", usage: "", read: |_| Ok(Request::Version) },
-    Row { word: "server-status", usage: "", read: |_| Ok(Request::ServerStatus) },
-    Row { word: "echo", usage: "[WORD…]", read: |_| Ok(Request::Echo) },
-    Row { word: "sleep", usage: "SECONDS", read: sleep },
-    Row { word: "config-error", usage: "TEXT", read: |words| Ok(Request::ConfigError(shown(first(words)?))) },
-    Row { word: "status", usage: "[JAIL|--all [FLAVOR]]", read: status },
-    Row { word: "stats", usage: "", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
-    Row { word: "statistic", usage: "", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
-    Row { word: "statistics", usage: "", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
-    Row { word: "banned", usage: "[ID…]", read: banned },
-    Row { word: "unban", usage: "--all|ID…", read: unban },
-    Row { word: "flushlogs", usage: "", read: |_| Ok(Request::FlushLogs) },
-    Row { word: "add", usage: "JAIL [BACKEND]", read: |words| tell("add", words, 1) },
-    Row { word: "start", usage: "JAIL", read: |words| tell("start", words, 1) },
-    Row { word: "stop", usage: "[JAIL|--all]", read: stop },
-    Row { word: "get", usage: "OPTION|JAIL OPTION…", read: get },
-    Row { word: "set", usage: "OPTION VALUE|JAIL OPTION VALUE…", read: set },
-    Row { word: "multi-set", usage: "JAIL OPTION… VALUES", read: multi_set },
-    Row { word: "server-stream", usage: "COMMANDS", read: |words| Ok(Request::Stream(commands(first(words)?)?)) },
-    Row { word: "reload", usage: "JAIL|--all OPTIONS COMMANDS", read: reload },
-    Row { word: "ferroban", usage: "status|bans [JAIL [ID…]]|events", read: own },
+    Row { word: "ping", read: |_| Ok(Request::Ping) },
+    Row { word: "version", read: |_| Ok(Request::Version) },
+    Row { word: "server-status", read: |_| Ok(Request::ServerStatus) },
+    Row { word: "echo", read: |_| Ok(Request::Echo) },
+    Row { word: "sleep", read: sleep },
+    Row { word: "config-error", read: |words| Ok(Request::ConfigError(shown(first(words)?))) },
+    Row { word: "status", read: status },
+    Row { word: "stats", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
+    Row { word: "statistic", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
+    Row { word: "statistics", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
+    Row { word: "banned", read: banned },
+    Row { word: "unban", read: unban },
+    Row { word: "flushlogs", read: |_| Ok(Request::FlushLogs) },
+    Row { word: "add", read: |words| tell("add", words, 1) },
+    Row { word: "start", read: |words| tell("start", words, 1) },
+    Row { word: "stop", read: stop },
+    Row { word: "get", read: get },
+    Row { word: "set", read: set },
+    Row { word: "multi-set", read: multi_set },
+    Row { word: "server-stream", read: |words| Ok(Request::Stream(commands(first(words)?)?)) },
+    Row { word: "reload", read: reload },
+    Row { word: "ferroban", read: own },
 ];
 
 impl Request {
@@ -482,7 +480,7 @@ fn action(words: &[Word]) -> Result<Request, Refusal> {
         return Err(Refusal::TooFew);
     };
     let method = shown(property);
-    if !crate::load::METHODS.contains(&method.as_str()) {
+    if !ACTION_METHODS.contains(&method.as_str()) {
         return tell("set", words, 5);
     }
     Ok(Request::Call {
@@ -508,9 +506,8 @@ fn multi_set(words: &[Word]) -> Result<Request, Refusal> {
 /// Commands one after the other.
 fn commands(word: &Word) -> Result<Vec<Vec<Word>>, Refusal> {
     let refused = |text: &str| Refusal::Error("TypeError", text.to_owned());
-    let items = match word {
-        Word::List(items) | Word::Tuple(items) => items,
-        _ => return Err(refused("a stream is a list of commands")),
+    let (Word::List(items) | Word::Tuple(items)) = word else {
+        return Err(refused("a stream is a list of commands"));
     };
     let command = |item: &Word| match item {
         Word::List(words) | Word::Tuple(words) => Ok(words.clone()),

@@ -106,7 +106,10 @@ fn step(during: Option<Step>) -> &'static str {
 /// The server and all its jails, in the order in which they were added.
 pub(super) fn server(main: &mut MainLoop) -> String {
     let setups: Vec<JailSetup> = main.setup.jails().cloned().collect();
-    let jails = setups.iter().map(|setup| jail(main, setup)).collect();
+    let jails = setups
+        .iter()
+        .filter_map(|setup| jail(main, setup))
+        .collect();
     text(&ServerView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         compatible: crate::COMPATIBLE.to_owned(),
@@ -119,16 +122,16 @@ pub(super) fn server(main: &mut MainLoop) -> String {
     })
 }
 
-fn jail(main: &mut MainLoop, setup: &JailSetup) -> JailView {
+fn jail(main: &mut MainLoop, setup: &JailSetup) -> Option<JailView> {
     let name = &setup.name;
-    let status = main.numbers(name);
+    let status = main.numbers(name).ok()?;
     let plan = setup.plan();
     let kept_by = main.crew.keeper(&plan.actions);
     let (banned, holding) = (status.banned.len(), holding(kept_by, status.applied));
     let missing = holding.is_some_and(|holding| holding < banned);
-    JailView {
+    Some(JailView {
         name: name.to_string(),
-        started: main.engine.has_jail(name),
+        started: main.engine.is_started(name),
         idle: setup.idle,
         watches: watches(main, name, &status),
         backend: status.backend,
@@ -145,7 +148,7 @@ fn jail(main: &mut MainLoop, setup: &JailSetup) -> JailView {
         trouble: main.trouble.now(name, missing),
         last_failure: main.trouble.last(name),
         without_effect: plan.without_effect,
-    }
+    })
 }
 
 /// What a jail reads, or what it will read when it is started.

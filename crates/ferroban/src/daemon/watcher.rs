@@ -75,13 +75,6 @@ pub(super) enum Begin {
     End,
 }
 
-impl Begin {
-    /// Behind this position, if there is one.
-    pub(super) fn of(position: Option<LogPosition>) -> Self {
-        position.map_or(Self::Beginning, Self::After)
-    }
-}
-
 /// A jail that reads a source.
 struct Reader {
     jail: JailName,
@@ -585,7 +578,6 @@ mod tests {
             },
             backend: Backend::Files,
             logpaths: logpaths.iter().map(text).collect(),
-            tail: Vec::new(),
             journal: Vec::new(),
             actions: Vec::new(),
             without_effect: Vec::new(),

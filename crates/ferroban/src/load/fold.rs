@@ -117,7 +117,6 @@ mod tests {
         assert_eq!(plan.logpaths, ["/h", "/t"]);
         assert_eq!(plan.without_effect, ["datepattern = %Y", "logtimezone = "]);
         assert_eq!(plan.journal, [vec!["A=1", "B=2"], vec!["C=3"]]);
-        assert_eq!(plan.tail, ["/t"]);
         let options: Vec<(&str, Option<&String>)> = plan
             .actions
             .iter()

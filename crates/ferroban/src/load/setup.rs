@@ -17,7 +17,6 @@ use super::word::Word;
 use super::{ActionPlan, Backend, JailPlan, Refusal};
 use crate::log::Level;
 use action::ActionSetup;
-pub(crate) use action::METHODS;
 pub(crate) use option::{is_asked_for, is_set_by, row};
 use value::{integer, seconds, shown, text};
 
@@ -570,12 +569,6 @@ impl JailSetup {
             filter,
             backend: self.kind(),
             logpaths: self.logpaths.iter().map(|log| log.path.clone()).collect(),
-            tail: self
-                .logpaths
-                .iter()
-                .filter(|log| log.tail)
-                .map(|log| log.path.clone())
-                .collect(),
             journal: self.journalmatch.clone(),
             actions: self
                 .actions

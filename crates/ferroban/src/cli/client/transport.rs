@@ -90,15 +90,6 @@ impl From<Errno> for ContactError {
     }
 }
 
-/// Sends a request and waits for its reply.
-pub(in crate::cli) fn ask(
-    path: &Path,
-    request: &Value,
-    patience: Patience,
-) -> Result<Value, ContactError> {
-    Connection::open(path, patience)?.ask(request)
-}
-
 /// A connection for any number of requests. Dropping it says goodbye.
 #[derive(Debug)]
 pub(in crate::cli) struct Connection {

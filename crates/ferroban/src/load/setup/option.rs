@@ -212,7 +212,9 @@ fn add_ignored(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Resul
 }
 
 fn forget_ignored(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), Refusal> {
-    let id = FailId::parse(first(words)?.as_str().ok_or_else(not_text)?);
+    let name = first(words)?.as_str().ok_or_else(not_text)?;
+    check_prefix(name)?;
+    let id = FailId::parse(name);
     let before = jail.ignoreip.len();
     jail.ignoreip.retain(|known| *known != id);
     if jail.ignoreip.len() == before {
