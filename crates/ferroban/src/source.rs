@@ -35,7 +35,7 @@ pub const LINE_CAP: usize = 1 << 20;
 pub(crate) fn mark(path: &std::path::Path) -> Option<String> {
     // Opening anything else, a pipe for example, could wait for ever.
     let is_file = path.metadata().is_ok_and(|found| found.is_file());
-    let file = std::fs::File::open(path).ok().filter(|_| is_file)?;
+    let file = is_file.then(|| std::fs::File::open(path).ok())??;
     logfile::first_line_hash(&file).ok().flatten()
 }
 

@@ -325,6 +325,18 @@ impl MainLoop {
         })
     }
 
+    /// Sets how the log is kept. If something of it is refused, the level stays what it
+    /// was.
+    pub(super) fn set_all_log(&self, options: &[(ServerOption, Word)]) -> Result<(), Refusal> {
+        let before = self.log.level();
+        let mut set = options.iter();
+        let outcome = set.try_for_each(|(option, value)| self.set_log(*option, value));
+        if outcome.is_err() {
+            self.log.set_level(&before).ok();
+        }
+        outcome
+    }
+
     /// Opens the socket for those who may look, as it was told. Where that cannot be, it
     /// is logged, and no reason to do without everything else.
     pub(super) fn share(&mut self, next: &Setup) {

@@ -44,8 +44,10 @@ struct Member {
     queue: Sender<Order>,
     /// The actions with which it begins anew, once the old ones have ended.
     next: Option<Parts>,
-    /// Its last job is under way.
+    /// It goes once all its ends have come.
     leaving: bool,
+    /// How often it was ended, and its last job is still under way.
+    ends: usize,
     /// Whether it works; only then is anything read for it.
     started: bool,
 }
@@ -139,6 +141,7 @@ impl Crew {
             queue,
             next: None,
             leaving: false,
+            ends: 0,
             started,
         };
         self.members.insert(name.clone(), member);
@@ -173,17 +176,21 @@ impl Crew {
     }
 
     /// A jail ends: nothing is read for it any more, and its actor goes after the
-    /// jobs that are still to come.
-    pub(super) fn dismiss(&mut self, jail: &JailName) {
+    /// jobs that are still to come. With `returns` it stays for the jail's next life.
+    pub(super) fn dismiss(&mut self, jail: &JailName, returns: bool) {
         if let Some(member) = self.members.get_mut(jail) {
-            member.leaving = true;
+            member.leaving = !returns;
+            member.ends += 1;
         }
     }
 
-    /// The last job of a jail is done.
+    /// The last job of a jail is done. It may have been ended again since.
     pub(super) fn gone(&mut self, jail: &JailName) {
-        if self.members.get(jail).is_some_and(|member| member.leaving) {
-            self.members.remove(jail);
+        if let Some(member) = self.members.get_mut(jail) {
+            member.ends = member.ends.saturating_sub(1);
+            if member.leaving && member.ends == 0 {
+                self.members.remove(jail);
+            }
         }
     }
 

@@ -41,8 +41,8 @@ const POSITIONS_EVERY: Duration = Duration::from_secs(10);
 /// How often the protected addresses are looked up while failures come in.
 const PROTECT_EVERY: Duration = Duration::from_secs(60);
 
-/// How long a client waits for the jobs of its command, and a stop for the jails.
-const JOBS_LIMIT: Duration = Duration::from_secs(30);
+/// How long a stop waits for the jails.
+const JAILS_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a stop waits for the watchers.
 const WATCHERS_LIMIT: Duration = Duration::from_secs(3);
@@ -84,7 +84,6 @@ struct Held {
 /// A client whose answer waits for jobs.
 struct Waiting {
     jobs: HashSet<JobId>,
-    deadline: Instant,
     answer: Answer,
     to: SyncSender<Answer>,
 }
@@ -153,7 +152,7 @@ impl MainLoop {
         self.positions_written = clock::tick() - POSITIONS_EVERY;
         self.dispatch(effects);
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        let limit = clock::tick() + JOBS_LIMIT;
+        let limit = clock::tick() + JAILS_LIMIT;
         self.answer_after(Ok(Value::None), jobs, sender);
         while receiver.try_recv().is_err() && clock::tick() < limit {
             if !self.turn(messages, Some(limit)) {
@@ -164,7 +163,7 @@ impl MainLoop {
 
     /// Lets the actors and the recorder end. Whether there was a database.
     pub(super) fn close(mut self) -> (Stopping, bool) {
-        self.release(|_| true);
+        self.hand_out_held();
         self.monitor.close();
         self.crew.close();
         let stored = self.database.close();
@@ -202,10 +201,9 @@ impl MainLoop {
     fn wait(&self, limit: Option<Instant>) -> Option<Duration> {
         let now = clock::tick();
         let held = self.held.front().map(|held| held.deadline);
-        let asked = self.asked.iter().map(|waiting| waiting.deadline).min();
         let late = self.late.filter(|(.., told)| !told);
         let late = late.map(|(_, since, _)| since + TOLD_LATE);
-        let deadlines = [held, asked, late, limit]
+        let deadlines = [held, late, limit]
             .into_iter()
             .flatten()
             .map(|at| at.saturating_duration_since(now));
@@ -359,6 +357,12 @@ impl MainLoop {
         }
     }
 
+    /// Hands out all jobs at once, whether or not their transactions are written: what
+    /// comes next must come after them.
+    pub(super) fn hand_out_held(&mut self) {
+        self.release(|_| true);
+    }
+
     fn release(&mut self, due: impl Fn(&Held) -> bool) {
         while self.held.front().is_some_and(&due) {
             if let Some(held) = self.held.pop_front() {
@@ -390,9 +394,6 @@ impl MainLoop {
             );
             self.log.warning("ferroban.database", &text);
         }
-        for waiting in self.asked.extract_if(.., |waiting| waiting.deadline <= now) {
-            Question::answer(&waiting.to, waiting.answer);
-        }
         self.notify.keep(now);
     }
 
@@ -401,10 +402,8 @@ impl MainLoop {
         if after.is_empty() {
             return Question::answer(&to, answer);
         }
-        let deadline = clock::tick() + JOBS_LIMIT;
         self.asked.push(Waiting {
             jobs: after.into_iter().collect(),
-            deadline,
             answer,
             to,
         });

@@ -98,6 +98,9 @@ impl Draft {
             Request::Stream(commands) => self.take(&commands),
             // Questions in a stream have nobody to answer to.
             request if !request.changes() => Ok(()),
+            Request::Stop | Request::Reload(_) | Request::Call { .. } => {
+                Err(Refusal::plain("Invalid command"))
+            }
             request => {
                 self.later.push(request);
                 Ok(())
@@ -180,20 +183,25 @@ impl MainLoop {
         restart: &Restart,
         effects: &mut Vec<Effect>,
     ) -> Result<Vec<JobId>, Value> {
-        if let Err(refusal) = taken {
-            self.tell_notes(draft.notes);
+        let Draft {
+            next,
+            mut notes,
+            log,
+            later,
+        } = draft;
+        // Before anything changes.
+        let taken = taken.and_then(|()| self.check(&next, restart).map(drop));
+        if let Err(refusal) = taken.and_then(|()| self.set_all_log(&log)) {
+            // Only what is wrong has come true.
+            notes.retain(|(level, ..)| matches!(level, Level::Warning | Level::Error));
+            self.tell_notes(notes);
             return Err(refused(refusal));
         }
-        // Before anything changes.
-        self.check(&draft.next, restart).map_err(refused)?;
-        for (option, value) in &draft.log {
-            self.set_log(*option, value).map_err(refused)?;
-        }
-        self.adopt_server(&draft.next).map_err(refused)?;
-        self.share(&draft.next);
-        self.tell_notes(draft.notes);
-        let mut jobs = self.adopt(draft.next, restart, effects).map_err(refused)?;
-        for request in draft.later {
+        self.adopt_server(&next).map_err(refused)?;
+        self.share(&next);
+        self.tell_notes(notes);
+        let mut jobs = self.adopt(next, restart, effects).map_err(refused)?;
+        for request in later {
             jobs.extend(self.carry_out(request, effects)?.1);
         }
         Ok(jobs)
@@ -217,14 +225,19 @@ impl MainLoop {
             jobs.extend(self.engine.flush_jail(now, name, effects).1);
         }
         for name in self.ending(&next, restart) {
-            if !restart.jails.contains(&name) {
-                self.crew.dismiss(&name);
+            let returns = restart.jails.contains(&name);
+            self.crew.dismiss(&name, returns);
+            if !returns {
+                self.read.retain(|(jail, _), _| *jail != name);
             }
             self.trouble.forget(&name);
             jobs.extend(self.engine.remove_jail(now, &name, effects));
         }
         // What is stored about those that begin must hold what was just decided.
         self.dispatch(std::mem::take(effects));
+        if !begun.is_empty() {
+            self.hand_out_held();
+        }
         let wanted = begun
             .iter()
             .map(|(plan, _)| (plan.jail.name.clone(), plan.jail.bantime));
@@ -338,6 +351,9 @@ impl MainLoop {
         let (differ, native) = self.crew.actions_differ(&plan);
         let settings = self.crew.change(plan);
         if differ {
+            // What was decided before is for the actions of before.
+            self.dispatch(std::mem::take(effects));
+            self.hand_out_held();
             let held = self.engine.bans(&name);
             self.crew.configure(&name, parts, held, restart.forgets);
         }
@@ -694,6 +710,72 @@ mod tests {
         assert_eq!(desk.say("status"), one, "the original would have lost it");
         assert_eq!(desk.ask(&reload("add|a|polling")), "'OK'");
         assert_eq!(desk.say("status"), none, "what is not started again ends");
+    }
+
+    #[test]
+    fn what_is_refused_is_not_told_as_done() {
+        let mut desk = Desk::new();
+        let text = "set|loglevel|NOTICE\nset|logtarget|/no/such/folder/x\nadd|b|polling";
+        let refused = desk.ask(&["server-stream".into(), stream(text)]);
+        assert_eq!(refused, "Exception('Failed to change log target')");
+        assert_eq!(desk.say("get|loglevel"), "'INFO'");
+        assert_eq!(
+            desk.ask(&["server-stream".into(), stream("stop")]),
+            "Exception('Invalid command')"
+        );
+        let call = "add|c|polling\nset|c|addaction|x\nset|c|action|x|ban|{}";
+        let refused = desk.ask(&["server-stream".into(), stream(call)]);
+        assert_eq!(refused, "Exception('Invalid command')");
+        assert_eq!(
+            desk.say("status"),
+            "[('Number of jail', 0), ('Jail list', '')]"
+        );
+        let told = desk.told();
+        assert!(!told.contains("Creating new jail"), "{told}");
+    }
+
+    #[test]
+    fn a_reload_keeps_the_order_of_jails_and_the_database() {
+        let mut desk = Desk::new();
+        let jail = |name: &str| {
+            format!("add|{name}|polling\nset|{name}|addfailregex|x <HOST>\nstart|{name}")
+        };
+        let both = format!("{}\n{}", jail("b"), jail("a"));
+        assert_eq!(desk.ask(&["server-stream".into(), stream(&both)]), "None");
+        let reload = |name: &str, text: &str| {
+            [
+                "reload".into(),
+                name.into(),
+                Word::List(vec![]),
+                stream(text),
+            ]
+        };
+        assert_eq!(desk.ask(&reload("b", &jail("b"))), "'OK'");
+        let order = "[('Number of jail', 2), ('Jail list', 'a, b')]";
+        assert_eq!(desk.say("status"), order, "by name");
+        assert_eq!(desk.say("banned"), "[{'b': []}, {'a': []}]");
+        let elsewhere = format!("set|dbfile|/nowhere\n{both}");
+        let refused = "RuntimeError('Cannot change database when there are jails present')";
+        assert_eq!(desk.ask(&reload("--all", &elsewhere)), refused);
+        assert_eq!(desk.say("status"), order);
+    }
+
+    #[test]
+    fn a_jail_that_ends_twice_stays_until_its_second_end() {
+        let mut desk = Desk::new();
+        let text = "add|a|polling\nset|a|addfailregex|x <HOST>\nstart|a";
+        assert_eq!(desk.ask(&["server-stream".into(), stream(text)]), "None");
+        let plan = desk.main_loop.setup.plans().next().unwrap();
+        let name = plan.jail.name.clone();
+        let crew = &mut desk.main_loop.crew;
+        let is_there = |crew: &Crew| crew.actions_differ(&plan) == (false, false);
+        crew.dismiss(&name, false);
+        crew.hire(plan.clone(), Vec::new(), true).unwrap();
+        crew.dismiss(&name, false);
+        crew.gone(&name);
+        assert!(is_there(crew));
+        crew.gone(&name);
+        assert!(!is_there(crew));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(crate) struct Reloaded {
     pub(crate) kept: Vec<JailName>,
     /// They end and begin anew.
     pub(crate) restarted: Vec<JailName>,
+    /// All jails of before, in their order.
+    order: Vec<JailName>,
 }
 
 /// What concerns no single jail; how it logs is the log's own business.
@@ -249,7 +251,8 @@ impl Setup {
                     Word::Text(path) if !path.eq_ignore_ascii_case("none") => Some(path.clone()),
                     _ => None,
                 };
-                if path != server.dbfile && !self.jails.is_empty() {
+                let has_jails = !self.jails.is_empty() || !self.before.is_empty();
+                if path != server.dbfile && has_jails {
                     let text = "Cannot change database when there are jails present";
                     return Err(Refusal::Error("RuntimeError", text.to_owned()));
                 }
@@ -266,7 +269,7 @@ impl Setup {
             }
             "thread" => {
                 let Word::Dict(pairs) = value else {
-                    let text = format!("{value:?} is no dictionary such as {{'stacksize': 0}}");
+                    let text = format!("'{}' object has no attribute 'items'", value.kind());
                     return Err(Refusal::Error("AttributeError", text));
                 };
                 for (name, size) in pairs {
@@ -301,12 +304,13 @@ impl Setup {
     /// Begins to tell jails anew of which `concerned` says so. With `restart` they are
     /// to end and begin anew.
     pub(crate) fn begin_reload(&mut self, concerned: impl Fn(&JailSetup) -> bool, restart: bool) {
+        self.reloaded = Reloaded::default();
+        self.reloaded.order = self.jails().map(|jail| jail.name.clone()).collect();
         let (before, jails) = std::mem::take(&mut self.jails)
             .into_iter()
             .partition(|jail| concerned(jail));
         self.jails = jails;
         self.before = before;
-        self.reloaded = Reloaded::default();
         if restart {
             let started = self.before.drain(..).filter(|jail| jail.started);
             self.reloaded.restarted = started.map(|jail| jail.name.clone()).collect();
@@ -323,6 +327,15 @@ impl Setup {
         for names in [&mut reloaded.kept, &mut reloaded.restarted] {
             names.retain(|name| self.jail(name.as_str()).is_ok());
         }
+        // Who stays keeps its place; who begins comes behind.
+        let Reloaded {
+            order, restarted, ..
+        } = &reloaded;
+        self.jails.sort_by_key(|jail| {
+            let stays = !restarted.contains(&jail.name);
+            let place = order.iter().position(|name| *name == jail.name);
+            place.filter(|_| stays).unwrap_or(order.len())
+        });
         reloaded
     }
 

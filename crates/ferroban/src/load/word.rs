@@ -31,6 +31,20 @@ pub(crate) type Command = Vec<Word>;
 pub(crate) type Stream = Vec<Command>;
 
 impl Word {
+    /// What Python calls its type.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "NoneType",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Float(_) => "float",
+            Self::Text(_) => "str",
+            Self::List(_) => "list",
+            Self::Tuple(_) => "tuple",
+            Self::Dict(_) => "dict",
+        }
+    }
+
     /// The text, if it is one.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
