@@ -28,6 +28,8 @@ pub struct Engine {
     jobs: JobIds,
     /// Jails that were removed and whose last job is under way.
     ending: Vec<Jail>,
+    /// What is told of a jail that began anew, once its earlier life has ended.
+    waiting: Vec<(JailName, Event)>,
 }
 
 impl Engine {
@@ -56,6 +58,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let name = settings.name.clone();
+        let before = effects.len();
         let jobs = &mut self.jobs;
         let mut turn = Turn {
             now,
@@ -64,6 +67,9 @@ impl Engine {
             effects,
         };
         let jail = Jail::start(settings, bans, &mut turn);
+        if self.is_ending(&name) {
+            self.tell_later(&name, before, effects);
+        }
         if self.jails.insert(name.clone(), jail).is_none() {
             self.order.push(name);
         }
@@ -144,9 +150,15 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    /// Tells the actions of a jail that its configuration was read again.
-    pub fn jail_reloaded(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
-        self.on(name, now, effects, Jail::reloaded);
+    /// Tells the actions of a jail that its configuration was read again. Returns the job,
+    /// which comes behind all that the new configuration made of its actions.
+    pub fn jail_reloaded(
+        &mut self,
+        now: Timestamp,
+        name: &JailName,
+        effects: &mut Vec<Effect>,
+    ) -> Option<JobId> {
+        self.on(name, now, effects, Jail::reloaded).flatten()
     }
 
     /// The numbers of a jail.
@@ -169,13 +181,19 @@ impl Engine {
     /// The bans of a jail, the one that ends first at the front.
     #[must_use]
     pub fn bans(&self, jail: &JailName) -> Vec<Ban> {
-        self.jails.get(jail).map(Jail::bans_by_end).unwrap_or_default()
+        self.jails
+            .get(jail)
+            .map(Jail::bans_by_end)
+            .unwrap_or_default()
     }
 
     /// The same, and whether the firewall is known to hold each.
     #[must_use]
     pub fn bans_and_state(&self, jail: &JailName) -> Vec<(Ban, bool)> {
-        self.jails.get(jail).map(Jail::bans_and_state).unwrap_or_default()
+        self.jails
+            .get(jail)
+            .map(Jail::bans_and_state)
+            .unwrap_or_default()
     }
 
     /// Whether there is such a jail.
@@ -246,6 +264,28 @@ impl Engine {
         self.ending.retain_mut(|jail| {
             !(jail.done(done.job, &done.outcome, &mut turn) && jail.has_ended())
         });
+        let (ready, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(name, _)| !self.is_ending(name));
+        self.waiting = waiting;
+        let ready: Vec<(JailName, Event)> = ready;
+        effects.extend(ready.into_iter().map(|(_, event)| Effect::Report(event)));
+    }
+
+    /// Whether an earlier life of a jail is at its last job.
+    fn is_ending(&self, name: &JailName) -> bool {
+        self.ending.iter().any(|jail| jail.name() == *name)
+    }
+
+    /// Keeps what is told of a jail from `before` on until its earlier life has ended:
+    /// whoever reads that it stopped would think that it does not run.
+    fn tell_later(&mut self, name: &JailName, before: usize, effects: &mut Vec<Effect>) {
+        let is_told = |effect: &mut Effect| matches!(effect, Effect::Report(_));
+        let told = effects.extract_if(before.., is_told);
+        self.waiting.extend(told.filter_map(|effect| match effect {
+            Effect::Report(event) => Some((name.clone(), event)),
+            _ => None,
+        }));
     }
 
     /// Answers a client.
@@ -265,11 +305,9 @@ impl Engine {
             Command::AreBanned { jail, ids } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Flags(ids.iter().map(|id| jail.is_banned(id)).collect()).into()
             }),
-            Command::Attempt { jail, id, lines } => {
-                self.with(&jail, now, effects, |jail, turn| {
-                    Reply::Count(usize::from(jail.attempt(id, lines, turn))).into()
-                })
-            }
+            Command::Attempt { jail, id, lines } => self.with(&jail, now, effects, |jail, turn| {
+                Reply::Count(usize::from(jail.attempt(id, lines, turn))).into()
+            }),
             Command::BanIps { jail } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Bans(jail.bans_by_end()).into()
             }),

@@ -271,10 +271,11 @@ fn banning_twice_counts_once_and_prolongs() {
     let all = jobs(&effects);
     let [
         Job {
-            task: Task::Ban {
-                ban: longer,
-                again: true,
-            },
+            task:
+                Task::Ban {
+                    ban: longer,
+                    again: true,
+                },
             ..
         },
     ] = all.as_slice()
@@ -370,10 +371,11 @@ fn a_restart_takes_bans_over_and_starts_the_firewall_with_them() {
             ..
         },
         Job {
-            task: Task::Unban {
-                id: ignored,
-                ban: None,
-            },
+            task:
+                Task::Unban {
+                    id: ignored,
+                    ban: None,
+                },
             ..
         },
     ] = all.as_slice()
@@ -403,11 +405,10 @@ fn a_failed_ban_is_told_and_tried_again_until_it_holds() {
         }]
     ));
     assert_eq!(engine.next_wakeup(), Some(at(5)));
-    let status =
-        |engine: &mut Engine| {
-            let status = engine.status(at(5), &name("sshd")).unwrap();
-            (status.banned.len(), status.applied)
-        };
+    let status = |engine: &mut Engine| {
+        let status = engine.status(at(5), &name("sshd")).unwrap();
+        (status.banned.len(), status.applied)
+    };
     assert_eq!(status(&mut engine), (1, 0), "decided, not applied");
 
     let mut retried = Vec::new();
@@ -659,6 +660,33 @@ fn a_removed_jail_cleans_the_firewall_and_is_forgotten_when_that_is_done() {
     };
     assert_eq!(events(&after), [repealed, Event::JailStopped { jail }]);
     assert!(engine.ending.is_empty());
+}
+
+#[test]
+fn a_jail_that_begins_anew_is_told_behind_its_end() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7"]);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    let held = engine.bans(&name("sshd"));
+    let mut effects = Vec::new();
+    engine.remove_jail(at(1), &name("sshd"), &mut effects);
+    engine.restore_jail(at(1), settings("sshd"), held, &mut effects);
+    assert_eq!(events(&effects), [], "nothing before the end");
+    assert_eq!(jobs(&effects).len(), 2, "what is to be done does not wait");
+    let after = finish(&mut engine, 1, &effects, &Outcome::Ok);
+    let (jail, id) = (name("sshd"), id("192.0.2.7"));
+    let told = [
+        Event::Repealed {
+            jail: jail.clone(),
+            id: id.clone(),
+        },
+        Event::JailStopped { jail: jail.clone() },
+        Event::JailStarted { jail: jail.clone() },
+        Event::Restored { jail, id },
+    ];
+    assert_eq!(events(&after), told);
+    let more = fail(&mut engine, "sshd", "192.0.2.8", 1);
+    assert!(matches!(events(&more).as_slice(), [Event::Found { .. }]));
 }
 
 #[test]
