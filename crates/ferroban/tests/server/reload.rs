@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::home::{Home, STOPPED};
 use crate::support::child::{command, run};
 use crate::support::guard::DEBIANS;
+use crate::support::wait::{SOON, until};
 use crate::support::world::skip;
 
 #[test]
@@ -64,6 +65,22 @@ fn a_reload_keeps_bans_and_what_is_asked_for_lifts_them() {
         ]);
         assert_eq!(banned(), "192.0.2.8");
     }
+    // Whoever reads the last line knows that it runs.
+    let of_jail = |line: &String| line.contains("[j1]") || line.contains("Jail 'j1' st");
+    let told = || home.log().into_iter().filter(of_jail);
+    let again = [
+        "fail2ban.actions NOTICE [j1] Repeal Ban 192.0.2.8",
+        "fail2ban.jail INFO Jail 'j1' stopped",
+        "fail2ban.jail INFO Jail 'j1' started",
+        "fail2ban.actions NOTICE [j1] Restore Ban 192.0.2.8",
+    ];
+    let first = [
+        "fail2ban.jail INFO Jail 'j1' started",
+        "fail2ban.actions NOTICE [j1] Ban 192.0.2.8",
+    ];
+    let whole = [&first[..], &again, &again].concat();
+    until(SOON, "all of it is told", || told().count() >= whole.len());
+    assert_eq!(told().collect::<Vec<_>>(), whole);
     assert_eq!(home.ask(&["reload", "--unban", "j1"]), "OK");
     home.must_act(&["j1: unban 192.0.2.8"]);
     assert_eq!(banned(), "");
@@ -114,12 +131,14 @@ fn an_action_that_is_replaced_lifts_its_bans_and_the_new_one_makes_them() {
     home.must_act(&["j1: start", "j1: ban 192.0.2.8 0"]);
     home.write("conf/jail.local", "[j1]\naction = other\n");
     assert_eq!(home.ask(&["reload"]), "OK");
-    home.must_act(&[
+    let expected = [
         "j1: unban 192.0.2.8",
         "j1: stop",
         "j1: other start",
         "j1: other ban 192.0.2.8 0",
-    ]);
+    ];
+    assert_eq!(home.acts(), expected, "the reply waits for it");
+    home.must_act(&expected);
     let actions = |names: &str| {
         let listed = home.ask(&["get", "j1", "actions"]);
         assert_eq!(
