@@ -92,8 +92,14 @@ mod tests {
     fn directives_become_words() {
         let cases = [
             ("%Y-%m-%d %H:%M", "Year-Month-Day 24hour:Minute"),
-            ("^%b %d %H:%M:%S %y %%", "^MON Day 24hour:Minute:Second Year2 %"),
-            ("{^LN-BEG}%ExY(?P<_sep>[-/.])%m", "{^LN-BEG}ExYear(?P<_sep>[-/.])Month"),
+            (
+                "^%b %d %H:%M:%S %y %%",
+                "^MON Day 24hour:Minute:Second Year2 %",
+            ),
+            (
+                "{^LN-BEG}%ExY(?P<_sep>[-/.])%m",
+                "{^LN-BEG}ExYear(?P<_sep>[-/.])Month",
+            ),
             ("%Exk %k %c %", "%Exk %k %c %"),
             ("{UNB}^", "^"),
             ("{^LN-BEG}EPOCH", "{^LN-BEG}Epoch"),

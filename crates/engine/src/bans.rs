@@ -30,6 +30,8 @@ pub struct Bans {
 pub struct Held {
     /// The ban.
     pub ban: Ban,
+    /// Whether its time is its own, rather than the jail's.
+    pub own_time: bool,
     /// Whether the action reported success.
     pub applied: bool,
     /// How many times in a row the action has failed.
@@ -62,6 +64,7 @@ impl Bans {
         self.by_order.insert(
             order,
             Held {
+                own_time: ban.restored,
                 ban,
                 applied: false,
                 failed: 0,
@@ -101,9 +104,26 @@ impl Bans {
             return false;
         }
         held.ban.bantime = longer;
+        held.own_time = true;
         self.by_end.remove(&(old, order));
         self.by_end.insert((held.ban.end(), order), ());
         true
+    }
+
+    /// The jail bans for another time now, and so do those of its bans that have no time
+    /// of their own. Returns them.
+    pub fn follow(&mut self, bantime: BanTime) -> Vec<FailId> {
+        let mut changed = Vec::new();
+        for (order, held) in &mut self.by_order {
+            if held.own_time || held.ban.bantime == bantime {
+                continue;
+            }
+            self.by_end.remove(&(held.ban.end(), *order));
+            held.ban.bantime = bantime;
+            self.by_end.insert((held.ban.end(), *order), ());
+            changed.push(held.ban.id.clone());
+        }
+        changed
     }
 
     /// Takes a ban out.
@@ -228,6 +248,20 @@ mod tests {
         assert!(bans.take_due(Timestamp::from_secs(101)).is_empty());
         assert!(bans.extend(&id, Timestamp::from_secs(30), BanTime::Forever));
         assert_eq!(bans.next_due(), None);
+    }
+
+    #[test]
+    fn bans_without_a_time_of_their_own_follow_the_jail() {
+        let mut bans = Bans::default();
+        bans.add(ban("192.0.2.1", 0, BanTime::Forever));
+        bans.add(Ban {
+            restored: true,
+            ..ban("192.0.2.2", 0, BanTime::Forever)
+        });
+        let first = FailId::parse("192.0.2.1");
+        assert_eq!(bans.follow(BanTime::For(600)), [first]);
+        assert_eq!(bans.follow(BanTime::For(600)), []);
+        assert_eq!(bans.next_due(), Some(Timestamp::from_micros(600_000_001)));
     }
 
     #[test]

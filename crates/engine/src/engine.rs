@@ -58,7 +58,13 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let name = settings.name.clone();
-        let before = effects.len();
+        self.make_jail(now, settings, effects);
+        self.start_jail(now, &name, bans, effects);
+    }
+
+    /// Adds a jail that does not work yet. Who is banned in it by order is banned.
+    pub fn make_jail(&mut self, now: Timestamp, settings: JailSettings, effects: &mut Vec<Effect>) {
+        let name = settings.name.clone();
         let jobs = &mut self.jobs;
         let mut turn = Turn {
             now,
@@ -66,13 +72,31 @@ impl Engine {
             jobs,
             effects,
         };
-        let jail = Jail::start(settings, bans, &mut turn);
-        if self.is_ending(&name) {
-            self.tell_later(&name, before, effects);
-        }
+        let jail = Jail::add(settings, &mut turn);
         if self.jails.insert(name.clone(), jail).is_none() {
             self.order.push(name);
         }
+    }
+
+    /// Lets a jail work that was added, with the bans of an earlier life.
+    pub fn start_jail(
+        &mut self,
+        now: Timestamp,
+        name: &JailName,
+        bans: Vec<Ban>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let before = effects.len();
+        self.on(name, now, effects, |jail, turn| jail.begin(bans, turn));
+        if self.is_ending(name) {
+            self.tell_later(name, before, effects);
+        }
+    }
+
+    /// Whether there is such a jail and it works.
+    #[must_use]
+    pub fn is_started(&self, name: &JailName) -> bool {
+        self.jails.get(name).is_some_and(Jail::is_started)
     }
 
     /// What `wanted` would change, in the order of the jails.
@@ -111,10 +135,16 @@ impl Engine {
     }
 
     /// Goes on with other settings for a jail that is at work; its bans and counts stay.
-    pub fn change_jail(&mut self, settings: JailSettings) {
-        if let Some(jail) = self.jails.get_mut(&settings.name) {
-            jail.change(settings);
-        }
+    pub fn change_jail(
+        &mut self,
+        now: Timestamp,
+        settings: JailSettings,
+        effects: &mut Vec<Effect>,
+    ) {
+        let name = settings.name.clone();
+        self.on(&name, now, effects, |jail, turn| {
+            jail.change(settings, turn);
+        });
     }
 
     /// Ends a jail. Its bans leave the firewall and stay stored. Returns the job that
@@ -264,12 +294,13 @@ impl Engine {
         self.ending.retain_mut(|jail| {
             !(jail.done(done.job, &done.outcome, &mut turn) && jail.has_ended())
         });
-        let (ready, waiting) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|(name, _)| !self.is_ending(name));
-        self.waiting = waiting;
-        let ready: Vec<(JailName, Event)> = ready;
-        effects.extend(ready.into_iter().map(|(_, event)| Effect::Report(event)));
+        for (name, event) in std::mem::take(&mut self.waiting) {
+            if self.is_ending(&name) {
+                self.waiting.push((name, event));
+            } else {
+                effects.push(Effect::Report(event));
+            }
+        }
     }
 
     /// Whether an earlier life of a jail is at its last job.
@@ -306,7 +337,7 @@ impl Engine {
                 Reply::Flags(ids.iter().map(|id| jail.is_banned(id)).collect()).into()
             }),
             Command::Attempt { jail, id, lines } => self.with(&jail, now, effects, |jail, turn| {
-                Reply::Count(usize::from(jail.attempt(id, lines, turn))).into()
+                Reply::Count(usize::from(jail.attempt(id, &lines, turn))).into()
             }),
             Command::BanIps { jail } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Bans(jail.bans_by_end()).into()

@@ -84,14 +84,14 @@ pub(crate) struct Jail {
 }
 
 impl Jail {
-    /// A jail that takes over `restored` bans and starts its actions with them.
-    pub(crate) fn start(settings: JailSettings, restored: Vec<Ban>, turn: &mut Turn<'_>) -> Self {
-        let mut jail = Self {
+    /// A jail that does not work yet. Who is banned in it by order is banned.
+    pub(crate) fn add(settings: JailSettings, turn: &mut Turn<'_>) -> Self {
+        let jail = Self {
             ignored: IgnoreList::new(&settings.ignoreip),
             settings,
             failures: Failures::default(),
             bans: Bans::default(),
-            actions: Actions::Stopped,
+            actions: Actions::Added,
             retries: Retries::default(),
             under_way: HashMap::new(),
             total_failures: 0,
@@ -102,17 +102,26 @@ impl Jail {
             jail: jail.name(),
             enabled: true,
         });
-        turn.report(Event::JailStarted { jail: jail.name() });
+        jail
+    }
+
+    /// Begins to work: takes over `restored` bans and starts its actions with all of them.
+    pub(crate) fn begin(&mut self, restored: Vec<Ban>, turn: &mut Turn<'_>) {
+        turn.report(Event::JailStarted { jail: self.name() });
         let refused: Vec<FailId> = restored
             .into_iter()
-            .filter_map(|ban| jail.restore(ban, turn))
+            .filter_map(|ban| self.restore(ban, turn))
             .collect();
-        jail.start_actions(1, turn);
+        self.start_actions(1, turn);
         // After a crash the firewall may still hold who is to be ignored now.
         for id in refused {
-            jail.unapply(id, None, 1, turn);
+            self.unapply(id, None, 1, turn);
         }
-        jail
+    }
+
+    /// Whether it works.
+    pub(crate) fn is_started(&self) -> bool {
+        self.actions != Actions::Added
     }
 
     pub(crate) fn name(&self) -> JailName {
@@ -121,7 +130,7 @@ impl Jail {
 
     /// Counts a failure, and bans when it was one too many.
     pub(crate) fn failure(&mut self, failure: Failure, turn: &mut Turn<'_>) {
-        if self.actions == Actions::Stopped {
+        if matches!(self.actions, Actions::Added | Actions::Stopped) {
             return;
         }
         let Failure { id, time, ticket } = failure;
@@ -252,7 +261,7 @@ impl Jail {
     }
 
     /// Counts a failure that a client reports. Returns whether it counts.
-    pub(crate) fn attempt(&mut self, id: FailId, lines: Vec<String>, turn: &mut Turn<'_>) -> bool {
+    pub(crate) fn attempt(&mut self, id: FailId, lines: &[String], turn: &mut Turn<'_>) -> bool {
         if self.actions == Actions::Stopped {
             return false;
         }
@@ -271,7 +280,8 @@ impl Jail {
             matches: lines.iter().map(|line| Match::new("", "", line)).collect(),
             captures: Vec::new(),
         };
-        self.total_failures += u64::from(ticket.failures);
+        // By one, however many lines there are: that is how fail2ban counts here.
+        self.total_failures += 1;
         let limits = self.settings.limits();
         if let Some((ticket, time)) = self.failures.add(&id, turn.now, ticket, limits) {
             self.ban(id, time, ticket, turn);
@@ -296,7 +306,7 @@ impl Jail {
 
     /// When [`wake`](Self::wake) has something to do.
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
-        if self.actions == Actions::Stopped || self.settings.idle {
+        if self.rests() {
             return None;
         }
         [self.bans.next_due(), self.next_retry()]
@@ -305,9 +315,14 @@ impl Jail {
             .min()
     }
 
+    /// Whether nothing is done by itself.
+    fn rests(&self) -> bool {
+        self.settings.idle || matches!(self.actions, Actions::Added | Actions::Stopped)
+    }
+
     /// Lifts bans whose time is up, and tries again what failed.
     pub(crate) fn wake(&mut self, turn: &mut Turn<'_>) {
-        if self.actions == Actions::Stopped || self.settings.idle {
+        if self.rests() {
             return;
         }
         for ban in self.bans.take_due(turn.now) {
@@ -324,10 +339,14 @@ impl Jail {
         self.bans.len()
     }
 
-    /// Goes on with other settings; bans and counts stay.
-    pub(crate) fn change(&mut self, settings: JailSettings) {
+    /// Goes on with other settings; bans and counts stay. Another ban time holds for the
+    /// bans too that have none of their own.
+    pub(crate) fn change(&mut self, settings: JailSettings, turn: &mut Turn<'_>) {
         self.ignored = IgnoreList::new(&settings.ignoreip);
         self.settings = settings;
+        for id in self.bans.follow(self.settings.bantime) {
+            self.apply(&id, true, turn);
+        }
     }
 
     pub(crate) fn status(&mut self, now: Timestamp) -> JailStatus {

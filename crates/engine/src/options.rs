@@ -147,6 +147,25 @@ pub const JAIL: &[OptionRow] = &[
     row("action", Kind::Text, "", "how to ban, with options in brackets; several are separated by blanks or lines"),
 ];
 
+/// What a client can call on a command action, sorted.
+pub const ACTION_METHODS: &[&str] = &[
+    "ban",
+    "clearAllParams",
+    "consistencyCheck",
+    "escapeTag",
+    "executeCmd",
+    "flush",
+    "invalidateBanEpoch",
+    "prolong",
+    "reban",
+    "reload",
+    "replaceDynamicTags",
+    "replaceTag",
+    "start",
+    "stop",
+    "unban",
+];
+
 /// Names that take no effect by themselves: the stock files define them so that other
 /// options can refer to them, and pass them to filters and actions.
 #[rustfmt::skip]

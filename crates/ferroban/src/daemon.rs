@@ -268,11 +268,11 @@ impl Server {
         // Before the database: a stop that comes while it is waited for is not missed.
         signals::start(inbox.clone(), self.background).map_err(StartError::Signals)?;
         let mut main_loop = self.main_loop(&inbox, log);
-        first(&mut main_loop)?;
         let office = office::Office::new(inbox, log.clone(), self.load);
         let respond: control::Respond =
             Arc::new(move |request, caller| office.respond(request, caller));
         main_loop.monitor.offer(Arc::clone(&respond));
+        first(&mut main_loop)?;
         let door = control::Door {
             listener: claim.listener(),
             access: office::Access::Everything,
@@ -345,6 +345,7 @@ impl MainLoop {
         }
         next.server.dbfile = Some(database.display().to_string());
         self.setup.server.dbfile.clone_from(&next.server.dbfile);
+        self.share(&next);
         let mut effects = Vec::new();
         let begun = self.adopt(next, &reload::Restart::default(), &mut effects);
         self.dispatch(effects);

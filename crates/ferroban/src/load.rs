@@ -24,9 +24,7 @@ use ferroban_engine::{FilterSettings, JailSettings};
 
 pub(crate) use folder::Folder;
 pub(crate) use refusal::Refusal;
-pub(crate) use setup::{
-    JailSetup, LogPath, METHODS, MonitorSetup, Note, Setup, is_asked_for, is_set_by,
-};
+pub(crate) use setup::{JailSetup, LogPath, MonitorSetup, Note, Setup, is_asked_for, is_set_by};
 pub(crate) use stream::{How, Logs, Places, split};
 pub(crate) use word::{Command, Stream, Word, is_on};
 
@@ -50,8 +48,6 @@ pub(crate) struct JailPlan {
     pub(crate) backend: Backend,
     /// Files it may read.
     pub(crate) logpaths: Vec<String>,
-    /// Those of them of which only what is written from now on counts.
-    pub(crate) tail: Vec<String>,
     /// Journal entries it may read: alternatives of fields that must all match.
     pub(crate) journal: Vec<Vec<String>>,
     /// How it bans, in the order in which that is done.
@@ -289,7 +285,7 @@ impl std::error::Error for LoadError {}
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
     let (files, told) = embedded::files(overrides)?;
     let (mut settings, problems) = jails(&files, embedded::BASE.as_ref(), Logs::Listed)?;
-    settings.problems = told;
+    settings.problems.extend(told);
     match problems.into_iter().next() {
         Some(problem) => Err(problem),
         None => Ok(settings),
@@ -341,10 +337,19 @@ fn jails(
     let mut folder = Folder::new(files, base);
     let how = How { logs, strict: true };
     let (mut stream, _) = folder.jails(how)?;
+    let monitor = match folder.layers("fail2ban")? {
+        Some(layers) => folder.monitor(&layers)?,
+        None => None,
+    };
     let mut problems = folder.problems();
     let mut settings = loop {
         match fold::setup(&stream) {
-            Ok(setup) => break Settings { setup, problems: Vec::new() },
+            Ok(setup) => {
+                break Settings {
+                    setup,
+                    problems: Vec::new(),
+                };
+            }
             Err(error @ (LoadError::Value { .. } | LoadError::Refused { .. })) => {
                 // Without the jail that is wrong, as often as there is one.
                 let before = stream.len();
@@ -361,6 +366,10 @@ fn jails(
             Err(error) => return Err(error),
         }
     };
+    let monitor = monitor.as_ref().and_then(|command| command.last());
+    if let Some(Err(refusal)) = monitor.map(|value| settings.setup.set_server("monitor", value)) {
+        settings.problems.push(format!("fail2ban.conf: {refusal}"));
+    }
     let blind = |jail: &&JailSetup| jail.is_blind();
     let without = settings.setup.jails().filter(blind);
     problems.extend(without.map(|jail| LoadError::NoPattern {

@@ -290,6 +290,7 @@ impl Store {
     }
 
     /// The file's path.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -619,7 +619,7 @@ fn a_new_configuration_changes_only_what_differs_and_says_so_before() {
     );
     assert_eq!(engine.changes(&[settings("sshd"), settings("old")]), []);
 
-    engine.change_jail(changed);
+    engine.change_jail(at(1), changed, &mut Vec::new());
     assert!(
         events(&fail(&mut engine, "sshd", "10.0.0.1", 1))
             .iter()

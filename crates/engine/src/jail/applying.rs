@@ -34,7 +34,9 @@ pub(super) enum Actions {
     },
     /// Taken away by somebody; only an order brings them back.
     Lost,
-    /// The jail does not work yet, or no more.
+    /// The jail does not work yet.
+    Added,
+    /// The jail works no more.
     Stopped,
 }
 
@@ -69,12 +71,7 @@ pub(super) struct Retries {
 impl Jail {
     /// Has the firewall hold a ban, or hold it for as long as it lasts now. No job:
     /// the actions are not in a state to try.
-    pub(super) fn apply(
-        &mut self,
-        id: &FailId,
-        again: bool,
-        turn: &mut Turn<'_>,
-    ) -> Option<JobId> {
+    pub(super) fn apply(&mut self, id: &FailId, again: bool, turn: &mut Turn<'_>) -> Option<JobId> {
         if let Actions::Down { .. } | Actions::Lost | Actions::Stopped = self.actions {
             return None; // the next start brings it along
         }
@@ -122,7 +119,7 @@ impl Jail {
 
     /// Starts its actions anew, with all its bans: they have been replaced.
     pub(crate) fn restart_actions(&mut self, turn: &mut Turn<'_>) {
-        if self.actions != Actions::Stopped {
+        if !matches!(self.actions, Actions::Added | Actions::Stopped) {
             self.start_actions(1, turn);
         }
     }
@@ -156,7 +153,7 @@ impl Jail {
     pub(super) fn next_retry(&self) -> Option<Timestamp> {
         match self.actions {
             Actions::Down { retry, .. } => Some(retry),
-            Actions::Lost | Actions::Stopped | Actions::Starting { .. } => None,
+            Actions::Added | Actions::Lost | Actions::Stopped | Actions::Starting { .. } => None,
             Actions::Up => {
                 let ban = self.retries.bans.first().map(|(at, _)| *at);
                 let unban = self.retries.unbans.first().map(|(at, ..)| *at);

@@ -27,7 +27,7 @@ pub(crate) enum Part {
 
 /// An action at work.
 enum Kind {
-    Native(Box<Native>),
+    Native { native: Box<Native>, started: bool },
     Dry,
     Shell { shell: Box<Shell>, started: bool },
 }
@@ -66,18 +66,16 @@ impl Actions {
     /// Goes on with these actions. Of those that stay, commands keep what they have
     /// started; those that are left out end, and lift `held` before, unless they are to
     /// be `forgotten`.
-    pub(crate) fn configure(
-        &mut self,
-        parts: Vec<(String, Part)>,
-        held: &[Ban],
-        forgotten: bool,
-    ) {
+    pub(crate) fn configure(&mut self, parts: Vec<(String, Part)>, held: &[Ban], forgotten: bool) {
         let mut old = std::mem::take(&mut self.members);
         for (name, part) in parts {
             let known = old.iter().position(|member| member.name == name);
             let known = known.map(|place| old.remove(place).kind);
             let kind = match (part, known) {
-                (Part::Native(native), _) => Kind::Native(Box::new(native)),
+                (Part::Native(native), known) => Kind::Native {
+                    native: Box::new(native),
+                    started: matches!(known, Some(Kind::Native { started: true, .. })),
+                },
                 (Part::Dry, _) => Kind::Dry,
                 (Part::Commands(properties), Some(Kind::Shell { mut shell, started })) => {
                     shell.configure(properties);
@@ -117,7 +115,10 @@ impl Actions {
                 break;
             };
             match &mut member.kind {
-                Kind::Native(native) => outcome = worse(outcome, native.start(held, now)),
+                Kind::Native { native, started } => {
+                    *started = true;
+                    outcome = worse(outcome, native.start(held, now));
+                }
                 Kind::Dry => {}
                 Kind::Shell { shell, started } => {
                     if std::mem::replace(started, true) {
@@ -172,7 +173,10 @@ impl Actions {
             };
             let before = shell.epoch();
             if let Err(error) = shell.consistency_check(Occasion::Ban) {
-                let text = format!("Failed to check jail '{}' action '{name}': {error}", self.jail);
+                let text = format!(
+                    "Failed to check jail '{}' action '{name}': {error}",
+                    self.jail
+                );
                 self.log.error("actions", &text);
             }
             if shell.epoch() != before {
@@ -185,7 +189,10 @@ impl Actions {
     }
 
     fn reban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        let Some(Member {
+            name,
+            kind: Kind::Shell { shell, .. },
+        }) = self.members.get_mut(place)
         else {
             return;
         };
@@ -211,7 +218,7 @@ impl Actions {
         let member = self.members.iter_mut().find(|member| member.name == action);
         match member.map(|member| &mut member.kind) {
             Some(Kind::Shell { shell, .. }) => shell.call(method, arguments),
-            Some(Kind::Native(_) | Kind::Dry) => Err(CallError {
+            Some(Kind::Native { .. } | Kind::Dry) => Err(CallError {
                 class: "NotImplementedError",
                 text: format!("{method}: the action {action} is no command action"),
             }),
@@ -223,7 +230,10 @@ impl Actions {
     }
 
     fn ban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        let Some(Member {
+            name,
+            kind: Kind::Shell { shell, .. },
+        }) = self.members.get_mut(place)
         else {
             return;
         };
@@ -232,8 +242,9 @@ impl Actions {
         }
         if let Err(error) = shell.ban(ban) {
             let (jail, info) = (&self.jail, shell.info(ban));
-            let text =
-                format!("Failed to execute ban jail '{jail}' action '{name}' info '{info}': {error}");
+            let text = format!(
+                "Failed to execute ban jail '{jail}' action '{name}' info '{info}': {error}"
+            );
             self.log.error("actions", &text);
         }
     }
@@ -256,7 +267,10 @@ impl Actions {
     }
 
     fn unban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member { name, kind: Kind::Shell { shell, .. } }) = self.members.get_mut(place)
+        let Some(Member {
+            name,
+            kind: Kind::Shell { shell, .. },
+        }) = self.members.get_mut(place)
         else {
             return;
         };
@@ -271,13 +285,18 @@ impl Actions {
 
     /// Lifts all these bans: at once where an action can, else one after the other.
     pub(crate) fn flush(&mut self, held: &[Ban]) -> Result<(), Failed> {
+        self.flush_for(held, Occasion::Ban)
+    }
+
+    /// What cannot be flushed is checked, and repaired unless it is to end anyway.
+    fn flush_for(&mut self, held: &[Ban], occasion: Occasion) -> Result<(), Failed> {
         let mut result = Ok(());
         let mut singly = Vec::new();
         for (place, Member { name, kind }) in self.members.iter_mut().enumerate() {
             let jail = &self.jail;
             let told = format!("[{jail}] Flush ticket(s) with {name}");
             match kind {
-                Kind::Native(native) => {
+                Kind::Native { native, .. } => {
                     self.log.line(crate::log::Level::Notice, "actions", &told);
                     let ids: Vec<FailId> = held.iter().map(|ban| ban.id.clone()).collect();
                     let failed = native.unban(&ids).into_iter().find(Result::is_err);
@@ -287,10 +306,17 @@ impl Actions {
                 Kind::Shell { shell, .. } if shell.has_flush() => {
                     self.log.line(crate::log::Level::Notice, "actions", &told);
                     if let Err(error) = shell.flush() {
-                        let text =
-                            format!("Failed to flush bans in jail '{jail}' action '{name}': {error}");
+                        let text = format!(
+                            "Failed to flush bans in jail '{jail}' action '{name}': {error}"
+                        );
                         self.log.error("actions", &text);
-                        self.log.info("actions", "No flush occurred, do consistency check");
+                        self.log
+                            .info("actions", "No flush occurred, do consistency check");
+                        if let Err(error) = shell.consistency_check(occasion) {
+                            let text =
+                                format!("Failed to check jail '{jail}' action '{name}': {error}");
+                            self.log.error("actions", &text);
+                        }
                     }
                 }
                 Kind::Shell { .. } => singly.push(place),
@@ -310,7 +336,10 @@ impl Actions {
             if let Kind::Shell { shell, .. } = kind
                 && let Err(error) = shell.reload()
             {
-                let text = format!("Failed to reload jail '{}' action '{name}': {error}", self.jail);
+                let text = format!(
+                    "Failed to reload jail '{}' action '{name}': {error}",
+                    self.jail
+                );
                 self.log.error("actions", &text);
             }
         }
@@ -318,16 +347,22 @@ impl Actions {
 
     /// Lifts `held` and removes everything, the last action first.
     pub(crate) fn stop(&mut self, held: &[Ban]) -> Result<(), Failed> {
-        let mut result = self.flush(held);
+        let mut result = self.flush_for(held, Occasion::Flush);
         for Member { name, kind } in self.members.iter_mut().rev() {
             match kind {
-                Kind::Native(native) => result = native.stop().and(result),
+                Kind::Native { native, started } => {
+                    if std::mem::take(started) {
+                        result = native.stop().and(result);
+                    }
+                }
                 Kind::Dry => {}
                 Kind::Shell { shell, started } => {
                     *started = false;
                     if let Err(error) = shell.stop() {
-                        let text =
-                            format!("Failed to stop jail '{}' action '{name}': {error}", self.jail);
+                        let text = format!(
+                            "Failed to stop jail '{}' action '{name}': {error}",
+                            self.jail
+                        );
                         self.log.error("actions", &text);
                     }
                 }
@@ -337,10 +372,12 @@ impl Actions {
     }
 
     fn natives(&mut self) -> impl Iterator<Item = &mut Native> {
-        self.members.iter_mut().filter_map(|member| match &mut member.kind {
-            Kind::Native(native) => Some(&mut **native),
-            _ => None,
-        })
+        self.members
+            .iter_mut()
+            .filter_map(|member| match &mut member.kind {
+                Kind::Native { native, .. } => Some(&mut **native),
+                _ => None,
+            })
     }
 }
 

@@ -146,12 +146,8 @@ impl Shell {
         }
     }
 
-    /// What it is called in its jail.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Its options.
+    #[cfg(test)]
     pub(crate) fn properties(&self) -> &Properties {
         self.texts.properties()
     }
@@ -227,6 +223,13 @@ impl Shell {
     }
 
     /// Lets a ban last as long as it says now.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "only bans that grow are prolonged, and none does yet"
+        )
+    )]
     pub(crate) fn prolong(&mut self, ban: &Ban) -> Result<(), Error> {
         if ban.restored && self.norestored() {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Carries out what clients ask.
 
-use ferroban_engine::{Command, Effect, FailId, JailName, JailStatus, JobId, Reply};
-use ferroban_engine::settings::Watches;
+use ferroban_engine::options::ACTION_METHODS;
+use ferroban_engine::{Command, Effect, JailName, JailStatus, JobId, Reply};
 
 use super::actor::Call;
 use super::main_loop::MainLoop;
@@ -10,9 +10,9 @@ use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
 use super::{status, words};
-use crate::{clock, log};
-use crate::load::{JailSetup, METHODS, Note, Refusal, Setup, Word};
+use crate::load::{Note, Refusal, Setup, Word};
 use crate::wire::{Shape, Value, answer};
+use crate::{clock, log};
 
 /// A value, and the jobs that must be done before it is given; or a refusal.
 pub(super) type Outcome = Result<(Value, Vec<JobId>), Value>;
@@ -32,7 +32,7 @@ impl MainLoop {
                 values,
             } => self.get_jail(&jail, &option, &values).map(at_once),
             Request::Stream(commands) => self.stream(&commands, effects).map(at_once),
-            Request::Reload(reload) => self.reload_jails(reload, effects),
+            Request::Reload(reload) => self.reload_jails(&reload, effects),
             Request::StopJail(jail) => self.stop_jail(&jail, effects),
             Request::StopAll => self.stop_all(effects),
             Request::Own(own) => self.own(&own).map(at_once),
@@ -70,7 +70,11 @@ impl MainLoop {
                 jail,
                 shape,
                 unknown,
-            } => return self.jail_status(&jail, shape, unknown.as_ref()).map(at_once),
+            } => {
+                return self
+                    .jail_status(&jail, shape, unknown.as_ref())
+                    .map(at_once);
+            }
             Request::BanIps { jail, shape: how } => {
                 shape = how;
                 (jail, Box::new(|jail| Command::BanIps { jail }))
@@ -100,22 +104,14 @@ impl MainLoop {
                     report_absent,
                 }),
             ),
-            Request::Attempt { jail, id, lines } => (
-                jail,
-                Box::new(|jail| Command::Attempt { jail, id, lines }),
-            ),
+            Request::Attempt { jail, id, lines } => {
+                (jail, Box::new(|jail| Command::Attempt { jail, id, lines }))
+            }
             // Everything else was carried out before it came here.
             _ => return Err(words::exception(&Refusal::plain("Invalid command"))),
         };
         let jail = self.setup.jail(&name).map_err(refused)?.name.clone();
-        let command = command(jail.clone());
-        if self.engine.has_jail(&jail) {
-            return self.ask(shape, command, effects);
-        }
-        match unstarted(&jail, command) {
-            Ok(reply) => answer(shape, reply).map(at_once),
-            Err(refusal) => Err(refused(refusal)),
-        }
+        self.ask(shape, command(jail), effects)
     }
 
     fn ask(&mut self, shape: Shape, command: Command, effects: &mut Effects) -> Outcome {
@@ -147,25 +143,10 @@ impl MainLoop {
         answer(Shape::Usual, Reply::BannedByJail(jails.collect())).unwrap_or(Value::None)
     }
 
-    /// The numbers of a jail, also of one that is not started.
-    pub(super) fn numbers(&mut self, jail: &JailName) -> JailStatus {
-        if let Some(status) = self.engine.status(clock::now(), jail) {
-            return status;
-        }
-        let setup = self.setup.jail(jail.as_str());
-        let plan = setup.map(JailSetup::plan).ok();
-        JailStatus {
-            watches: plan.as_ref().map_or(Watches::Files(Vec::new()), |plan| match plan.backend {
-                crate::load::Backend::Journal => Watches::Journal(vec![String::new()]),
-                _ => Watches::Files(plan.logpaths.clone()),
-            }),
-            backend: plan.map(|plan| plan.jail.backend).unwrap_or_default(),
-            failing: 0,
-            failures: 0,
-            bans: 0,
-            banned: Vec::new(),
-            applied: 0,
-        }
+    /// The numbers of a jail.
+    pub(super) fn numbers(&mut self, jail: &JailName) -> Result<JailStatus, Refusal> {
+        let status = self.engine.status(clock::now(), jail);
+        status.ok_or_else(|| Refusal::UnknownJail(jail.to_string()))
     }
 
     fn jail_status(
@@ -182,7 +163,7 @@ impl MainLoop {
             );
             self.log.warning("actions", &text);
         }
-        let status = self.numbers(&name);
+        let status = self.numbers(&name).map_err(refused)?;
         answer(shape, Reply::Jail(status))
     }
 
@@ -191,7 +172,7 @@ impl MainLoop {
         names.sort_unstable();
         let mut all = Vec::new();
         for name in names {
-            let status = self.numbers(&name);
+            let status = self.numbers(&name).map_err(refused)?;
             all.push((name.as_str().into(), answer(shape, Reply::Jail(status))?));
         }
         let all = Value::Dict(all);
@@ -236,14 +217,12 @@ impl MainLoop {
     }
 
     fn stop_jail(&mut self, jail: &str, effects: &mut Effects) -> Outcome {
-        let name = self.setup.jail(jail).map_err(refused)?.name.clone();
+        self.setup.jail(jail).map_err(refused)?;
         let mut next = self.setup.clone();
         next.remove(jail);
-        if !self.engine.has_jail(&name) {
-            let text = format!("Jail '{name}' stopped");
-            self.log.info("jail", &text);
-        }
-        let jobs = self.adopt(next, &Restart::default(), effects).map_err(refused)?;
+        let jobs = self
+            .adopt(next, &Restart::default(), effects)
+            .map_err(refused)?;
         Ok((Value::None, jobs))
     }
 
@@ -251,7 +230,9 @@ impl MainLoop {
         self.log.info("server", "Stopping all jails");
         let mut next = self.setup.clone();
         next.retain(|_| false);
-        let jobs = self.adopt(next, &Restart::default(), effects).map_err(refused)?;
+        let jobs = self
+            .adopt(next, &Restart::default(), effects)
+            .map_err(refused)?;
         Ok((Value::None, jobs))
     }
 
@@ -260,12 +241,10 @@ impl MainLoop {
         let setup = self.setup.jail(jail).map_err(refused)?;
         let word = match option {
             "actions" => Word::texts(setup.actions.iter().map(|action| &action.name)),
-            "actionproperties" => {
-                Word::texts(setup.action(&value(0)).map_err(refused)?.names())
-            }
+            "actionproperties" => Word::texts(setup.action(&value(0)).map_err(refused)?.names()),
             "actionmethods" => {
                 setup.action(&value(0)).map_err(refused)?;
-                Word::texts(METHODS)
+                Word::texts(ACTION_METHODS)
             }
             "action" => setup
                 .action(&value(0))
@@ -309,11 +288,18 @@ impl MainLoop {
                 self.server_option(option)
             }
             ServerOption::Thread => {
-                next.set_server(option_name(option), value).map_err(refused)?;
+                next.set_server(option_name(option), value)
+                    .map_err(refused)?;
                 Word::None
             }
-            option => next.set_server(option_name(option), value).map_err(refused)?,
+            option => next
+                .set_server(option_name(option), value)
+                .map_err(refused)?,
         };
+        if option == ServerOption::Monitor {
+            let wanted = next.server.monitor.as_ref();
+            self.monitor.want(wanted).map_err(refused)?;
+        }
         self.adopt_server(&next).map_err(refused)?;
         self.setup.server = next.server;
         Ok(words::value(&answer))
@@ -336,13 +322,24 @@ impl MainLoop {
         })
     }
 
+    /// Opens the socket for those who may look, as it was told. Where that cannot be, it
+    /// is logged, and no reason to do without everything else.
+    pub(super) fn share(&mut self, next: &Setup) {
+        if let Err(refusal) = self.monitor.want(next.server.monitor.as_ref()) {
+            self.log.error("ferroban.control", &refusal.to_string());
+        }
+    }
+
     /// Takes over what was told about the server itself.
     pub(super) fn adopt_server(&mut self, next: &Setup) -> Result<(), Refusal> {
         let server = &next.server;
         if server.dbfile != self.setup.server.dbfile {
             let path = server.dbfile.as_ref().map(std::path::PathBuf::from);
             self.database.open(path.as_deref()).map_err(|error| {
-                Refusal::Error("RuntimeError", format!("no thread for the database: {error}"))
+                Refusal::Error(
+                    "RuntimeError",
+                    format!("no thread for the database: {error}"),
+                )
             })?;
         }
         let number = |word: &Word| match word {
@@ -355,7 +352,6 @@ impl MainLoop {
             purge_age: number(&server.dbpurgeage),
             max_matches: usize::try_from(number(&server.dbmaxmatches)).unwrap_or(0),
         };
-        self.monitor.want(server.monitor.as_ref())?;
         if limits != self.database.limits() {
             self.database.limit(limits);
         }
@@ -382,11 +378,7 @@ impl MainLoop {
         });
         match named {
             Err(refusal) => Question::answer(&call.reply, Err(refused(refusal))),
-            Ok(name) if self.engine.has_jail(&name) => self.crew.call(&name, call),
-            Ok(name) => {
-                let refusal = not_started(&name);
-                Question::answer(&call.reply, Err(refused(refusal)));
-            }
+            Ok(name) => self.crew.call(&name, call),
         }
     }
 }
@@ -411,31 +403,8 @@ fn at_once(value: Value) -> (Value, Vec<JobId>) {
     (value, Vec::new())
 }
 
+/// A refusal as the client is told.
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
 pub(super) fn refused(refusal: Refusal) -> Value {
     words::exception(&refusal)
 }
-
-/// What a jail answers that was added and not started.
-fn unstarted(jail: &JailName, command: Command) -> Result<Reply, Refusal> {
-    match command {
-        Command::BanIps { .. } => Ok(Reply::Bans(Vec::new())),
-        Command::BannedIds { .. } => Ok(Reply::Ids(Vec::new())),
-        Command::AreBanned { ids, .. } => Ok(Reply::Flags(vec![false; ids.len()])),
-        Command::Unban {
-            ids,
-            report_absent: true,
-            ..
-        } if !ids.is_empty() => Err(Refusal::value(absent(&ids))),
-        Command::Unban { .. } => Ok(Reply::Count(0)),
-        _ => Err(not_started(jail)),
-    }
-}
-
-fn not_started(jail: &JailName) -> Refusal {
-    Refusal::plain(format!("Jail '{jail}' is not started; 'start {jail}' first"))
-}
-
-fn absent(ids: &[FailId]) -> String {
-    ferroban_engine::CommandError::NotBanned(ids.to_vec()).to_string()
-}
-

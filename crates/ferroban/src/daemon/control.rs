@@ -27,7 +27,7 @@ mod pool;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod throttle;
+pub(super) mod throttle;
 
 use std::io;
 use std::os::unix::net::UnixListener;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender};
 use std::thread::JoinHandle;
 
@@ -46,6 +45,8 @@ struct Member {
     next: Option<Parts>,
     /// Its last job is under way.
     leaving: bool,
+    /// Whether it works; only then is anything read for it.
+    started: bool,
 }
 
 /// Actions made from their plans, with their names.
@@ -107,7 +108,12 @@ impl Crew {
 
     /// Takes a jail in: starts its actor. If one of that name is about to end, the new
     /// one begins when it has.
-    pub(super) fn hire(&mut self, mut plan: JailPlan, parts: Parts) -> io::Result<JailSettings> {
+    pub(super) fn hire(
+        &mut self,
+        mut plan: JailPlan,
+        parts: Parts,
+        started: bool,
+    ) -> io::Result<JailSettings> {
         let name = plan.jail.name.clone();
         let sources = watcher::sources(&plan, self.by_hand.as_ref());
         plan.jail.watches = watcher::watches(&sources);
@@ -117,6 +123,7 @@ impl Crew {
             member.sources = sources;
             member.next = Some(parts);
             member.leaving = false;
+            member.started = started;
             return Ok(settings);
         }
         let facts = self.facts.of(&name);
@@ -129,22 +136,18 @@ impl Crew {
             plan,
             sources,
             queue,
-            next: Some(parts),
+            next: None,
             leaving: false,
+            started,
         };
-        self.members.insert(name, member);
+        self.members.insert(name.clone(), member);
+        self.configure(&name, parts, Vec::new(), true);
         Ok(settings)
     }
 
     /// Has a jail go on with other actions. Those that are left out lift `held` and end,
     /// unless they are to be forgotten.
-    pub(super) fn configure(
-        &self,
-        jail: &JailName,
-        parts: Parts,
-        held: Vec<Ban>,
-        forgotten: bool,
-    ) {
+    pub(super) fn configure(&self, jail: &JailName, parts: Parts, held: Vec<Ban>, forgotten: bool) {
         if let Some(member) = self.members.get(jail) {
             let change = Change {
                 parts,
@@ -284,7 +287,8 @@ impl Crew {
     /// Watches what the jails of now want watched: what is watched already in
     /// just that way goes on. `from` says where a new watcher begins.
     pub(super) fn watch(&mut self, from: impl Fn(&WatchPlan) -> Begin) -> io::Result<()> {
-        let at_work = |member: &&Member| !member.leaving && !member.plan.jail.idle;
+        let at_work =
+            |member: &&Member| member.started && !member.leaving && !member.plan.jail.idle;
         let members = self.members.values().filter(at_work);
         let mut wanted = watcher::plans(members.map(|member| (&member.plan, &*member.sources)));
         for watcher in &mut self.watchers {

@@ -49,7 +49,9 @@ impl Database {
 
     /// Where it is.
     pub(super) fn path(&self) -> Option<&Path> {
-        self.recorder.as_ref().map(|recorder| recorder.path.as_path())
+        self.recorder
+            .as_ref()
+            .map(|recorder| recorder.path.as_path())
     }
 
     /// Begins with another file, or with none. One that cannot be used must not leave

@@ -55,4 +55,54 @@ impl shell::Facts for Board {
     fn bantime(&self) -> BanTime {
         BanTime::from_secs(self.bantime.load(Ordering::Relaxed))
     }
+
+    fn own_name(&self, with_domain: bool) -> String {
+        let system = rustix::system::uname();
+        let name = system.nodename().to_string_lossy();
+        if !with_domain {
+            let short = name.split('.').next().unwrap_or_default();
+            return short.to_owned();
+        }
+        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        full_name(&name, &hosts)
+    }
+}
+
+/// The name of this host with its domain, as Python finds it with a hosts file: of all
+/// names that stand beside ours the first with a dot, else the first.
+fn full_name(name: &str, hosts: &str) -> String {
+    let names = |line: &str| -> Vec<String> {
+        let line = line.split('#').next().unwrap_or_default();
+        line.split_whitespace().skip(1).map(str::to_owned).collect()
+    };
+    let beside = hosts
+        .lines()
+        .map(names)
+        .find(|names| names.iter().any(|other| other == name));
+    let beside = beside.unwrap_or_default();
+    let full = beside.iter().find(|other| other.contains('.'));
+    let found = full.or(beside.first());
+    found.map_or_else(|| name.to_owned(), Clone::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_full_name_is_the_one_with_a_dot_beside_ours() {
+        let cases = [
+            ("127.0.1.1 box.example.org box", "box.example.org"),
+            (
+                "127.0.1.1 box box.example.org # no.comment",
+                "box.example.org",
+            ),
+            ("127.0.0.1 localhost box", "localhost"),
+            ("127.0.0.1 localhost", "box"),
+            ("", "box"),
+        ];
+        for (hosts, full) in cases {
+            assert_eq!(full_name("box", hosts), full, "{hosts}");
+        }
+    }
 }

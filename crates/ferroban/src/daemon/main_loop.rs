@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use ferroban_engine::{
-    Effect, Engine, Event, JailName, Job, JobId, LogPosition, Save, Timestamp,
-};
+use ferroban_engine::{Effect, Engine, Event, JailName, Job, JobId, LogPosition, Save, Timestamp};
 
 use super::actor::Call;
 use super::crew::Crew;
@@ -262,12 +260,10 @@ impl MainLoop {
                 };
                 self.call(&jail, call);
             }
-            Message::Asked(Question { request, reply }) => {
-                match self.carry_out(request, effects) {
-                    Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
-                    Err(exception) => Question::answer(&reply, Err(exception)),
-                }
-            }
+            Message::Asked(Question { request, reply }) => match self.carry_out(request, effects) {
+                Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
+                Err(exception) => Question::answer(&reply, Err(exception)),
+            },
             Message::Listen(listener) => self.listeners.push(listener),
             Message::FlushLogs => {
                 if let Err(error) = self.log.flushlogs() {
@@ -275,7 +271,7 @@ impl MainLoop {
                 }
             }
             Message::WatcherEnded { number, next } => self.crew.watcher_ended(number, next),
-            Message::Reload(request) => self.reread(request, effects),
+            Message::Reload(request) => self.reread(*request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
         }
     }

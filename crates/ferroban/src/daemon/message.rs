@@ -27,7 +27,7 @@ pub(super) enum Message {
     /// A client wants to know what happens.
     Listen(SyncSender<Vec<u8>>),
     /// A client wants another configuration, or to know what it would change.
-    Reload(Reload),
+    Reload(Box<Reload>),
     /// A signal says stop.
     Stop,
     /// A signal says that the log is to be opened again.

@@ -4,12 +4,14 @@
 //! here it is decided what whoever is there may have.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::control::throttle::{TOO_MANY, Tell, Throttle};
 use super::message::{Message, Question, Reload};
 use super::request::{Own, Request};
 use super::{Loader, words};
+use crate::clock;
 use crate::load::{Refusal, Word};
 use crate::log::{Level, Log};
 use crate::sys::Peer;
@@ -46,6 +48,8 @@ pub(super) enum Access {
 pub(super) enum Response {
     /// One reply.
     One(Vec<u8>),
+    /// One reply, after so long.
+    Later(Duration, Vec<u8>),
     /// One reply after the other, until either side has enough.
     Stream(Receiver<Vec<u8>>),
 }
@@ -56,11 +60,18 @@ pub(super) struct Office {
     inbox: SyncSender<Message>,
     pub(super) log: Log,
     load: Loader,
+    /// What clients without rights to order do wrong, and what nobody can read.
+    complaints: Arc<Mutex<Throttle>>,
 }
 
 impl Office {
     pub(super) fn new(inbox: SyncSender<Message>, log: Log, load: Loader) -> Self {
-        Self { inbox, log, load }
+        Self {
+            inbox,
+            log,
+            load,
+            complaints: Arc::default(),
+        }
     }
 
     /// The bytes of the reply to a request, both without their end marker.
@@ -69,7 +80,7 @@ impl Office {
             Ok(request) => request,
             Err(error) => {
                 let text = format!("PROTO-error: load message failed: {error}");
-                self.log.error("asyncserver", &text);
+                self.complain("asyncserver", &text);
                 let reply = format!("ERROR: {error}");
                 return Response::One(dumps(&reply.as_str().into()));
             }
@@ -77,15 +88,17 @@ impl Office {
         match self.answer(&request, caller) {
             Ok(Reply::Value(value)) => one(0, value),
             Ok(Reply::Raw(value)) => Response::One(dumps(&value)),
+            // Only this client waits, and takes no thread from others.
+            Ok(Reply::Later(wait)) => Response::Later(wait, pair(0, Value::None)),
             Ok(Reply::Events(events)) => Response::Stream(events),
             Err(exception) => {
-                self.failed(&request, &exception);
+                self.failed(&request, &exception, caller);
                 one(1, exception)
             }
         }
     }
 
-    fn failed(&self, request: &Value, exception: &Value) {
+    fn failed(&self, request: &Value, exception: &Value, caller: &Caller) {
         let shown = text::repr(request);
         // A configuration that fails is not shown whole.
         let (shown, more) = match shown.get(..shown.floor_char_boundary(SHOWN)) {
@@ -96,7 +109,21 @@ impl Office {
             "Command {shown}{more} has failed. Received {}",
             text::repr(exception)
         );
-        self.log.error("transmitter", &text);
+        match caller.access {
+            Access::Everything => self.log.error("transmitter", &text),
+            Access::Harmless => self.complain("transmitter", &text),
+        }
+    }
+
+    /// Logs what could be repeated without end, though not without end.
+    fn complain(&self, logger: &str, text: &str) {
+        let complaints = self.complaints.lock();
+        let mut complaints = complaints.unwrap_or_else(PoisonError::into_inner);
+        match complaints.count(clock::tick()) {
+            Tell::This => self.log.error(logger, text),
+            Tell::Enough => self.log.error("asyncserver", TOO_MANY),
+            Tell::Nothing => {}
+        }
     }
 
     fn answer(&self, request: &Value, caller: &Caller) -> Result<Reply, Value> {
@@ -116,12 +143,17 @@ impl Office {
         }
         match read {
             Request::Echo => Ok(Reply::Value(Value::List(
-                request.elements().unwrap_or_default().iter().skip(1).cloned().collect(),
+                request
+                    .elements()
+                    .unwrap_or_default()
+                    .iter()
+                    .skip(1)
+                    .cloned()
+                    .collect(),
             ))),
             Request::Sleep(seconds) => {
-                // Only this client waits.
-                thread::sleep(Duration::from_secs_f64(seconds.min(SLEEP)));
-                Ok(Reply::Value(Value::None))
+                let wait = Duration::from_secs_f64(seconds.min(SLEEP));
+                Ok(Reply::Later(wait))
             }
             Request::Own(Own::Events) => {
                 let (events, stream) = sync_channel(EVENTS);
@@ -177,7 +209,7 @@ impl Office {
             plan: wish == Reconfigure::Plan,
             reply,
         };
-        if self.inbox.send(Message::Reload(reload)).is_err() {
+        if self.inbox.send(Message::Reload(Box::new(reload))).is_err() {
             return Ok(shutdown());
         }
         match answer.recv() {
@@ -193,11 +225,17 @@ enum Reply {
     Value(Value),
     /// Not even in the usual pair.
     Raw(Value),
+    /// Nothing, after so long.
+    Later(Duration),
     Events(Receiver<Vec<u8>>),
 }
 
 fn one(code: i64, value: Value) -> Response {
-    Response::One(dumps(&Value::Tuple(vec![code.into(), value])))
+    Response::One(pair(code, value))
+}
+
+fn pair(code: i64, value: Value) -> Vec<u8> {
+    dumps(&Value::Tuple(vec![code.into(), value]))
 }
 
 fn shutdown() -> Value {
@@ -210,9 +248,7 @@ fn words_of(request: &Value) -> Result<Vec<Word>, Value> {
         return Ok(values.iter().map(words::word).collect());
     }
     Err(match request {
-        Value::Str(_) | Value::Bytes(_) => {
-            words::exception(&Refusal::plain("Invalid command"))
-        }
+        Value::Str(_) | Value::Bytes(_) => words::exception(&Refusal::plain("Invalid command")),
         Value::Dict(_) => Value::exception("KeyError", "0"),
         other => {
             let shown = format!("{} is not a list of words", text::repr(other));
@@ -231,4 +267,3 @@ fn brief(word: &Word) -> String {
         }
     }
 }
-

@@ -38,6 +38,17 @@ pub(super) struct Restart {
     pub(super) forgets: bool,
 }
 
+/// What is to be done about jails.
+#[derive(Default)]
+struct Checks {
+    /// They begin to work.
+    begun: Vec<Checked>,
+    /// They are there from now on, and do not work.
+    added: Vec<Checked>,
+    /// They go on in another way.
+    changed: Vec<Checked>,
+}
+
 /// A stream of commands worked into a copy of what was told before.
 struct Draft {
     next: Setup,
@@ -59,7 +70,9 @@ impl Draft {
     }
 
     fn take(&mut self, commands: &[Vec<Word>]) -> Result<(), Refusal> {
-        commands.iter().try_for_each(|command| self.take_one(command))
+        commands
+            .iter()
+            .try_for_each(|command| self.take_one(command))
     }
 
     fn take_one(&mut self, command: &[Word]) -> Result<(), Refusal> {
@@ -108,14 +121,14 @@ impl MainLoop {
     }
 
     /// Reads jails again, by a stream of commands that is whole for them.
-    pub(super) fn reload_jails(&mut self, reload: Reload, effects: &mut Vec<Effect>) -> Outcome {
+    pub(super) fn reload_jails(&mut self, reload: &Reload, effects: &mut Vec<Effect>) -> Outcome {
         let name = reload.jail.as_deref();
         let text = match name {
             Some(name) => format!("Reload jail {name}"),
             None => "Reload all jails".to_owned(),
         };
         self.log.info("server", &text);
-        let outcome = self.try_reload(&reload, effects);
+        let outcome = self.try_reload(reload, effects);
         self.log.info("server", "Reload finished.");
         outcome.map(|jobs| ("OK".into(), jobs))
     }
@@ -143,9 +156,8 @@ impl MainLoop {
         let mut draft = Draft::new(self.setup.clone());
         draft.next.begin_reload(concerned, reload.restart);
         // What the server itself is told comes with every reload, but for what is off.
-        let general = |command: &Vec<Word>| {
-            command.get(1).and_then(Word::as_str) == Some("loglevel")
-        };
+        let general =
+            |command: &Vec<Word>| command.get(1).and_then(Word::as_str) == Some("loglevel");
         if reload.stream.iter().any(general) {
             draft.next.server.monitor = None;
         }
@@ -172,10 +184,13 @@ impl MainLoop {
             self.tell_notes(draft.notes);
             return Err(refused(refusal));
         }
+        // Before anything changes.
+        self.check(&draft.next, restart).map_err(refused)?;
         for (option, value) in &draft.log {
             self.set_log(*option, value).map_err(refused)?;
         }
         self.adopt_server(&draft.next).map_err(refused)?;
+        self.share(&draft.next);
         self.tell_notes(draft.notes);
         let mut jobs = self.adopt(draft.next, restart, effects).map_err(refused)?;
         for request in draft.later {
@@ -191,7 +206,11 @@ impl MainLoop {
         restart: &Restart,
         effects: &mut Vec<Effect>,
     ) -> Result<Vec<JobId>, Refusal> {
-        let (begun, changed) = self.check(&next, restart)?;
+        let Checks {
+            begun,
+            added,
+            changed,
+        } = self.check(&next, restart)?;
         let mut jobs = Vec::new();
         let now = clock::now();
         for name in &restart.flushed {
@@ -211,6 +230,9 @@ impl MainLoop {
             .map(|(plan, _)| (plan.jail.name.clone(), plan.jail.bantime));
         let stored = self.database.read(wanted.collect());
         self.tell_logs(&next, restart, &stored);
+        for (plan, parts) in added {
+            self.make(plan, parts, false, effects);
+        }
         for (plan, parts) in begun {
             self.begin(plan, parts, &stored, effects);
         }
@@ -222,38 +244,69 @@ impl MainLoop {
         }
         self.setup = next;
         self.watch(&stored);
+        let working = self.setup.jails().filter(|jail| jail.started).count();
+        self.notify.status(&format!("{working} jail(s) at work"));
         Ok(jobs)
     }
 
-    /// What begins and what goes on in another way, if everything can.
-    fn check(
-        &self,
-        next: &Setup,
-        restart: &Restart,
-    ) -> Result<(Vec<Checked>, Vec<Checked>), Refusal> {
-        let (mut begun, mut changed) = (Vec::new(), Vec::new());
-        for jail in next.jails().filter(|jail| jail.started) {
+    /// What begins, what is only added, and what goes on in another way, if everything can.
+    fn check(&self, next: &Setup, restart: &Restart) -> Result<Checks, Refusal> {
+        let mut checks = Checks::default();
+        for jail in next.jails() {
             let name = &jail.name;
             let anew = restart.jails.contains(name) || !self.engine.has_jail(name);
-            if !anew && self.setup.same(next, name.as_str()) {
+            let starts = jail.started && (anew || !self.engine.is_started(name));
+            if !anew && !starts && self.setup.same(next, name.as_str()) {
                 continue;
             }
             let plan = jail.plan();
             let parts = self.crew.check(&plan).map_err(Refusal::plain)?;
-            if anew { &mut begun } else { &mut changed }.push((plan, parts));
+            let list = match (starts, anew) {
+                (true, _) => &mut checks.begun,
+                (false, true) => &mut checks.added,
+                (false, false) => &mut checks.changed,
+            };
+            list.push((plan, parts));
         }
-        Ok((begun, changed))
+        Ok(checks)
     }
 
     /// The jails at work that end, in the order in which they were added.
     fn ending(&self, next: &Setup, restart: &Restart) -> Vec<JailName> {
         let stays = |jail: &JailSetup| {
-            let again = next.jail(jail.name.as_str());
-            again.is_ok_and(|jail| jail.started) && !restart.jails.contains(&jail.name)
+            next.jail(jail.name.as_str()).is_ok() && !restart.jails.contains(&jail.name)
         };
         let at_work = |jail: &&JailSetup| self.engine.has_jail(&jail.name) && !stays(jail);
         let ending = self.setup.jails().filter(at_work);
         ending.map(|jail| jail.name.clone()).collect()
+    }
+
+    /// Takes a jail in. Whether that was possible.
+    fn make(
+        &mut self,
+        plan: JailPlan,
+        parts: Parts,
+        starts: bool,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let name = plan.jail.name.clone();
+        match self.crew.hire(plan, parts, starts) {
+            Ok(settings) if self.engine.has_jail(&name) => {
+                self.engine.change_jail(clock::now(), settings, effects);
+                true
+            }
+            Ok(settings) => {
+                self.engine.make_jail(clock::now(), settings, effects);
+                true
+            }
+            Err(error) => {
+                let text = format!(
+                    "[{name}] cannot be started: {error}; look at the limit of processes (ulimit -u)"
+                );
+                self.log.error("ferroban.guard", &text);
+                false
+            }
+        }
     }
 
     /// Starts a jail, with the bans of its earlier life.
@@ -265,20 +318,12 @@ impl MainLoop {
         effects: &mut Vec<Effect>,
     ) {
         let name = plan.jail.name.clone();
-        match self.crew.hire(plan, parts) {
-            Ok(settings) => {
-                self.crew.introduce(&name);
-                let of = stored.iter().find(|stored| stored.jail == name);
-                let bans = of.and_then(|stored| stored.bans.clone());
-                let bans = bans.unwrap_or_default();
-                self.engine.restore_jail(clock::now(), settings, bans, effects);
-            }
-            Err(error) => {
-                let text = format!(
-                    "[{name}] cannot be started: {error}; look at the limit of processes (ulimit -u)"
-                );
-                self.log.error("ferroban.guard", &text);
-            }
+        if self.make(plan, parts, true, effects) {
+            self.crew.introduce(&name);
+            let of = stored.iter().find(|stored| stored.jail == name);
+            let bans = of.and_then(|stored| stored.bans.clone());
+            let bans = bans.unwrap_or_default();
+            self.engine.start_jail(clock::now(), &name, bans, effects);
         }
     }
 
@@ -296,7 +341,7 @@ impl MainLoop {
             let held = self.engine.bans(&name);
             self.crew.configure(&name, parts, held, restart.forgets);
         }
-        self.engine.change_jail(settings);
+        self.engine.change_jail(clock::now(), settings, effects);
         if native || (differ && restart.kept.contains(&name)) {
             self.engine.restart_actions(clock::now(), &name, effects);
         }
@@ -316,7 +361,11 @@ impl MainLoop {
         };
         let tails = |jail: &JailName, log: &str| {
             let setup = self.setup.jail(jail.as_str());
-            setup.is_ok_and(|jail| jail.logpaths.iter().any(|path| path.tail && path.path == log))
+            setup.is_ok_and(|jail| {
+                jail.logpaths
+                    .iter()
+                    .any(|path| path.tail && path.path == log)
+            })
         };
         let from = |plan: &WatchPlan| {
             let log = plan.source.name();
@@ -393,7 +442,9 @@ impl MainLoop {
         effects: &mut Vec<Effect>,
     ) -> Result<Vec<JailChange>, Vec<String>> {
         let mut next = settings.setup;
+        let monitor = next.server.monitor.take();
         next.server = self.setup.server.clone();
+        next.server.monitor = monitor;
         let plans: Vec<JailPlan> = next.plans().collect();
         let problems: Vec<String> = plans
             .iter()
@@ -409,6 +460,7 @@ impl MainLoop {
         if plan {
             return Ok(changes);
         }
+        self.share(&next);
         self.log.info("server", "Reload all jails");
         let kept: Vec<JailName> = changes
             .iter()
@@ -469,12 +521,15 @@ fn added(jail: &JailName, log: &LogPath, stored: &[Stored]) -> String {
     let mark = source::mark(path).unwrap_or_default();
     let position = match known {
         Some(position) if position.mark == mark => position.offset,
-        _ if log.tail => path.metadata().map_or(0, |found| {
-            i64::try_from(found.len()).unwrap_or(i64::MAX)
-        }),
+        _ if log.tail => path
+            .metadata()
+            .map_or(0, |found| i64::try_from(found.len()).unwrap_or(i64::MAX)),
         _ => 0,
     };
-    format!("Added logfile: '{}' (pos = {position}, hash = {mark})", log.path)
+    format!(
+        "Added logfile: '{}' (pos = {position}, hash = {mark})",
+        log.path
+    )
 }
 
 #[cfg(test)]
@@ -587,7 +642,11 @@ mod tests {
     fn a_configuration_that_is_not_right_changes_nothing_and_says_everything() {
         let mut desk = Desk::new();
         let good = ("a", "x <ADDR>", "ferroban");
-        let broken = [good, ("b", "y <ADDR>", "nosuch"), ("c", "z <ADDR>", "other")];
+        let broken = [
+            good,
+            ("b", "y <ADDR>", "nosuch"),
+            ("c", "z <ADDR>", "other"),
+        ];
         let (answer, effects) = desk.reread(&broken, false);
         let problems = answer.unwrap_err();
         assert_eq!((problems.len(), effects), (2, 0));
@@ -656,9 +715,16 @@ mod tests {
             "Reload finished.",
         ];
         for line in lines {
-            assert!(told.contains(&format!("INFO    {line}\n")), "{line}: {told}");
+            assert!(
+                told.contains(&format!("INFO    {line}\n")),
+                "{line}: {told}"
+            );
         }
-        assert_eq!(told.matches("Jail 'a' started").count(), 0, "nothing is dispatched here");
+        assert_eq!(
+            told.matches("Jail 'a' started").count(),
+            0,
+            "nothing is dispatched here"
+        );
     }
 
     #[test]
@@ -666,18 +732,42 @@ mod tests {
         let mut desk = Desk::new();
         desk.say("add|a|polling");
         let cases = [
-            ("get|nosuch|x", "Exception('Invalid command (no get action or not yet implemented)')"),
+            (
+                "get|nosuch|x",
+                "Exception('Invalid command (no get action or not yet implemented)')",
+            ),
             ("get|nosuch|maxretry", "UnknownJailException('nosuch')"),
             ("get|a", "IndexError('list index out of range')"),
             ("set|a", "IndexError('list index out of range')"),
-            ("set|nosuch|1", "Exception(\"Invalid command '1' (no set action or not yet implemented)\")"),
-            ("set|a|maxretry|x", "ValueError(\"invalid literal for int() with base 10: 'x'\")"),
+            (
+                "set|nosuch|1",
+                "Exception(\"Invalid command '1' (no set action or not yet implemented)\")",
+            ),
+            (
+                "set|a|maxretry|x",
+                "ValueError(\"invalid literal for int() with base 10: 'x'\")",
+            ),
             ("set|a|findtime|x", "NameError(\"name 'x' is not defined\")"),
-            ("set|a|maxlines|0", "ValueError('maxlines must be integer greater than zero')"),
-            ("set|a|delignoreip|9.9.9.9", "ValueError('list.remove(x): x not in list')"),
-            ("set|a|addlogpath|/nosuch", "FileNotFoundError(2, 'No such file or directory')"),
-            ("set|a|idle|maybe", "Exception(\"Invalid idle option, must be 'on' or 'off'\")"),
-            ("set|a|logencoding|nope", "LookupError('unknown encoding: nope')"),
+            (
+                "set|a|maxlines|0",
+                "ValueError('maxlines must be integer greater than zero')",
+            ),
+            (
+                "set|a|delignoreip|9.9.9.9",
+                "ValueError('list.remove(x): x not in list')",
+            ),
+            (
+                "set|a|addlogpath|/nosuch",
+                "FileNotFoundError(2, 'No such file or directory')",
+            ),
+            (
+                "set|a|idle|maybe",
+                "Exception(\"Invalid idle option, must be 'on' or 'off'\")",
+            ),
+            (
+                "set|a|logencoding|nope",
+                "LookupError('unknown encoding: nope')",
+            ),
             ("set|a|delaction|x", "KeyError('Invalid Action name: x')"),
             ("add|a|polling", "DuplicateJailException('a')"),
             ("add|--all", "Exception(\"Reserved name '--all'\")"),

@@ -1,10 +1,10 @@
 //! What a client may ask, read from its words.
 //!
-//! [`COMMANDS`] lists every first word once, with the words behind it and who may say
-//! it. What the words mean stands in [`Request`]; carrying it out is the main thread's
+//! [`COMMANDS`] lists every first word once. What the words mean stands in [`Request`]; carrying it out is the main thread's
 //! business.
 
 use ferroban_engine::FailId;
+use ferroban_engine::options::ACTION_METHODS;
 
 use super::office::Access;
 use crate::load::{Refusal, Word};
@@ -148,36 +148,34 @@ const SERVER_OPTIONS: [(&str, ServerOption, bool); 9] = [
 pub(super) struct Row {
     /// Its first word.
     pub(super) word: &'static str,
-    /// The words behind it, for people.
-    pub(super) usage: &'static str,
     read: fn(&[Word]) -> Result<Request, Refusal>,
 }
 
 /// Every command.
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Row] = &[
-    Row { word: "ping", usage: "", read: |_| Ok(Request::Ping) },
-    Row { word: "version", usage: "", read: |_| Ok(Request::Version) },
-    Row { word: "server-status", usage: "", read: |_| Ok(Request::ServerStatus) },
-    Row { word: "echo", usage: "[WORD…]", read: |_| Ok(Request::Echo) },
-    Row { word: "sleep", usage: "SECONDS", read: sleep },
-    Row { word: "config-error", usage: "TEXT", read: |words| Ok(Request::ConfigError(shown(first(words)?))) },
-    Row { word: "status", usage: "[JAIL|--all [FLAVOR]]", read: status },
-    Row { word: "stats", usage: "", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
-    Row { word: "statistic", usage: "", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
-    Row { word: "statistics", usage: "", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
-    Row { word: "banned", usage: "[ID…]", read: banned },
-    Row { word: "unban", usage: "--all|ID…", read: unban },
-    Row { word: "flushlogs", usage: "", read: |_| Ok(Request::FlushLogs) },
-    Row { word: "add", usage: "JAIL [BACKEND]", read: |words| tell("add", words, 1) },
-    Row { word: "start", usage: "JAIL", read: |words| tell("start", words, 1) },
-    Row { word: "stop", usage: "[JAIL|--all]", read: stop },
-    Row { word: "get", usage: "OPTION|JAIL OPTION…", read: get },
-    Row { word: "set", usage: "OPTION VALUE|JAIL OPTION VALUE…", read: set },
-    Row { word: "multi-set", usage: "JAIL OPTION… VALUES", read: multi_set },
-    Row { word: "server-stream", usage: "COMMANDS", read: |words| Ok(Request::Stream(commands(first(words)?)?)) },
-    Row { word: "reload", usage: "JAIL|--all OPTIONS COMMANDS", read: reload },
-    Row { word: "ferroban", usage: "status|bans [JAIL]|events", read: own },
+    Row { word: "ping", read: |_| Ok(Request::Ping) },
+    Row { word: "version", read: |_| Ok(Request::Version) },
+    Row { word: "server-status", read: |_| Ok(Request::ServerStatus) },
+    Row { word: "echo", read: |_| Ok(Request::Echo) },
+    Row { word: "sleep", read: sleep },
+    Row { word: "config-error", read: |words| Ok(Request::ConfigError(shown(first(words)?))) },
+    Row { word: "status", read: status },
+    Row { word: "stats", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
+    Row { word: "statistic", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
+    Row { word: "statistics", read: |_| Ok(Request::StatusAll(Shape::Stats)) },
+    Row { word: "banned", read: banned },
+    Row { word: "unban", read: unban },
+    Row { word: "flushlogs", read: |_| Ok(Request::FlushLogs) },
+    Row { word: "add", read: |words| tell("add", words, 1) },
+    Row { word: "start", read: |words| tell("start", words, 1) },
+    Row { word: "stop", read: stop },
+    Row { word: "get", read: get },
+    Row { word: "set", read: set },
+    Row { word: "multi-set", read: multi_set },
+    Row { word: "server-stream", read: |words| Ok(Request::Stream(commands(first(words)?)?)) },
+    Row { word: "reload", read: reload },
+    Row { word: "ferroban", read: own },
 ];
 
 impl Request {
@@ -277,9 +275,10 @@ fn ids(words: &[Word]) -> Result<Vec<FailId>, Refusal> {
 fn sleep(words: &[Word]) -> Result<Request, Refusal> {
     let word = first(words)?;
     let text = shown(word);
-    let seconds: f64 = text.trim().parse().map_err(|_| {
-        Refusal::value(format!("could not convert string to float: '{text}'"))
-    })?;
+    let seconds: f64 = text
+        .trim()
+        .parse()
+        .map_err(|_| Refusal::value(format!("could not convert string to float: '{text}'")))?;
     if seconds < 0.0 {
         return Err(Refusal::value("sleep length must be non-negative"));
     }
@@ -296,9 +295,8 @@ fn status(words: &[Word]) -> Result<Request, Refusal> {
         }
         ([name, ..], known) => {
             let shape = shape(known);
-            let known = known.is_some_and(|known| {
-                ["basic", "short", "stats", "cymru"].contains(&known)
-            });
+            let known =
+                known.is_some_and(|known| ["basic", "short", "stats", "cymru"].contains(&known));
             Ok(Request::JailStatus {
                 jail: jail(name)?,
                 shape,
@@ -355,7 +353,9 @@ fn tell(command: &str, words: &[Word], least: usize) -> Result<Request, Refusal>
 
 fn get(words: &[Word]) -> Result<Request, Refusal> {
     let name = first(words)?;
-    let option = SERVER_OPTIONS.iter().find(|(known, _, asked)| *asked && name.as_str() == Some(known));
+    let option = SERVER_OPTIONS
+        .iter()
+        .find(|(known, _, asked)| *asked && name.as_str() == Some(known));
     if let Some((_, option, _)) = option {
         return Ok(Request::Get(*option));
     }
@@ -369,7 +369,11 @@ fn get(words: &[Word]) -> Result<Request, Refusal> {
             let with_time = values.first().and_then(Word::as_str) == Some("--with-time");
             Ok(Request::BanIps {
                 jail: jail(name)?,
-                shape: if with_time { Shape::WithTime } else { Shape::Usual },
+                shape: if with_time {
+                    Shape::WithTime
+                } else {
+                    Shape::Usual
+                },
             })
         }
         "banned" => Ok(Request::AreBanned {
@@ -400,7 +404,9 @@ fn get_jail(name: &Word, option: &str, values: &[Word], least: usize) -> Result<
 fn set(words: &[Word]) -> Result<Request, Refusal> {
     let name = first(words)?;
     let value = words.get(1).ok_or(Refusal::TooFew)?;
-    let option = SERVER_OPTIONS.iter().find(|(known, ..)| name.as_str() == Some(known));
+    let option = SERVER_OPTIONS
+        .iter()
+        .find(|(known, ..)| name.as_str() == Some(known));
     if let Some((_, option, _)) = option {
         return Ok(Request::Set {
             option: *option,
@@ -432,7 +438,15 @@ fn set(words: &[Word]) -> Result<Request, Refusal> {
         "attempt" => attempt(name, values),
         "action" => action(words),
         "addaction" | "delaction" => tell("set", words, 3),
-        _ if crate::load::is_set_by(option) => tell("set", words, if option == "addignoreip" || option.ends_with("journalmatch") { 2 } else { 3 }),
+        _ if crate::load::is_set_by(option) => tell(
+            "set",
+            words,
+            if option == "addignoreip" || option.ends_with("journalmatch") {
+                2
+            } else {
+                3
+            },
+        ),
         _ => {
             let option = ferroban_config::quoted(&shown(value));
             Err(Refusal::plain(format!(
@@ -447,7 +461,9 @@ fn attempt(name: &Word, values: &[Word]) -> Result<Request, Refusal> {
         let text = "Filter.addAttempt() missing 1 required positional argument: 'ip'";
         return Err(Refusal::Error("TypeError", text.to_owned()));
     };
-    let id = ids(std::slice::from_ref(id))?.pop().ok_or(Refusal::TooFew)?;
+    let id = ids(std::slice::from_ref(id))?
+        .pop()
+        .ok_or(Refusal::TooFew)?;
     Ok(Request::Attempt {
         jail: jail(name)?,
         id,
@@ -461,7 +477,7 @@ fn action(words: &[Word]) -> Result<Request, Refusal> {
         return Err(Refusal::TooFew);
     };
     let method = shown(property);
-    if !crate::load::METHODS.contains(&method.as_str()) {
+    if !ACTION_METHODS.contains(&method.as_str()) {
         return tell("set", words, 5);
     }
     Ok(Request::Call {
@@ -487,9 +503,8 @@ fn multi_set(words: &[Word]) -> Result<Request, Refusal> {
 /// Commands one after the other.
 fn commands(word: &Word) -> Result<Vec<Vec<Word>>, Refusal> {
     let refused = |text: &str| Refusal::Error("TypeError", text.to_owned());
-    let items = match word {
-        Word::List(items) | Word::Tuple(items) => items,
-        _ => return Err(refused("a stream is a list of commands")),
+    let (Word::List(items) | Word::Tuple(items)) = word else {
+        return Err(refused("a stream is a list of commands"));
     };
     let command = |item: &Word| match item {
         Word::List(words) | Word::Tuple(words) => Ok(words.clone()),
@@ -505,7 +520,11 @@ fn reload(words: &[Word]) -> Result<Request, Refusal> {
         Refusal::Error("TypeError", text)
     };
     let (name, options) = match words {
-        [] => return Err(missing("2 required positional arguments: 'name' and 'opts'")),
+        [] => {
+            return Err(missing(
+                "2 required positional arguments: 'name' and 'opts'",
+            ));
+        }
         [_] => return Err(missing("1 required positional argument: 'opts'")),
         [name, options, ..] => (name, options),
     };

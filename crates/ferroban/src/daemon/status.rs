@@ -68,18 +68,22 @@ pub(super) fn server(main: &mut MainLoop) -> String {
     let setups: Vec<_> = main.setup.jails().cloned().collect();
     let jails = setups
         .into_iter()
-        .map(|setup| {
-            let status = main.numbers(&setup.name);
+        .filter_map(|setup| {
+            let status = main.numbers(&setup.name).ok()?;
             let plan = setup.plan();
-            JailView {
-                started: main.engine.has_jail(&setup.name),
+            Some(JailView {
+                started: main.engine.is_started(&setup.name),
                 idle: setup.idle,
                 backend: status.backend,
                 watches: match status.watches {
                     ferroban_engine::settings::Watches::Files(paths) => paths,
                     ferroban_engine::settings::Watches::Journal(matches) => matches,
                 },
-                actions: setup.actions.iter().map(|action| action.name.clone()).collect(),
+                actions: setup
+                    .actions
+                    .iter()
+                    .map(|action| action.name.clone())
+                    .collect(),
                 failing: status.failing,
                 failures: status.failures,
                 banned: status.banned.len(),
@@ -91,7 +95,7 @@ pub(super) fn server(main: &mut MainLoop) -> String {
                 trouble: main.trouble.get(&setup.name).cloned(),
                 without_effect: plan.without_effect,
                 name: setup.name,
-            }
+            })
         })
         .collect();
     text(&ServerView {

@@ -74,17 +74,12 @@ pub(super) enum Begin {
     End,
 }
 
-impl Begin {
-    /// Behind this position, if there is one.
-    pub(super) fn of(position: Option<LogPosition>) -> Self {
-        position.map_or(Self::Beginning, Self::After)
-    }
-}
-
 /// A jail that reads a source.
 struct Reader {
     jail: JailName,
     filter: Filter,
+    /// Whether it was told by which patterns dates are found.
+    told_dates: bool,
 }
 
 /// What to watch for all these jails: each source once.
@@ -250,7 +245,11 @@ impl Watcher {
         let mut readers = Vec::new();
         for (jail, settings) in plan.readers {
             match Filter::new(&settings, clock::zone().clone()) {
-                Ok(filter) => readers.push(Reader { jail, filter }),
+                Ok(filter) => readers.push(Reader {
+                    jail,
+                    filter,
+                    told_dates: false,
+                }),
                 Err(error) => log.error(
                     "ferroban.guard",
                     &format!("[{jail}] {}", report::chain(&error)),
@@ -415,6 +414,11 @@ impl Watcher {
                 live: batch.live,
             };
             for reader in &mut self.readers {
+                if !std::mem::replace(&mut reader.told_dates, true) {
+                    // What fail2ban logs when it needs its patterns, in its number.
+                    let text = "  default date pattern: 31 template(s)";
+                    self.log.info("datedetector", text);
+                }
                 reader.filter.feed(now, line, &mut found, &mut notes);
                 failures.extend(
                     found
@@ -544,7 +548,6 @@ mod tests {
             },
             backend: Backend::Files,
             logpaths: logpaths.iter().map(text).collect(),
-            tail: Vec::new(),
             journal: Vec::new(),
             actions: Vec::new(),
             without_effect: Vec::new(),

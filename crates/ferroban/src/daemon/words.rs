@@ -96,7 +96,11 @@ pub(super) fn exception(refusal: &Refusal) -> Value {
             of(jails, "DuplicateJailException", vec![name.as_str().into()])
         }
         Refusal::NoFile(path) => {
-            let args = vec![2.into(), "No such file or directory".into(), path.as_str().into()];
+            let args = vec![
+                2.into(),
+                "No such file or directory".into(),
+                path.as_str().into(),
+            ];
             of("builtins", "FileNotFoundError", args)
         }
         Refusal::Folder(path) => {
@@ -136,7 +140,10 @@ mod tests {
     fn refusals_are_the_exceptions_of_the_original() {
         let cases = [
             (Refusal::TooFew, "IndexError('list index out of range')"),
-            (Refusal::UnknownJail("x".into()), "UnknownJailException('x')"),
+            (
+                Refusal::UnknownJail("x".into()),
+                "UnknownJailException('x')",
+            ),
             (
                 Refusal::DuplicateJail("x".into()),
                 "DuplicateJailException('x')",
@@ -146,7 +153,10 @@ mod tests {
                 "FileNotFoundError(2, 'No such file or directory')",
             ),
             (Refusal::Regex("no".into()), "RegexException('no')"),
-            (Refusal::plain("Invalid command"), "Exception('Invalid command')"),
+            (
+                Refusal::plain("Invalid command"),
+                "Exception('Invalid command')",
+            ),
         ];
         for (refusal, shown) in cases {
             assert_eq!(repr(&exception(&refusal)), shown);

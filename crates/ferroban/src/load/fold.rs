@@ -10,7 +10,12 @@ pub(super) fn setup(stream: &[Command]) -> Result<Setup, LoadError> {
     let mut setup = Setup::waiting();
     for command in stream {
         let known = |name: &str| setup.jail(name).is_ok();
-        let word = |place| command.get(place).and_then(Word::as_str).unwrap_or_default();
+        let word = |place| {
+            command
+                .get(place)
+                .and_then(Word::as_str)
+                .unwrap_or_default()
+        };
         let concerns_a_jail = match word(0) {
             "add" => true,
             "set" | "multi-set" | "start" => known(word(1)),
@@ -36,11 +41,13 @@ fn wrong(command: &[Word], refusal: &Refusal) -> LoadError {
         "add" => ("backend", word(2), "auto, polling, pyinotify or systemd"),
         _ => match row(&word(2)) {
             Some(row) => (row.get, word(3), row.wanted),
-            None => return LoadError::Refused {
-                jail: word(1),
-                option: word(2),
-                why: refusal.to_string(),
-            },
+            None => {
+                return LoadError::Refused {
+                    jail: word(1),
+                    option: word(2),
+                    why: refusal.to_string(),
+                };
+            }
         },
     };
     LoadError::Value {
@@ -99,20 +106,26 @@ mod tests {
         assert_eq!((plan.jail.findtime, plan.filter.findtime), (3600, 3600));
         assert_eq!(plan.jail.bantime, BanTime::Forever);
         assert_eq!(plan.jail.ignoreip.len(), 2);
-        let starts: Vec<&str> = plan.filter.failregex.iter().filter_map(|it| it.get(..1)).collect();
+        let starts: Vec<&str> = plan
+            .filter
+            .failregex
+            .iter()
+            .filter_map(|it| it.get(..1))
+            .collect();
         assert_eq!(starts, ["x", "y", "z"]);
         assert!(plan.filter.raw_names);
         assert_eq!(plan.logpaths, ["/h", "/t"]);
-        assert_eq!(
-            plan.without_effect,
-            ["datepattern = %Y", "logtimezone = "]
-        );
+        assert_eq!(plan.without_effect, ["datepattern = %Y", "logtimezone = "]);
         assert_eq!(plan.journal, [vec!["A=1", "B=2"], vec!["C=3"]]);
-        assert_eq!(plan.tail, ["/t"]);
         let options: Vec<(&str, Option<&String>)> = plan
             .actions
             .iter()
-            .map(|action| (&*action.name, action.options.get("port").or(action.options.get("dest"))))
+            .map(|action| {
+                (
+                    &*action.name,
+                    action.options.get("port").or(action.options.get("dest")),
+                )
+            })
             .collect();
         let (port, dest) = ("22".to_owned(), "me".to_owned());
         assert_eq!(options, [("ferroban", Some(&port)), ("mail", Some(&dest))]);

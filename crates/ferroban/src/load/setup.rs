@@ -17,7 +17,6 @@ use super::word::Word;
 use super::{ActionPlan, Backend, JailPlan, Refusal};
 use crate::log::Level;
 use action::ActionSetup;
-pub(crate) use action::METHODS;
 pub(crate) use option::{is_asked_for, is_set_by, row};
 use value::{integer, seconds, shown, text};
 
@@ -80,19 +79,25 @@ impl MonitorSetup {
         let Word::Dict(pairs) = value else {
             return match value {
                 Word::None => Ok(None),
-                _ => Err(Refusal::value("the monitor is told by socket, group and mode")),
+                _ => Err(Refusal::value(
+                    "the monitor is told by socket, group and mode",
+                )),
             };
         };
         let option = |wanted: &str| {
             let found = pairs.iter().find(|(name, _)| name == wanted);
-            found.map(|(_, word)| shown(word)).filter(|text| !text.is_empty())
+            found
+                .map(|(_, word)| shown(word))
+                .filter(|text| !text.is_empty())
         };
         let Some(socket) = option("socket") else {
             return Ok(None);
         };
         let mode = option("mode").unwrap_or_else(|| "0660".to_owned());
         let mode = u32::from_str_radix(&mode, 8).map_err(|_| {
-            Refusal::value(format!("monitormode = {mode}: not an octal number such as 0660"))
+            Refusal::value(format!(
+                "monitormode = {mode}: not an octal number such as 0660"
+            ))
         })?;
         Ok(Some(Self {
             socket,
@@ -333,7 +338,9 @@ impl Setup {
 
     /// What the started jails are to do.
     pub(crate) fn plans(&self) -> impl Iterator<Item = JailPlan> {
-        self.jails().filter(|jail| jail.started).map(JailSetup::plan)
+        self.jails()
+            .filter(|jail| jail.started)
+            .map(JailSetup::plan)
     }
 
     /// Carries out a command that concerns one jail: `add`, `start`, `set` and
@@ -360,15 +367,17 @@ impl Setup {
                 Ok(Word::None)
             }
             "set" => {
+                let (option, values) = (word(2)?, words.get(3..).unwrap_or_default());
                 let jail = self.jail_mut(&name)?;
-                jail.told(&word(2)?, words.get(3..).unwrap_or_default(), notes)
+                jail.tell(&option, values, notes)?;
+                jail.answer(&option, values)
             }
             "multi-set" => {
                 let jail = self.jail_mut(&name)?;
                 let (option, values) = (word(2)?, words.get(3..).unwrap_or_default());
                 let (last, before) = values.split_last().ok_or(Refusal::TooFew)?;
                 for item in items(last) {
-                    jail.told(&option, &[before, item].concat(), notes)?;
+                    jail.tell(&option, &[before, item].concat(), notes)?;
                 }
                 Ok(true.into())
             }
@@ -401,7 +410,11 @@ impl JailSetup {
         }
         notes.push((Level::Info, "jail", format!("Creating new jail '{name}'")));
         let initiated = initiated(backend);
-        let uses = if initiated == "polling" { "poller" } else { initiated };
+        let uses = if initiated == "polling" {
+            "poller"
+        } else {
+            initiated
+        };
         let options = backend_options(backend);
         let text = format!("Jail '{name}' uses {uses} {options}");
         notes.push((Level::Info, "jail", text));
@@ -436,13 +449,26 @@ impl JailSetup {
         })
     }
 
+    /// What an option is that was just set by these words.
+    fn answer(&self, option: &str, values: &[Word]) -> Result<Word, Refusal> {
+        match option {
+            "addaction" => Ok(text(values)?.into()),
+            "delaction" => Ok(Word::None),
+            "action" => {
+                let property = values.get(1).map(shown).ok_or(Refusal::TooFew)?;
+                self.action(&text(values)?)?.get(&property)
+            }
+            option => self.set_answer(option),
+        }
+    }
+
     /// Sets an option, or something about its actions.
-    fn told(
+    fn tell(
         &mut self,
         option: &str,
         values: &[Word],
         notes: &mut Vec<Note>,
-    ) -> Result<Word, Refusal> {
+    ) -> Result<(), Refusal> {
         match option {
             "addaction" => {
                 let name = text(values)?;
@@ -457,18 +483,17 @@ impl JailSetup {
                     return Err(Refusal::Error("NotImplementedError", text));
                 }
                 self.actions.push(ActionSetup::new(&name));
-                Ok(name.into())
+                Ok(())
             }
             "delaction" => {
                 let place = self.place_of(&text(values)?)?;
                 self.actions.remove(place);
-                Ok(Word::None)
+                Ok(())
             }
             "action" => {
                 let action = self.action_mut(&text(values)?)?;
                 let property = values.get(1).map(shown).ok_or(Refusal::TooFew)?;
-                action.set(&property, values.get(2..).unwrap_or_default())?;
-                action.get(&property)
+                action.set(&property, values.get(2..).unwrap_or_default())
             }
             option => self.set(option, values, notes),
         }
@@ -476,9 +501,7 @@ impl JailSetup {
 
     fn place_of(&self, action: &str) -> Result<usize, Refusal> {
         let place = self.actions.iter().position(|known| known.name == action);
-        place.ok_or_else(|| {
-            Refusal::Error("KeyError", format!("Invalid Action name: {action}"))
-        })
+        place.ok_or_else(|| Refusal::Error("KeyError", format!("Invalid Action name: {action}")))
     }
 
     /// One of its actions.
@@ -546,14 +569,12 @@ impl JailSetup {
             filter,
             backend: self.kind(),
             logpaths: self.logpaths.iter().map(|log| log.path.clone()).collect(),
-            tail: self
-                .logpaths
-                .iter()
-                .filter(|log| log.tail)
-                .map(|log| log.path.clone())
-                .collect(),
             journal: self.journalmatch.clone(),
-            actions: self.actions.iter().map(ActionSetup::plan).collect::<Vec<ActionPlan>>(),
+            actions: self
+                .actions
+                .iter()
+                .map(ActionSetup::plan)
+                .collect::<Vec<ActionPlan>>(),
             without_effect: self.without_effect(),
         }
     }
@@ -565,7 +586,12 @@ impl JailSetup {
         if self.backend.contains('[') {
             note("backend", self.backend.clone());
         }
-        if !self.datepattern.is_empty() {
+        // The default patterns, only looked for at the beginning of a line.
+        if self
+            .datepattern
+            .iter()
+            .any(|pattern| pattern != "{^LN-BEG}")
+        {
             note("datepattern", self.datepattern.join(" "));
         }
         if self.logtimezone != Word::None {
@@ -581,9 +607,8 @@ impl JailSetup {
         if !["", "False"].contains(&ignorecommand.as_str()) {
             note("ignorecommand", ignorecommand);
         }
-        let increments = |(name, word): &&(String, Word)| {
-            name == "increment" && *word == Word::Bool(true)
-        };
+        let increments =
+            |(name, word): &&(String, Word)| name == "increment" && *word == Word::Bool(true);
         if self.increment.iter().any(|entry| increments(&entry)) {
             note("bantime.increment", "true".to_owned());
         }

@@ -17,11 +17,7 @@ fn filter(sample: &Value) -> Filter {
     };
     let option = format!("sshd.filter=sshd[mode={}{attempts}]", field(sample, "mode"));
     let settings = embedded(&[option, "sshd.findtime=1h".to_owned()]).unwrap();
-    let plan = settings
-        .setup
-        .plans()
-        .next()
-        .expect("the sshd jail is on");
+    let plan = settings.setup.plans().next().expect("the sshd jail is on");
     Filter::new(&plan.filter, ferroban_date::Zone::utc()).unwrap()
 }
 

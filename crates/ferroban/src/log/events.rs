@@ -27,7 +27,10 @@ fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
         Event::Attempted { jail, id, time } => (
             Level::Info,
             "filter",
-            format!("[{jail}] Attempt {id} - {}", local_text(*time, clock::zone())),
+            format!(
+                "[{jail}] Attempt {id} - {}",
+                local_text(*time, clock::zone())
+            ),
         ),
         Event::Ignored { jail, id, why } => (
             Level::Info,

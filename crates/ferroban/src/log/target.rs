@@ -12,6 +12,13 @@ use super::layout::Layout;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Target {
     /// The file of that name, whatever is in it.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "tests open files whose names may look like options"
+        )
+    )]
     File(PathBuf),
     /// As `logtarget` says it: `TARGET[option=value, …]`.
     Text(String),

@@ -161,7 +161,6 @@ impl Exception {
         match module {
             "builtins" => BUILTIN.contains(&class),
             "fail2ban.exceptions" => Self::is_named_so(class),
-            "fail2ban.server.failregex" => class == "RegexException",
             _ => false,
         }
     }

@@ -20,25 +20,6 @@ use super::texts::{Op, constant, limit};
 use super::{Error, Occasion, Shell};
 use crate::process::script::Script;
 
-/// The methods, in the order in which they are listed.
-pub(crate) const METHODS: [&str; 15] = [
-    "ban",
-    "clearAllParams",
-    "consistencyCheck",
-    "escapeTag",
-    "executeCmd",
-    "flush",
-    "invalidateBanEpoch",
-    "prolong",
-    "reban",
-    "reload",
-    "replaceDynamicTags",
-    "replaceTag",
-    "start",
-    "stop",
-    "unban",
-];
-
 /// Names of the arguments that a method needs, and of those that it takes too.
 type Signature = (&'static [&'static str], &'static [&'static str]);
 
@@ -103,7 +84,7 @@ impl From<TagError> for CallError {
 }
 
 impl Shell {
-    /// Calls one of [`METHODS`] with arguments by name, as an object in JSON.
+    /// Calls one of [`ACTION_METHODS`](ferroban_engine::options::ACTION_METHODS) with arguments by name, as an object in JSON.
     pub(crate) fn call(&mut self, method: &str, json: Option<&str>) -> Result<Value, CallError> {
         let given = arguments(method, json)?;
         let given = &given;

@@ -87,6 +87,7 @@ impl Texts {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn properties(&self) -> &Properties {
         &self.properties
     }

@@ -42,6 +42,8 @@ enum State {
     Queued(Vec<u8>),
     /// Its request is being carried out.
     Asked,
+    /// Its reply waits until then.
+    Resting(Vec<u8>, Instant),
     /// It takes its reply: these bytes, and how many are sent.
     Replying(Vec<u8>, usize),
 }
@@ -109,7 +111,7 @@ impl Client {
             State::Receiving if self.hung_up || self.waits_for(limits).is_some() => None,
             State::Receiving => Some(PollFlags::IN),
             State::Replying(..) => Some(PollFlags::OUT),
-            State::Queued(_) | State::Asked => None,
+            State::Queued(_) | State::Asked | State::Resting(..) => None,
         }
     }
 
@@ -117,9 +119,9 @@ impl Client {
         matches!(self.state, State::Receiving)
     }
 
-    /// Whether a request of its is not yet answered.
+    /// Whether a request of its is being answered.
     pub(super) fn is_owed(&self) -> bool {
-        !self.is_receiving()
+        !matches!(self.state, State::Receiving | State::Resting(..))
     }
 
     pub(super) fn turn(&self) -> Turn {
@@ -208,6 +210,21 @@ impl Client {
         Some(request)
     }
 
+    /// Owes it a reply, and sends it later.
+    pub(super) fn rest(&mut self, reply: Vec<u8>, until: Instant, now: Instant) {
+        self.turn = Turn::Small;
+        self.begun = now;
+        self.state = State::Resting(reply, until);
+    }
+
+    /// The reply that was to wait until now.
+    pub(super) fn rested(&mut self, now: Instant) -> Option<Vec<u8>> {
+        match &mut self.state {
+            State::Resting(reply, until) if *until <= now => Some(std::mem::take(reply)),
+            _ => None,
+        }
+    }
+
     /// Owes it a reply; `send` sends it.
     pub(super) fn reply(&mut self, reply: Vec<u8>, now: Instant) {
         let bytes = frame::marked(reply).unwrap_or_else(|error| complaint(&error.to_string()));
@@ -261,6 +278,7 @@ impl Client {
             State::Receiving if self.is_partial() => Some(self.begun + patience.arrival),
             State::Receiving => Some(self.begun + patience.silence),
             State::Queued(_) | State::Asked => None,
+            State::Resting(_, until) => Some(until),
             State::Replying(..) if wanted.room => Some(self.moved + patience.pause),
             State::Replying(..) => {
                 Some((self.moved + patience.stuck).min(self.begun + patience.delivery))
@@ -272,7 +290,7 @@ impl Client {
     /// Who waits for a turn through no fault of its own does so after all others.
     pub(super) fn in_the_way(&self, limits: &Limits) -> Option<(bool, Instant)> {
         match self.state {
-            State::Receiving | State::Replying(..) => {
+            State::Receiving | State::Resting(..) | State::Replying(..) => {
                 Some((self.waits_for(limits).is_some(), self.begun))
             }
             State::Queued(_) | State::Asked => None,

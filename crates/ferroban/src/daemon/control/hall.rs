@@ -22,7 +22,7 @@ use super::client::{Client, Next, Sent, Turn, Wanted};
 use super::limits::Limits;
 use super::pool::{Bell, Finished, Pool, Task};
 use super::stream::Listeners;
-use super::throttle::{Tell, Throttle};
+use super::throttle::{TOO_MANY, Tell, Throttle};
 use crate::clock;
 use crate::daemon::office::{Access, Caller, Response};
 use crate::log::Log;
@@ -157,6 +157,11 @@ impl Hall {
             .map(|(number, _)| *number)
             .collect();
         for number in late {
+            let rested = self.clients.get_mut(&number);
+            if let Some(reply) = rested.and_then(|client| client.rested(now)) {
+                self.reply(number, reply, now);
+                continue;
+            }
             let Some(client) = self.clients.remove(&number) else {
                 continue;
             };
@@ -170,29 +175,30 @@ impl Hall {
         }
     }
 
-    /// Lets those who have waited longest send more. Who would have to wait for the one
-    /// long turn with a turn for which others wait is sent away.
+    /// Lets those who have waited longest send more. Whoever waits for the one long turn
+    /// with a turn for which others wait is sent away.
     fn give_turns(&mut self, now: Instant) {
-        loop {
-            let Some(number) = self.first_waiting(Turn::Medium) else {
-                break;
-            };
-            if self.count(Turn::Medium) >= self.limits.turns {
-                let Some(number) = self.first_waiting(Turn::Long) else {
-                    break;
-                };
+        if self.count(Turn::Long) == 0 {
+            let first = self.first_waiting(Turn::Long);
+            self.give(first, Turn::Long, now);
+        }
+        while let Some(first) = self.first_waiting(Turn::Medium) {
+            if self.count(Turn::Medium) < self.limits.turns {
+                self.give(Some(first), Turn::Medium, now);
+            } else if let Some(holder) = self.first_waiting(Turn::Long) {
                 let most = self.limits.medium;
                 let text = format!("message is longer than {most} bytes, and others wait");
-                self.dismiss(number, &text, now);
-            } else if let Some(client) = self.clients.get_mut(&number) {
-                client.give(Turn::Medium, now);
+                self.dismiss(holder, &text, now);
+            } else {
+                return;
             }
         }
-        if self.count(Turn::Long) == 0
-            && let Some(number) = self.first_waiting(Turn::Long)
-            && let Some(client) = self.clients.get_mut(&number)
-        {
-            client.give(Turn::Long, now);
+    }
+
+    fn give(&mut self, number: Option<u64>, turn: Turn, now: Instant) {
+        let client = number.and_then(|number| self.clients.get_mut(&number));
+        if let Some(client) = client {
+            client.give(turn, now);
         }
     }
 
@@ -401,6 +407,11 @@ impl Hall {
             self.large_running &= !finished.large;
             match finished.response {
                 Response::One(reply) => self.reply(finished.client, reply, now),
+                Response::Later(wait, reply) => {
+                    if let Some(client) = self.clients.get_mut(&finished.client) {
+                        client.rest(reply, now + wait, now);
+                    }
+                }
                 Response::Stream(replies) => self.stream(finished.client, replies, now),
             }
         }
@@ -449,10 +460,7 @@ impl Hall {
                 let text = format!("PROTO-error: connection of {who} closed: {text}");
                 self.log.error("asyncserver", &text);
             }
-            Tell::Enough => {
-                let text = "Too many errors - stop logging connection errors";
-                self.log.error("asyncserver", text);
-            }
+            Tell::Enough => self.log.error("asyncserver", TOO_MANY),
             Tell::Nothing => {}
         }
     }

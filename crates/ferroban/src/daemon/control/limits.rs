@@ -79,12 +79,12 @@ impl Limits {
         match access {
             Access::Everything => Self {
                 clients: share(2, 1024),
-                workers: 16,
+                workers: 32,
                 streams: 32,
                 small: SMALL,
                 longest: frame::LIMIT,
-                turns: 24,
-                medium: 2 << 20,
+                turns: 32,
+                medium: 1 << 20,
                 replies: 32 << 20,
                 patience: PATIENCE,
             },

@@ -139,6 +139,8 @@ impl Shared {
                 response: (self.respond)(&task.request, &task.caller),
             };
             drop(task);
+            // First, so that whoever hears that we have finished has a thread for the next.
+            self.work().free += 1;
             // Nobody is there any more at the end.
             drop(self.finished.send(finished));
             self.bell.ring();
@@ -148,8 +150,7 @@ impl Shared {
 
     /// Waits for another request, though not for long.
     fn next_task(&self) -> Option<Task> {
-        let mut work = self.work();
-        work.free += 1;
+        let work = self.work();
         let waits = |work: &mut Work| work.tasks.is_empty() && !work.closed;
         let (mut work, _) = self
             .more

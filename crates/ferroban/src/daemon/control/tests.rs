@@ -24,7 +24,8 @@ struct House {
 
 impl House {
     /// The answer to `echo` is itself; what begins with `hold` is answered when the sender that comes out
-    /// of the channel says so; `big` is long; `stream` goes on.
+    /// of the channel says so; `big` is long; `later` takes its
+    /// time; `stream` goes on.
     fn open(limits: Limits) -> (Self, Receiver<SyncSender<()>>) {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::open(&Target::File(folder.path().join("log")), Level::Debug).unwrap();
@@ -44,6 +45,9 @@ impl House {
                 let (go, went) = sync_channel(1);
                 held.send(go).unwrap();
                 went.recv().ok();
+            }
+            if request == b"later" {
+                return Response::Later(Duration::from_millis(50), b"now".to_vec());
             }
             Response::One(match request {
                 b"big" => vec![b'x'; BIG],
@@ -194,6 +198,29 @@ fn a_slow_request_holds_up_nobody_else() {
     assert_eq!(ask(&mut house.client(), b"quick"), b"quick");
     go.send(()).unwrap();
     assert_eq!(hear(&mut slow), b"hold");
+}
+
+#[test]
+fn a_reply_that_is_to_wait_takes_no_thread() {
+    let (house, _holds) = House::open(patient(|limits| limits.workers = 1));
+    let mut resting: Vec<UnixStream> = (0..50).map(|_| house.client()).collect();
+    let begun = clock::tick();
+    for client in &mut resting {
+        say(client, b"later");
+        say(client, b"next");
+    }
+    for client in &mut resting {
+        let mut frames = Frames::default();
+        for expected in [&b"now"[..], b"next"] {
+            let reply = frames.read(client).unwrap();
+            assert_eq!(reply, Some(Frame::Message(expected.to_vec())));
+        }
+        assert!(since(begun) >= Duration::from_millis(50));
+    }
+    assert!(
+        since(begun) < Duration::from_millis(50 * 50),
+        "one after the other"
+    );
 }
 
 #[test]

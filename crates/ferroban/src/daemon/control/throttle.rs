@@ -13,16 +13,19 @@ const MOST: u32 = 20;
 /// After so long without an error, the next one is news.
 const QUIET: Duration = Duration::from_mins(1);
 
+/// Said in place of the twentieth error of a client.
+pub(in crate::daemon) const TOO_MANY: &str = "Too many errors - stop logging connection errors";
+
 /// Counts errors of one kind.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(in crate::daemon) struct Throttle {
     count: u32,
     last: Option<Instant>,
 }
 
 /// What to tell.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Tell {
+pub(in crate::daemon) enum Tell {
     /// The error.
     This,
     /// That no more are told.
@@ -32,7 +35,7 @@ pub(super) enum Tell {
 
 impl Throttle {
     /// Counts an error.
-    pub(super) fn count(&mut self, now: Instant) -> Tell {
+    pub(in crate::daemon) fn count(&mut self, now: Instant) -> Tell {
         let is_old = |last: Instant| now.saturating_duration_since(last) >= QUIET;
         if self.last.replace(now).is_some_and(is_old) {
             self.count = 0;

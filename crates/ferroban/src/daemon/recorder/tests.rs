@@ -215,7 +215,9 @@ fn what_is_lost_at_the_end_is_told() {
     let mut desk = Desk::closed();
     fs::write(desk.folder.path().join("made"), "a file, not a folder").unwrap();
     let (queue, records) = channel();
-    queue.send(Record::Write(1, vec![enabled(), ban("192.0.2.1")])).unwrap();
+    queue
+        .send(Record::Write(1, vec![enabled(), ban("192.0.2.1")]))
+        .unwrap();
     drop(queue);
     desk.recorder.run(&records);
     let log = desk.log();
@@ -263,7 +265,9 @@ fn what_is_queued_is_written_even_when_nobody_is_left_to_tell() {
     let (sender, inbox) = sync_channel(0);
     desk.recorder.inbox = sender;
     let (queue, records) = channel();
-    queue.send(Record::Write(1, vec![ban("192.0.2.2")])).unwrap();
+    queue
+        .send(Record::Write(1, vec![ban("192.0.2.2")]))
+        .unwrap();
     let mut recorder = std::mem::replace(&mut desk.recorder, Desk::closed().recorder);
     desk.recorder.path.clone_from(&recorder.path);
     thread::scope(|scope| {
@@ -271,7 +275,9 @@ fn what_is_queued_is_written_even_when_nobody_is_left_to_tell() {
         while desk.stored().len() < 2 {
             thread::yield_now();
         }
-        queue.send(Record::Write(2, vec![ban("192.0.2.3")])).unwrap();
+        queue
+            .send(Record::Write(2, vec![ban("192.0.2.3")]))
+            .unwrap();
         drop(inbox);
         drop(queue);
     });
@@ -294,7 +300,9 @@ fn bans_that_could_not_be_read_at_the_start_are_sent_later_without_those_lifted(
         jail: jail(),
         id: FailId::parse("192.0.2.1"),
     };
-    queue.send(Record::Write(7, vec![enabled(), lifted])).unwrap();
+    queue
+        .send(Record::Write(7, vec![enabled(), lifted]))
+        .unwrap();
     drop(queue);
     desk.recorder.run(&records);
     assert!(matches!(desk.inbox.try_recv(), Ok(Message::Committed(7))));

@@ -21,25 +21,6 @@ const COMMANDS: [&str; 9] = [
     "actionunban",
 ];
 
-/// What can be called on a command action.
-pub(crate) const METHODS: &[&str] = &[
-    "ban",
-    "clearAllParams",
-    "consistencyCheck",
-    "escapeTag",
-    "executeCmd",
-    "flush",
-    "invalidateBanEpoch",
-    "prolong",
-    "reban",
-    "reload",
-    "replaceDynamicTags",
-    "replaceTag",
-    "start",
-    "stop",
-    "unban",
-];
-
 /// Attributes that fail2ban's own class has, which clients can list.
 const CONSTANTS: [(&str, &str); 2] = [("ESCAPE_CRE", ""), ("ESCAPE_VN_CRE", "")];
 

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::path::Path;
 
 use ferroban_config::{Invocation, quoted};
-use ferroban_engine::{FailId, FilterError};
 use ferroban_engine::filter::{check_failregex, check_pattern, expand};
+use ferroban_engine::{FailId, FilterError};
 
 use super::value::{first, integer, seconds, shown, text};
 use super::{JailSetup, LogPath, Note};
@@ -84,7 +84,8 @@ pub(crate) fn row(set: &str) -> Option<&'static Row> {
 
 /// Whether `get <jail> <option>` has an answer.
 pub(crate) fn is_asked_for(option: &str) -> bool {
-    ROWS.iter().any(|row| !row.get.is_empty() && row.get == option)
+    ROWS.iter()
+        .any(|row| !row.get.is_empty() && row.get == option)
 }
 
 /// Whether there is a `set <jail> <option>`.
@@ -92,24 +93,35 @@ pub(crate) fn is_set_by(option: &str) -> bool {
     option.starts_with("bantime.") || row(option).is_some()
 }
 
+fn settable(option: &str) -> Result<&'static Row, Refusal> {
+    row(option).ok_or_else(|| {
+        let option = quoted(option);
+        Refusal::plain(format!(
+            "Invalid command {option} (no set action or not yet implemented)"
+        ))
+    })
+}
+
 impl JailSetup {
-    /// Sets an option. Returns what it then is.
-    pub(crate) fn set(
+    /// Sets an option.
+    pub(super) fn set(
         &mut self,
         option: &str,
         values: &[Word],
         notes: &mut Vec<Note>,
-    ) -> Result<Word, Refusal> {
+    ) -> Result<(), Refusal> {
         if let Some(name) = option.strip_prefix("bantime.") {
-            self.set_increment(name, first(values)?, notes)?;
+            return self.set_increment(name, first(values)?, notes);
+        }
+        settable(option)?.apply(self, values, notes)
+    }
+
+    /// What the option is that is set by this name.
+    pub(super) fn set_answer(&self, option: &str) -> Result<Word, Refusal> {
+        if let Some(name) = option.strip_prefix("bantime.") {
             return Ok(self.increment(name));
         }
-        let Some(row) = row(option) else {
-            let text = format!("Invalid command {} (no set action or not yet implemented)", quoted(option));
-            return Err(Refusal::plain(text));
-        };
-        row.apply(self, values, notes)?;
-        Ok(row.ask(self))
+        Ok(settable(option)?.ask(self))
     }
 
     /// What an option is.
@@ -117,7 +129,10 @@ impl JailSetup {
         if let Some(name) = option.strip_prefix("bantime.") {
             return Ok(self.increment(name));
         }
-        match ROWS.iter().find(|row| !row.get.is_empty() && row.get == option) {
+        match ROWS
+            .iter()
+            .find(|row| !row.get.is_empty() && row.get == option)
+        {
             Some(row) => Ok(row.ask(self)),
             None => Err(Refusal::plain(
                 "Invalid command (no get action or not yet implemented)",
@@ -188,6 +203,7 @@ fn add_ignored(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Resul
             continue;
         }
         let id = FailId::parse(name);
+        check_prefix(name)?;
         if !jail.ignoreip.contains(&id) {
             jail.ignoreip.push(id);
         }
@@ -196,13 +212,28 @@ fn add_ignored(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Resul
 }
 
 fn forget_ignored(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), Refusal> {
-    let id = FailId::parse(first(words)?.as_str().ok_or_else(not_text)?);
+    let name = first(words)?.as_str().ok_or_else(not_text)?;
+    check_prefix(name)?;
+    let id = FailId::parse(name);
     let before = jail.ignoreip.len();
     jail.ignoreip.retain(|known| *known != id);
     if jail.ignoreip.len() == before {
         return Err(Refusal::value("list.remove(x): x not in list"));
     }
     Ok(())
+}
+
+/// A network whose length is no number is a slip of the pen, and no host name.
+fn check_prefix(name: &str) -> Result<(), Refusal> {
+    match name.split_once('/') {
+        Some((address, length))
+            if address.parse::<std::net::IpAddr>().is_ok()
+                && length.parse::<std::net::IpAddr>().is_err() =>
+        {
+            integer(&length.into()).map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is no text is no address either.
@@ -288,7 +319,10 @@ fn encoding(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Resu
     } else if is_encoding(&name) {
         jail.logencoding = name;
     } else {
-        return Err(Refusal::Error("LookupError", format!("unknown encoding: {name}")));
+        return Err(Refusal::Error(
+            "LookupError",
+            format!("unknown encoding: {name}"),
+        ));
     }
     let text = format!("  encoding: {}", jail.logencoding);
     notes.push((Level::Info, "filter", text));
@@ -298,8 +332,9 @@ fn encoding(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Resu
 /// Whether Python's codecs know such a name: the families of encodings that logs have.
 fn is_encoding(name: &str) -> bool {
     const FAMILIES: [&str; 24] = [
-        "ascii", "usascii", "utf", "u8", "latin", "l1", "iso8859", "iso88", "cp", "windows", "koi8", "mac",
-        "big5", "gb", "euc", "shiftjis", "sjis", "iso2022", "johab", "hz", "ptcp154", "tis620", "kz1048", "8859",
+        "ascii", "usascii", "utf", "u8", "latin", "l1", "iso8859", "iso88", "cp", "windows",
+        "koi8", "mac", "big5", "gb", "euc", "shiftjis", "sjis", "iso2022", "johab", "hz",
+        "ptcp154", "tis620", "kz1048", "8859",
     ];
     let bare: String = name
         .chars()
@@ -343,7 +378,10 @@ fn forget_match(
         format!("[{}]", words.join(", "))
     };
     if let Some(absent) = gone.iter().find(|group| !jail.journalmatch.contains(group)) {
-        return Err(Refusal::value(format!("Match {} not found", listed(absent))));
+        return Err(Refusal::value(format!(
+            "Match {} not found",
+            listed(absent)
+        )));
     }
     let mut removed = |shown: String| {
         let text = format!("[{}] Removed journal match for: {shown}", jail.name);
@@ -449,7 +487,10 @@ fn forget_regex(
     let count = i64::try_from(patterns.len()).unwrap_or(i64::MAX);
     // A negative one counts from the end, as in Python.
     let place = if number < 0 { number + count } else { number };
-    match usize::try_from(place).ok().filter(|place| *place < patterns.len()) {
+    match usize::try_from(place)
+        .ok()
+        .filter(|place| *place < patterns.len())
+    {
         Some(place) => drop(patterns.remove(place)),
         None => {
             let text = format!("Cannot remove regular expression. Index {number} is not valid");
@@ -463,12 +504,19 @@ fn usedns(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result
     let value = match first(words)? {
         Word::Bool(true) => "yes".to_owned(),
         Word::Bool(false) => "no".to_owned(),
-        word => shown(word).to_lowercase(),
+        Word::Text(text) => text.to_lowercase(),
+        _ => {
+            let text = "usedns must be given as text";
+            return Err(Refusal::Error("AttributeError", text.to_owned()));
+        }
     };
     if ["yes", "warn", "no", "raw"].contains(&value.as_str()) {
         jail.usedns = value;
     } else {
-        let text = format!("Incorrect value {} specified for usedns. Using safe 'no'", quoted(&value));
+        let text = format!(
+            "Incorrect value {} specified for usedns. Using safe 'no'",
+            quoted(&value)
+        );
         notes.push((Level::Error, "filter", text));
         jail.usedns = "no".to_owned();
     }
@@ -512,10 +560,18 @@ fn date(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result<(
         Word::List(lines) | Word::Tuple(lines) => lines.iter().map(shown).collect(),
         Word::None => Vec::new(),
         Word::Text(text) => vec![text.clone()],
-        _ => return Err(Refusal::Error("TypeError", "expected string or bytes-like object".to_owned())),
+        _ => {
+            return Err(Refusal::Error(
+                "TypeError",
+                "expected string or bytes-like object".to_owned(),
+            ));
+        }
     };
     let lines = given.iter().flat_map(|text| text.lines()).map(str::trim);
-    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let lines: Vec<String> = lines
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
     for pattern in &lines {
         if let Some(wrong) = unknown_directive(pattern) {
             let text = format!(
@@ -526,7 +582,10 @@ fn date(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result<(
         }
         if !["{DATE}", "{DEFAULT}"].contains(&pattern.as_str()) {
             let (shown, name) = date_name(pattern);
-            let text = format!("  date pattern `{}`: `{name}`", quoted(&shown.unwrap_or_default()));
+            let text = format!(
+                "  date pattern `{}`: `{name}`",
+                quoted(&shown.unwrap_or_default())
+            );
             notes.push((Level::Info, "datedetector", text));
         }
     }
@@ -595,7 +654,11 @@ fn zone(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), R
 fn is_zone(name: &str) -> bool {
     let letters = name.bytes().take_while(u8::is_ascii_uppercase).count();
     let offset = name.get(letters..).unwrap_or_default();
-    let digits: Vec<u8> = offset.bytes().skip(1).filter(|byte| *byte != b':').collect();
+    let digits: Vec<u8> = offset
+        .bytes()
+        .skip(1)
+        .filter(|byte| *byte != b':')
+        .collect();
     let well_formed = offset.is_empty()
         || (offset.starts_with(['+', '-'])
             && [2, 4].contains(&digits.len())

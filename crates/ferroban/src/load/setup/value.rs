@@ -25,8 +25,12 @@ pub(super) fn text(words: &[Word]) -> Result<String, Refusal> {
 
 /// What Python's `int()` makes of a word.
 pub(super) fn integer(word: &Word) -> Result<i64, Refusal> {
-    let invalid =
-        |text: &str| Refusal::value(format!("invalid literal for int() with base 10: {}", quoted(text)));
+    let invalid = |text: &str| {
+        Refusal::value(format!(
+            "invalid literal for int() with base 10: {}",
+            quoted(text)
+        ))
+    };
     match word {
         Word::Int(number) => Ok(*number),
         Word::Bool(yes) => Ok(i64::from(*yes)),
@@ -44,13 +48,12 @@ pub(super) fn seconds(word: &Word) -> Result<Word, Refusal> {
     match word {
         Word::Int(_) | Word::Float(_) => Ok(word.clone()),
         Word::Bool(yes) => Ok(Word::Int(i64::from(*yes))),
-        Word::None => Ok(Word::None),
         Word::Text(text) => match text.parse() {
             Ok(Seconds::Whole(number)) => Ok(Word::Int(number)),
             Ok(Seconds::Fraction(number)) => Ok(Word::Float(number)),
             Err(error) => Err(Refusal::Error(class(&error), error.original())),
         },
-        Word::List(_) | Word::Tuple(_) | Word::Dict(_) => {
+        Word::None | Word::List(_) | Word::Tuple(_) | Word::Dict(_) => {
             let text = "expected string or bytes-like object";
             Err(Refusal::Error("TypeError", text.to_owned()))
         }

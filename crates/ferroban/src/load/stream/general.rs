@@ -131,7 +131,10 @@ impl Folder<'_> {
 
     /// The command for the monitor's socket, which fail2ban does not know: only if it is
     /// wanted.
-    fn monitor(&mut self, layers: &Layers) -> Result<Option<Command>, LoadError> {
+    pub(in crate::load) fn monitor(
+        &mut self,
+        layers: &Layers,
+    ) -> Result<Option<Command>, LoadError> {
         let wanted = layers
             .option(SECTION, "monitorsocket")
             .map_err(|error| LoadError::Option(Box::new(error)))?;

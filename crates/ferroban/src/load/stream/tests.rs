@@ -630,6 +630,8 @@ fn the_stock_configuration_loads_with_every_jail() {
     assert!(starts > 80, "{starts} jails");
     let setup = crate::load::fold::setup(&stream).unwrap();
     assert_eq!(setup.plans().count(), starts);
-    let silent = setup.plans().filter(|plan| plan.filter.failregex.is_empty());
+    let silent = setup
+        .plans()
+        .filter(|plan| plan.filter.failregex.is_empty());
     assert_eq!(silent.count(), 0, "every stock filter finds something");
 }

@@ -23,12 +23,15 @@ pub(crate) fn tell(log: &Log, script: &Script, ran: &io::Result<Run>) {
     };
     let id = id(script);
     let line = |text: &str| log.line(level, LOGGER, &format!("{id} -- {text}"));
-    block(log, level, &format!("{id} -- exec: {}", script.shown()));
+    // Of a success, what was run interests fewer people than what came of it.
+    let exec = if is_success { Level::Other(9) } else { level };
+    let text = format!("{id} -- exec: {}", script.shown());
+    log.block(exec, LOGGER, &text);
     let run = match ran {
         Ok(run) => run,
         Err(error) => {
             let text = format!("{} -- failed with {}", script.shown(), python(error));
-            return block(log, level, &text);
+            return log.block(level, LOGGER, &text);
         }
     };
     if let Some(limit) = run.timed_out {
@@ -48,11 +51,6 @@ pub(crate) fn tell(log: &Log, script: &Script, ran: &io::Result<Run>) {
     if run.code() == Some(127) {
         log.line(Level::Info, LOGGER, &hint(script));
     }
-}
-
-/// A text that may have several lines. What is not ours in it is in quotes.
-fn block(log: &Log, level: Level, text: &str) {
-    log.line(level, LOGGER, text);
 }
 
 /// Marks the lines that belong to one command.
@@ -140,7 +138,7 @@ mod tests {
     fn told_of(script: &Script, ran: &io::Result<Run>) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let log = Log::open(&Target::File(path.clone()), Level::Debug).unwrap();
+        let log = Log::open(&Target::File(path.clone()), Level::Trace).unwrap();
         tell(&log, script, ran);
         log.flush();
         let text = fs::read_to_string(&path).unwrap();
@@ -160,7 +158,7 @@ mod tests {
             (
                 "echo out; echo 'err\"x' >&2".into(),
                 &[
-                    "DEBUG   exec: echo out; echo 'err\"x' >&2",
+                    "#09-Lev. exec: echo out; echo 'err\"x' >&2",
                     "DEBUG   stdout: 'out'",
                     "DEBUG   stderr: 'err\"x'",
                     "DEBUG   returned successfully 0",
@@ -190,7 +188,7 @@ mod tests {
             ),
             (
                 "".into(),
-                &["DEBUG   exec: ", "DEBUG   returned successfully 0"],
+                &["#09-Lev. exec: ", "DEBUG   returned successfully 0"],
             ),
         ];
         for (script, expected) in cases {

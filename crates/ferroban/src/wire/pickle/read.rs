@@ -27,7 +27,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Enough for a request: the configuration of some thousand jails.
+    /// Enough for any request: the configuration of some thousand jails.
     fn default() -> Self {
         Self {
             depth: 100,
@@ -38,6 +38,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Enough for a request of so many bytes. It may share texts and lists, and unfold
+    /// to more than it has, but not without any proportion: many clients ask at once.
+    #[must_use]
+    pub fn request(length: usize) -> Self {
+        let most = Self::default();
+        Self {
+            objects: most.objects.min((1 << 16) + 4 * length),
+            bytes: most.bytes.min((1 << 20) + 16 * length),
+            ..most
+        }
+    }
+
     /// Enough for a reply: some million banned addresses.
     #[must_use]
     pub fn reply() -> Self {
@@ -54,7 +66,7 @@ impl Limits {
 /// # Errors
 /// The bytes are no pickle, or one that is not for us.
 pub fn loads(bytes: &[u8]) -> Result<Value> {
-    loads_within(bytes, &Limits::default())
+    loads_within(bytes, &Limits::request(bytes.len()))
 }
 
 /// Reads a pickle within limits. What follows its end is ignored.

@@ -266,16 +266,18 @@ fn a_small_bomb_does_not_go_off() {
     named.extend(b"q\0X\x01\0\0\0nq\x01");
     named.extend(b"h\0h\x01\x930".repeat(64));
     named.extend(b"N.");
-    let limit = limits.bytes;
+    let limit = Limits::request(named.len()).bytes;
     assert_eq!(loads(&named), Err(PickleError::TooLarge { limit }));
 
     // Each tuple has the one before twice.
     let mut doubled = b"N".to_vec();
     doubled.extend(b"2\x86".repeat(60));
     doubled.push(b'.');
-    let limit = limits.objects;
+    let limit = Limits::request(doubled.len()).objects;
+    assert!(limit < 70_000, "in proportion to the message");
     assert_eq!(loads(&doubled), Err(PickleError::TooMany { limit }));
 
+    let limit = limits.objects;
     let mut many = b"N".repeat(limit + 1);
     many.push(b'.');
     assert_eq!(loads(&many), Err(PickleError::TooMany { limit }));
@@ -297,7 +299,7 @@ fn a_small_bomb_does_not_go_off() {
     large.resize(large.len() + (1 << 20), b'x');
     large.extend(b"2".repeat(99));
     large.extend(b"t.");
-    let limit = limits.bytes;
+    let limit = Limits::request(large.len()).bytes;
     assert_eq!(loads(&large), Err(PickleError::TooLarge { limit }));
 }
 

@@ -240,7 +240,7 @@ fn failures_are_the_originals_exceptions() {
 #[test]
 fn every_method_that_is_listed_can_be_called() {
     let mut shell = shell(&[]);
-    for method in METHODS {
+    for method in ferroban_engine::options::ACTION_METHODS {
         let told = called(&mut shell, method, None);
         assert!(!told.starts_with("AttributeError"), "{method}: {told}");
     }
