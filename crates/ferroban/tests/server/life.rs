@@ -72,7 +72,8 @@ fn whole_life(home: &Home, time: &str) -> Vec<String> {
          fail2ban.filter INFO   findtime: 600\n\
          fail2ban.actions INFO   banTime: 600\n\
          fail2ban.filter INFO Added logfile: '@/test.log' (pos = 0, hash = )\n\
-         fail2ban.jail INFO Jail 'j1' started\n",
+         fail2ban.jail INFO Jail 'j1' started\n\
+         fail2ban.datedetector INFO   default date pattern: 31 template(s)\n",
         &found[0],
         "fail2ban.actions NOTICE [j1] Ban 192.0.2.7\n",
         &found[1],

@@ -31,7 +31,8 @@ fn the_service_manager_is_told_of_each_turn() {
     let mut command = becomes(script, &plain);
     let server = Running::start(command.env("NOTIFY_SOCKET", home.path("notify")));
     let all = shown(&datagrams(&manager, b"READY=1\n"));
-    assert_eq!(all, ["READY=1\n"], "nothing is said before");
+    let expected = ["STATUS=1 jail(s) at work\n", "READY=1\n"];
+    assert_eq!(all, expected, "it is not ready before");
     let status = home.ask(&["status"]);
     assert!(
         status.ends_with("Jail list:\tj1"),
