@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -11,14 +12,15 @@ use rustix::process::Signal;
 use crate::ear::{datagrams, ear, shown};
 use crate::home::{Home, STOPPED};
 use crate::raw::Raw;
-use crate::support::child::{Running, run};
+use crate::support::child::{Done, Running, command, run};
 use crate::support::wait::SOON;
+use crate::support::world::skip;
 
 /// A command that a shell becomes, so that its process id is known before.
-fn becomes(script: &str, command: &Command) -> Command {
-    let mut shell = crate::support::child::command("/bin/sh");
+fn becomes(script: &str, program: &Command) -> Command {
+    let mut shell = command("/bin/sh");
     shell.args(["-c", &format!("{script}\nexec \"$0\" \"$@\"")]);
-    shell.arg(command.get_program()).args(command.get_args());
+    shell.arg(program.get_program()).args(program.get_args());
     shell
 }
 
@@ -66,18 +68,89 @@ fn a_socket_that_is_there_already_is_used_and_left() {
     let mut early = Raw::open(&home.path("sock"));
     early.send(&[&["ping"]]);
     let script = "exec 3<&0 </dev/null\nexport LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=fail2ban";
-    let plain = home.server_command(&["--async", "-f"]);
-    let mut command = becomes(script, &plain);
-    let server = Running::start_on(
-        &mut command,
-        OwnedFd::from(listener.try_clone().unwrap()).into(),
-    );
+    let mut command = becomes(script, &home.server_command(&["-xf", "start"]));
+    let input = OwnedFd::from(listener.try_clone().unwrap());
+    let server = Running::start_on(&mut command, input.into());
     assert_eq!(early.reply(), "(0, 'pong')");
-    let line = "fail2ban.asyncserver INFO Using socket activation, inherited socket '@/sock'";
-    home.must_tell(line);
+    home.must_tell("fail2ban.asyncserver INFO Using socket activation, inherited socket '@/sock'");
+    home.must_act(&["j1: start"]);
     assert_eq!(home.ask(&["ping"]), "Server replied: pong");
     assert_eq!(home.ask(&["stop"]), STOPPED);
-    assert_eq!(server.finish(SOON).code, Some(0));
+    let done = server.finish(SOON);
+    assert!(done.succeeded("Server ready\n"), "{done:?}");
     assert!(home.path("sock").exists() && !home.path("pid").exists());
     drop(listener);
+}
+
+/// What another server leaves open is not ours, whatever the variables say.
+#[test]
+fn a_socket_for_another_process_is_not_taken() {
+    let home = Home::new();
+    let mut command = home.server_command(&["-f", "start"]);
+    command.envs([("LISTEN_PID", "1"), ("LISTEN_FDS", "1")]);
+    let server = home.await_ready(&mut command);
+    server.signal(Signal::TERM);
+    assert_eq!(server.finish(SOON).code, Some(0));
+    assert!(!home.path("sock").exists(), "it was its own");
+}
+
+const UNITS: [(&str, &str); 2] = [
+    (
+        "fail2ban.service",
+        include_str!("../../../../packaging/systemd/fail2ban.service"),
+    ),
+    (
+        "fail2ban.socket",
+        include_str!("../../../../packaging/systemd/fail2ban.socket"),
+    ),
+];
+
+/// What systemd has to say about the units of a folder.
+fn verified(home: &Home, units: &[&str]) -> Done {
+    let paths = units.iter().map(|name| home.path(name));
+    run(command("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(paths))
+}
+
+#[test]
+fn systemd_understands_the_units_and_the_stricter_one() {
+    let home = Home::new();
+    let plain = "[Service]\nExecStart=/bin/true\n";
+    home.write("plain.service", plain);
+    if !Path::new("/usr/bin/systemd-analyze").exists() {
+        return skip("/usr/bin/systemd-analyze is missing; install systemd");
+    }
+    let able = verified(&home, &["plain.service"]);
+    if able.code != Some(0) {
+        return skip(&format!("systemd-analyze does not work here: {able:?}"));
+    }
+    let programs = Path::new(env!("CARGO_BIN_EXE_fail2ban-server"));
+    let programs = programs.parent().unwrap().display().to_string();
+    for (name, text) in UNITS {
+        home.write(name, &text.replace("/usr/bin", &programs));
+    }
+    let names = UNITS.map(|(name, _)| name);
+    let done = verified(&home, &names);
+    assert!(done.code == Some(0) && done.stderr.is_empty(), "{done:?}");
+
+    // The lines at the end of the service, as an admin copies them.
+    let (_, strict) = UNITS[0].1.split_once("/strict.conf:\n").unwrap();
+    let strict: Vec<&str> = strict
+        .lines()
+        .map_while(|line| line.strip_prefix("#   "))
+        .collect();
+    assert_eq!(strict.first(), Some(&"[Service]"));
+    fs::create_dir(home.path("fail2ban.service.d")).unwrap();
+    fs::write(
+        home.path("fail2ban.service.d/strict.conf"),
+        strict.join("\n"),
+    )
+    .unwrap();
+    let done = verified(&home, &names);
+    assert!(done.code == Some(0) && done.stderr.is_empty(), "{done:?}");
+    // A line that is wrong would have been seen.
+    home.write("plain.service", &format!("{plain}Tpye=notify\n"));
+    let done = verified(&home, &["plain.service"]);
+    assert!(done.stderr.contains("Tpye"), "{done:?}");
 }
