@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::home::{Home, STOPPED, lines};
+use crate::home::{Home, STOPPED, lines, told};
 use crate::support::child::Done;
 use crate::support::wait::{SOON, until};
 
@@ -20,6 +20,7 @@ fn a_life_in_the_background_from_the_start_to_the_stop() {
     let folder = fs::read_link(format!("/proc/{}/cwd", server.pid)).unwrap();
     assert_eq!(folder, Path::new("/"), "it holds nobody's folder");
     assert_eq!(home.read("pid"), format!("{}\n", server.pid));
+    until(SOON, "the action starts", || home.path("acts").exists());
     let modes = ["pid", "sock", "server.log", "db", "acts"].map(|name| home.mode(name));
     assert_eq!(modes, [0o600, 0o700, 0o600, 0o600, 0o600]);
     home.must_act(&["j1: start"]);
@@ -51,7 +52,7 @@ fn a_life_in_the_background_from_the_start_to_the_stop() {
     server.must_end();
     home.must_act(&["j1: ban 192.0.2.10 0", "j1: unban 192.0.2.10", "j1: stop"]);
     assert!(!home.path("sock").exists() && !home.path("pid").exists());
-    assert_eq!(home.log(), whole_life(&home, &time));
+    assert_eq!(told(&home.read("server.log")), whole_life(&home, &time));
 }
 
 /// The log of that life.

@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::ear::{datagrams, ear, shown};
-use crate::home::{Home, lines};
+use crate::home::{Home, told};
 use crate::support::child::Running;
 use crate::support::wait::{SOON, until};
 
@@ -24,7 +24,7 @@ fn the_log_moves_to_where_it_is_told() {
     ];
     let must_be = |expected: &[&str]| {
         let expected: Vec<String> = expected.iter().map(|line| home.filled(line)).collect();
-        let other = || lines(&home.read("other.log"));
+        let other = || told(&home.read("other.log"));
         until(SOON, "all is told", || other().len() >= expected.len());
         assert_eq!(other(), expected);
     };
