@@ -7,6 +7,7 @@ pub mod client;
 mod config;
 mod guard;
 pub mod out;
+mod own;
 mod regex;
 mod reload;
 
@@ -61,7 +62,12 @@ fn face(name: &str, args: &[OsString]) -> ExitCode {
 
 /// Watches logs and bans those who fail to log in too often. A drop-in fail2ban.
 #[derive(Debug, Parser)]
-#[command(name = "ferroban", version, disable_help_subcommand = true)]
+#[command(
+    name = "ferroban",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 refused or wrong, 2 not understood, 255 no server answers"
+)]
 struct Own {
     #[command(subcommand)]
     command: OwnCommand,
@@ -72,6 +78,8 @@ enum OwnCommand {
     /// Guard this host's sshd, in the foreground, with the configuration inside
     /// the program. Not root: decide and tell, but ban nobody
     Guard(guard::Arguments),
+    #[command(flatten)]
+    Own(own::Command),
     /// Let the running daemon read its configuration again; --plan tells what
     /// would change
     Reload(reload::Arguments),
@@ -86,6 +94,9 @@ fn ferroban(args: &[OsString]) -> ExitCode {
         Ok(Own {
             command: OwnCommand::Guard(arguments),
         }) => guard::run(arguments),
+        Ok(Own {
+            command: OwnCommand::Own(command),
+        }) => own::run(command),
         Ok(Own {
             command: OwnCommand::Reload(arguments),
         }) => reload::run(&arguments),

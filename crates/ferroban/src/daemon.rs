@@ -46,6 +46,7 @@ use ferroban_engine::{Engine, Protection};
 use crate::load::{Settings, Setup};
 use crate::log::{Level, Log};
 use crate::sys;
+use crate::wire::UNCONFIGURED;
 use crew::Crew;
 use database::Database;
 use facts::Facts;
@@ -92,8 +93,7 @@ type Loaded = Result<(Settings, Vec<String>), Vec<String>>;
 impl Loader {
     /// Reads none: whoever has a configuration tells it over the socket.
     fn none() -> Self {
-        let text = "this server reads no configuration by itself; use 'fail2ban-client reload'";
-        Self(Arc::new(move || Err(vec![text.to_owned()])))
+        Self(Arc::new(|| Err(vec![UNCONFIGURED.to_owned()])))
     }
 }
 

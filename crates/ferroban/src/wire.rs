@@ -4,17 +4,19 @@
 //! [`frame`] cuts a stream at the markers, [`pickle`] turns a message into a [`Value`]
 //! and back, and [`text`] writes a value as Python would print it.
 //!
-//! [`answer`] says what a reply looks like as a value.
+//! [`answer`] says what a reply looks like as a value; what our own commands show is a
+//! [`view`].
 
 mod command;
 pub mod frame;
 mod own;
 pub mod pickle;
 pub mod text;
+pub mod view;
 
 #[cfg(test)]
 mod oracle;
 
 pub use command::{Shape, answer};
-pub use own::{Reconfigure, changes_of, changes_value};
+pub use own::{Reconfigure, UNCONFIGURED, changes_of, changes_value};
 pub use pickle::{PickleError, Str, Value, dumps, loads};

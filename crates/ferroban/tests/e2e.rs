@@ -723,7 +723,7 @@ mod tests {
             // A mistake anywhere: nothing changes, and it is named.
             write(&format!("maxretry = 1\n{broken}"));
             let refused = reload(&[]);
-            assert_eq!(refused.code, Some(255));
+            assert_eq!(refused.code, Some(1));
             assert!(
                 refused.stderr.contains("nothing changed") && refused.stderr.contains("nosuch")
             );

@@ -7,7 +7,7 @@
 //! codes and the format of error lines are those of the original: programs read them.
 
 mod beautify;
-mod configuration;
+pub(super) mod configuration;
 mod exchange;
 mod help;
 mod interactive;

@@ -4,10 +4,13 @@
 //! longer wants is dropped without a word. Any other failure, such as a full disk, is told
 //! once and remembered for the exit code; nothing here panics.
 
+use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static FAILED: AtomicBool = AtomicBool::new(false);
+/// Nobody reads standard output any more.
+static GONE: AtomicBool = AtomicBool::new(false);
 
 /// Writes one line to standard output.
 pub fn line(text: &str) {
@@ -16,12 +19,16 @@ pub fn line(text: &str) {
 
 /// Writes to standard output, without the end of a line.
 pub fn part(text: &str) {
-    if let Err(cause) = put(&mut io::stdout().lock(), text)
-        && !FAILED.swap(true, Ordering::Relaxed)
-    {
-        error(&format!(
-            "standard output: {cause}; the output is not complete"
-        ));
+    match put(&mut io::stdout().lock(), text) {
+        Ok(Reader::There) => {}
+        Ok(Reader::Gone) => GONE.store(true, Ordering::Relaxed),
+        Err(cause) => {
+            if !FAILED.swap(true, Ordering::Relaxed) {
+                error(&format!(
+                    "standard output: {cause}; the output is not complete"
+                ));
+            }
+        }
     }
 }
 
@@ -38,20 +45,42 @@ pub fn failed() -> bool {
     FAILED.load(Ordering::Relaxed)
 }
 
+/// Whether there is somebody to go on for: a reader, and room for what it is to read.
+#[must_use]
+pub fn is_heard() -> bool {
+    !GONE.load(Ordering::Relaxed) && !failed()
+}
+
+/// Whether standard output shows colour, and that is wanted (<https://no-color.org>).
+#[must_use]
+pub fn has_colour() -> bool {
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    is_terminal() && !set("NO_COLOR") && !dumb
+}
+
 /// Whether standard output is a terminal.
 #[must_use]
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Who reads what is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reader {
+    There,
+    Gone,
+}
+
 /// One call for a line and its end, so that lines of several programs do not mix.
-fn put(target: &mut impl Write, text: &str) -> io::Result<()> {
+fn put(target: &mut impl Write, text: &str) -> io::Result<Reader> {
     let written = target
         .write_all(text.as_bytes())
         .and_then(|()| target.flush());
     match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error),
     }
 }
 
@@ -80,7 +109,7 @@ mod tests {
     #[test]
     fn a_reader_that_went_away_is_no_failure_and_a_full_disk_is() {
         let written = |kind| put(&mut Broken(kind), "text").map_err(|error| error.kind());
-        assert_eq!(written(ErrorKind::BrokenPipe), Ok(()));
+        assert_eq!(written(ErrorKind::BrokenPipe), Ok(Reader::Gone));
         let full = ErrorKind::StorageFull;
         assert_eq!(written(full), Err(full));
     }

@@ -35,7 +35,10 @@ impl MainLoop {
             Request::Reload(reload) => self.reload_jails(&reload, effects),
             Request::StopJail(jail) => self.stop_jail(&jail, effects),
             Request::StopAll => self.stop_all(effects),
-            Request::Own(own) => self.own(&own).map(at_once),
+            Request::Own(own) => {
+                self.trouble.note_all(effects, clock::now());
+                self.own(&own).map(at_once)
+            }
             request => self.simple(request, effects),
         }
     }
@@ -361,7 +364,7 @@ impl MainLoop {
     fn own(&mut self, own: &Own) -> Result<Value, Value> {
         match own {
             Own::Status => Ok(status::server(self).as_str().into()),
-            Own::Bans(jail) => status::bans(self, jail.as_deref())
+            Own::Bans { jail, ids } => status::bans(self, jail.as_deref(), ids)
                 .map(|text| text.as_str().into())
                 .map_err(refused),
             // Events are given by whoever holds the connection.

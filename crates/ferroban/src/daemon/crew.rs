@@ -20,6 +20,7 @@ use crate::action::{Actions, Native, Part};
 use crate::load::{ActionPlan, JailPlan};
 use crate::log::Log;
 use crate::source::Waker;
+use crate::wire::view::Keeper;
 use crate::{clock, report};
 
 /// Who does the work.
@@ -377,6 +378,30 @@ impl Crew {
     pub(super) fn call(&self, jail: &JailName, call: Call) {
         if let Some(member) = self.members.get(jail) {
             drop(member.queue.send(Order::Call(call)));
+        }
+    }
+
+    /// What a jail reads; nothing if it has no place here.
+    pub(super) fn sources(&self, jail: &JailName) -> &[Source] {
+        let member = self.members.get(jail);
+        member.map_or(&[], |member| &member.sources)
+    }
+
+    /// Whether the firewall is left alone.
+    pub(super) fn is_dry(&self) -> bool {
+        self.conduct.dry
+    }
+
+    /// Who keeps out whom a jail with these actions bans.
+    pub(super) fn keeper(&self, actions: &[ActionPlan]) -> Keeper {
+        if self.is_dry() {
+            Keeper::Nobody
+        } else if actions.iter().any(is_native) {
+            Keeper::Kernel
+        } else if actions.iter().any(ActionPlan::has_commands) {
+            Keeper::Commands
+        } else {
+            Keeper::Nobody
         }
     }
 

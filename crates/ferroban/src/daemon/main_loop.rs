@@ -5,7 +5,7 @@
 //! recorder, and the jobs that belong to it wait for its commit, but never longer
 //! than [`PATIENCE`]: a slow disk must not let an attacker in.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use super::monitor::Monitor;
 use super::notify::Notify;
 use super::protect;
 use super::request::Request;
+use super::status::Troubles;
 use crate::action::shell::Counters;
 use crate::clock;
 use crate::load::Setup;
@@ -59,8 +60,8 @@ pub(super) struct MainLoop {
     asked: Vec<Waiting>,
     /// Clients that want to know what happens.
     listeners: Vec<SyncSender<Vec<u8>>>,
-    /// What failed last in each jail, until it works again.
-    pub(super) trouble: BTreeMap<JailName, String>,
+    /// What failed last in each jail.
+    pub(super) trouble: Troubles,
     pub(super) notify: Notify,
     pub(super) monitor: Monitor,
     /// Read positions that are not written yet.
@@ -111,7 +112,7 @@ impl MainLoop {
             held: VecDeque::new(),
             asked: Vec::new(),
             listeners: Vec::new(),
-            trouble: BTreeMap::new(),
+            trouble: Troubles::default(),
             notify: Notify::from_environment(),
             monitor: Monitor::new(log.clone()),
             positions: HashMap::new(),
@@ -426,14 +427,10 @@ impl MainLoop {
             _ => "",
         };
         events::write(&self.log, event, action);
-        match event {
-            Event::JailStopped { jail } => self.crew.gone(jail),
-            Event::ActionFailed { jail, error, .. } | Event::Unprotected { jail, error, .. } => {
-                self.trouble.insert(jail.clone(), error.clone());
-            }
-            Event::ActionRecovered { jail, .. } => drop(self.trouble.remove(jail)),
-            _ => {}
+        if let Event::JailStopped { jail } = event {
+            self.crew.gone(jail);
         }
+        self.trouble.note(event, clock::now());
         self.spread(event);
     }
 

@@ -220,7 +220,7 @@ impl MainLoop {
             if !restart.jails.contains(&name) {
                 self.crew.dismiss(&name);
             }
-            self.trouble.remove(&name);
+            self.trouble.forget(&name);
             jobs.extend(self.engine.remove_jail(now, &name, effects));
         }
         // What is stored about those that begin must hold what was just decided.
@@ -343,6 +343,7 @@ impl MainLoop {
         }
         self.engine.change_jail(clock::now(), settings, effects);
         if native || (differ && restart.kept.contains(&name)) {
+            self.trouble.forget(&name);
             self.engine.restart_actions(clock::now(), &name, effects);
         }
     }

@@ -110,8 +110,11 @@ pub(super) struct Reload {
 pub(super) enum Own {
     /// Everything about the server and its jails.
     Status,
-    /// Every ban, of one jail or of all.
-    Bans(Option<String>),
+    /// The bans of one jail or of all; of one jail also those of some ids alone.
+    Bans {
+        jail: Option<String>,
+        ids: Vec<FailId>,
+    },
     /// What happens from now on, until the client has enough.
     Events,
 }
@@ -545,10 +548,12 @@ fn reload(words: &[Word]) -> Result<Request, Refusal> {
 }
 
 fn own(words: &[Word]) -> Result<Request, Refusal> {
-    let jail = words.get(1).and_then(Word::as_str).map(str::to_owned);
     match words.first().and_then(Word::as_str) {
         Some("status") => Ok(Request::Own(Own::Status)),
-        Some("bans") => Ok(Request::Own(Own::Bans(jail))),
+        Some("bans") => Ok(Request::Own(Own::Bans {
+            jail: words.get(1).map(jail).transpose()?,
+            ids: ids(words.get(2..).unwrap_or_default())?,
+        })),
         Some("events") => Ok(Request::Own(Own::Events)),
         _ => Err(Refusal::plain("Invalid command")),
     }

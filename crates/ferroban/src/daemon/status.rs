@@ -1,107 +1,120 @@
 //! The server and its jails as our own commands show them: JSON.
 //!
-//! The fields are described in `docs/json.md`; they are interface.
+//! What the fields are, [`view`](crate::wire::view) says; here they are filled in.
 
-use ferroban_engine::{Ban, Event, JailName, Timestamp};
+use std::collections::BTreeMap;
+
+use ferroban_engine::settings::Watches;
+use ferroban_engine::{Ban, Effect, Event, FailId, JailName, JailStatus, Timestamp, event::Step};
 use serde::Serialize;
 
 use super::main_loop::MainLoop;
+use super::watcher;
 use crate::clock;
-use crate::load::Refusal;
+use crate::load::{JailSetup, Refusal};
+use crate::wire::view::{BanView, FailureView, JailView, Keeper, Medium, ServerView, WatchView};
 use crate::wire::{Value, dumps};
 
-/// Everything about the server.
-#[derive(Debug, Serialize)]
-struct ServerView {
-    version: &'static str,
-    compatible: &'static str,
-    pid: u32,
-    database: Option<String>,
-    loglevel: String,
-    logtarget: Option<String>,
-    jails: Vec<JailView>,
+/// What failed last in each jail.
+#[derive(Debug, Default)]
+pub(super) struct Troubles(BTreeMap<JailName, Trouble>);
+
+/// What failed in a jail.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// No ban holds until the action is told to work again.
+    standing: Option<FailureView>,
+    /// The last ban that did not get into the firewall.
+    ban: Option<FailureView>,
+    last: Option<FailureView>,
 }
 
-/// Everything about a jail.
-#[derive(Debug, Serialize)]
-struct JailView {
-    name: JailName,
-    started: bool,
-    idle: bool,
-    backend: String,
-    watches: Vec<String>,
-    actions: Vec<String>,
-    failing: usize,
-    failures: u64,
-    banned: usize,
-    /// Of these, how many the firewall is known to hold.
-    applied: usize,
-    bans: u64,
-    maxretry: u32,
-    findtime: u32,
-    bantime: i64,
-    /// Why bans do not hold, if they do not.
-    trouble: Option<String>,
-    /// Options that are set and do nothing yet.
-    without_effect: Vec<String>,
+impl Troubles {
+    /// Learns from an event, which happened now. To hear of it twice does no harm.
+    pub(super) fn note(&mut self, event: &Event, now: Timestamp) {
+        let (jail, during, id, error) = match event {
+            Event::ActionFailed {
+                jail,
+                during,
+                id,
+                error,
+                ..
+            } => (jail, Some(*during), id.as_ref(), error),
+            Event::Unprotected { jail, error, .. } => (jail, None, None, error),
+            Event::ActionRecovered { jail, .. } => {
+                if let Some(trouble) = self.0.get_mut(jail) {
+                    trouble.standing = None;
+                }
+                return;
+            }
+            Event::JailStopped { jail } => return self.forget(jail),
+            _ => return,
+        };
+        let view = FailureView {
+            time: now.secs(),
+            during: step(during).to_owned(),
+            id: id.map(written),
+            error: error.clone(),
+        };
+        let trouble = self.0.entry(jail.clone()).or_default();
+        match during {
+            None | Some(Step::Start) => trouble.standing = Some(view.clone()),
+            Some(Step::Ban) => trouble.ban = Some(view.clone()),
+            Some(Step::Unban | Step::Stop) => {}
+        }
+        trouble.last = Some(view);
+    }
+
+    /// The same from what is decided and not yet told.
+    pub(super) fn note_all(&mut self, effects: &[Effect], now: Timestamp) {
+        for effect in effects {
+            if let Effect::Report(event) = effect {
+                self.note(event, now);
+            }
+        }
+    }
+
+    /// Begins anew for a jail.
+    pub(super) fn forget(&mut self, jail: &JailName) {
+        self.0.remove(jail);
+    }
+
+    /// Why bans of a jail do not hold, or would not; `missing` says that some do not.
+    fn now(&self, jail: &JailName, missing: bool) -> Option<String> {
+        let trouble = self.0.get(jail)?;
+        let ban = trouble.ban.as_ref().filter(|_| missing);
+        let failure = trouble.standing.as_ref().or(ban)?;
+        Some(failure.error.clone())
+    }
+
+    fn last(&self, jail: &JailName) -> Option<FailureView> {
+        self.0.get(jail)?.last.clone()
+    }
 }
 
-/// One ban.
-#[derive(Debug, Serialize)]
-struct BanView {
-    jail: JailName,
-    id: String,
-    /// When it was decided, in seconds since the epoch.
-    time: i64,
-    /// When it ends; none if it does not.
-    ends: Option<i64>,
-    bantime: i64,
-    failures: u32,
-    count: u32,
-    restored: bool,
-    /// Whether the firewall is known to hold it.
-    applied: bool,
+/// What was being done; nothing, if somebody emptied the firewall.
+fn step(during: Option<Step>) -> &'static str {
+    match during {
+        Some(Step::Start) => "start",
+        Some(Step::Ban) => "ban",
+        Some(Step::Unban) => "unban",
+        Some(Step::Stop) => "stop",
+        None => "lost",
+    }
 }
 
 /// The server and all its jails, in the order in which they were added.
 pub(super) fn server(main: &mut MainLoop) -> String {
-    let setups: Vec<_> = main.setup.jails().cloned().collect();
+    let setups: Vec<JailSetup> = main.setup.jails().cloned().collect();
     let jails = setups
-        .into_iter()
-        .filter_map(|setup| {
-            let status = main.numbers(&setup.name).ok()?;
-            let plan = setup.plan();
-            Some(JailView {
-                started: main.engine.is_started(&setup.name),
-                idle: setup.idle,
-                backend: status.backend,
-                watches: match status.watches {
-                    ferroban_engine::settings::Watches::Files(paths) => paths,
-                    ferroban_engine::settings::Watches::Journal(matches) => matches,
-                },
-                actions: setup
-                    .actions
-                    .iter()
-                    .map(|action| action.name.clone())
-                    .collect(),
-                failing: status.failing,
-                failures: status.failures,
-                banned: status.banned.len(),
-                applied: status.applied,
-                bans: status.bans,
-                maxretry: plan.jail.maxretry,
-                findtime: plan.jail.findtime,
-                bantime: plan.jail.bantime.secs(),
-                trouble: main.trouble.get(&setup.name).cloned(),
-                without_effect: plan.without_effect,
-                name: setup.name,
-            })
-        })
+        .iter()
+        .filter_map(|setup| jail(main, setup))
         .collect();
     text(&ServerView {
-        version: env!("CARGO_PKG_VERSION"),
-        compatible: crate::COMPATIBLE,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        compatible: crate::COMPATIBLE.to_owned(),
         pid: std::process::id(),
+        dry_run: main.crew.is_dry(),
         database: main.database.path().map(|path| path.display().to_string()),
         loglevel: main.log.level(),
         logtarget: main.log.target(),
@@ -109,46 +122,189 @@ pub(super) fn server(main: &mut MainLoop) -> String {
     })
 }
 
-/// Every ban, of one jail or of all; within a jail the one that ends first at the front.
-pub(super) fn bans(main: &MainLoop, jail: Option<&str>) -> Result<String, Refusal> {
+fn jail(main: &mut MainLoop, setup: &JailSetup) -> Option<JailView> {
+    let name = &setup.name;
+    let status = main.numbers(name).ok()?;
+    let plan = setup.plan();
+    let kept_by = main.crew.keeper(&plan.actions);
+    let (banned, holding) = (status.banned.len(), holding(kept_by, status.applied));
+    let missing = holding.is_some_and(|holding| holding < banned);
+    Some(JailView {
+        name: name.to_string(),
+        started: main.engine.is_started(name),
+        idle: setup.idle,
+        watches: watches(main, name, &status),
+        backend: status.backend,
+        actions: plan.actions.into_iter().map(|action| action.name).collect(),
+        kept_by,
+        failing: status.failing,
+        failures: status.failures,
+        banned,
+        holding,
+        bans: status.bans,
+        maxretry: plan.jail.maxretry,
+        findtime: plan.jail.findtime,
+        bantime: plan.jail.bantime.secs(),
+        trouble: main.trouble.now(name, missing),
+        last_failure: main.trouble.last(name),
+        without_effect: plan.without_effect,
+    })
+}
+
+/// What a jail reads, or what it will read when it is started.
+fn watches(main: &MainLoop, jail: &JailName, status: &JailStatus) -> Vec<WatchView> {
+    let sources = main.crew.sources(jail);
+    if !sources.is_empty() {
+        return sources.iter().map(watcher::view).collect();
+    }
+    let (kind, names) = match &status.watches {
+        Watches::Files(paths) => (Medium::File, paths),
+        Watches::Journal(matches) => (Medium::Journal, matches),
+    };
+    let view = |name: &String| WatchView {
+        kind,
+        name: name.clone(),
+        problem: None,
+    };
+    names.iter().map(view).collect()
+}
+
+/// How many of the bans that an action has taken are known to hold.
+fn holding(kept_by: Keeper, applied: usize) -> Option<usize> {
+    match kept_by {
+        Keeper::Kernel => Some(applied),
+        Keeper::Commands => None,
+        Keeper::Nobody => Some(0),
+    }
+}
+
+/// Every ban, of one jail or of all, or those of `ids` alone; within a jail the one that
+/// ends first at the front.
+pub(super) fn bans(main: &MainLoop, jail: Option<&str>, ids: &[FailId]) -> Result<String, Refusal> {
     if let Some(name) = jail {
         main.setup.jail(name)?;
     }
-    let names = main.setup.jails().map(|jail| &jail.name);
-    let names = names.filter(|name| jail.is_none_or(|wanted| **name == *wanted));
+    let setups = main.setup.jails();
+    let setups = setups.filter(|setup| jail.is_none_or(|wanted| setup.name == *wanted));
     let mut all = Vec::new();
-    for name in names {
-        let view = |(ban, applied): (Ban, bool)| BanView {
-            jail: name.clone(),
-            id: ban.id.to_string(),
-            time: ban.time.secs(),
-            ends: (ban.bantime.secs() >= 0).then(|| ban.end().secs()),
-            bantime: ban.bantime.secs(),
-            failures: ban.ticket.failures,
-            count: ban.count,
-            restored: ban.restored,
-            applied,
-        };
-        all.extend(main.engine.bans_and_state(name).into_iter().map(view));
+    for setup in setups {
+        let kept_by = main.crew.keeper(&setup.plan().actions);
+        let bans = main.engine.bans_and_state(&setup.name).into_iter();
+        let bans = bans.filter(|(ban, _)| ids.is_empty() || ids.contains(&ban.id));
+        all.extend(bans.map(|(ban, applied)| view(&setup.name, &ban, holds(kept_by, applied))));
     }
     Ok(text(&all))
+}
+
+fn holds(kept_by: Keeper, applied: bool) -> Option<bool> {
+    holding(kept_by, usize::from(applied)).map(|holding| holding > 0)
+}
+
+fn view(jail: &JailName, ban: &Ban, holds: Option<bool>) -> BanView {
+    BanView {
+        jail: jail.to_string(),
+        id: written(&ban.id),
+        time: ban.time.secs(),
+        ends: (ban.bantime.secs() >= 0).then(|| ban.end().secs()),
+        bantime: ban.bantime.secs(),
+        failures: ban.ticket.failures,
+        count: ban.count,
+        restored: ban.restored,
+        holds,
+    }
+}
+
+/// An id with all its bits: fail2ban shows the network of everybody as an address.
+fn written(id: &FailId) -> String {
+    match id {
+        FailId::Network(network) => network.to_string(),
+        id => id.to_string(),
+    }
 }
 
 /// An event as a reply: its own fields, and when it happened.
 pub(super) fn event_line(event: &Event, now: Timestamp) -> Vec<u8> {
     let mut fields = serde_json::to_value(event).unwrap_or_default();
     if let Some(fields) = fields.as_object_mut() {
-        fields.insert("at".to_owned(), at(now));
+        let at = ferroban_date::rfc3339_millis(now, clock::zone());
+        fields.insert("at".to_owned(), at.into());
     }
     let value = Value::from(fields.to_string().as_str());
     dumps(&Value::Tuple(vec![0.into(), value]))
 }
 
-fn at(now: Timestamp) -> serde_json::Value {
-    ferroban_date::local_text_millis(now, clock::zone()).into()
-}
-
 fn text(view: &impl Serialize) -> String {
     // Plain data with text for keys always has a form.
     serde_json::to_string(view).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jail() -> JailName {
+        "sshd".parse().unwrap()
+    }
+
+    fn failed(during: Step, error: &str) -> Event {
+        Event::ActionFailed {
+            jail: jail(),
+            during,
+            id: Some(FailId::parse("192.0.2.7")),
+            error: error.to_owned(),
+            attempt: 1,
+        }
+    }
+
+    #[test]
+    fn trouble_lasts_as_long_as_bans_do_not_hold_and_is_remembered() {
+        let (start, ban) = (failed(Step::Start, "no"), failed(Step::Ban, "full"));
+        let unban = failed(Step::Unban, "busy");
+        let lost = Event::Unprotected {
+            jail: jail(),
+            bans: 3,
+            error: "gone".to_owned(),
+        };
+        let well = Event::ActionRecovered {
+            jail: jail(),
+            held: 3,
+        };
+        let stopped = Event::JailStopped { jail: jail() };
+        // events, whether bans are missing, trouble, last failure
+        type Row<'a> = (&'a [&'a Event], bool, Option<&'a str>, Option<&'a str>);
+        let rows: [Row<'_>; 11] = [
+            (&[], true, None, None),
+            (&[&start], false, Some("no"), Some("start")),
+            (&[&start, &ban, &unban], true, Some("no"), Some("unban")),
+            (&[&lost, &ban, &well], true, Some("full"), Some("ban")),
+            (&[&start, &well], true, None, Some("start")),
+            (&[&start, &well, &ban], true, Some("full"), Some("ban")),
+            (&[&ban], false, None, Some("ban")),
+            (&[&unban], true, None, Some("unban")),
+            (&[&ban, &lost], false, Some("gone"), Some("lost")),
+            (&[&start, &stopped], true, None, None),
+            (&[&lost, &well, &unban], true, None, Some("unban")),
+        ];
+        for (events, missing, trouble, last) in rows {
+            let mut troubles = Troubles::default();
+            for event in events {
+                troubles.note(event, Timestamp::from_secs(9));
+            }
+            assert_eq!(
+                troubles.now(&jail(), missing).as_deref(),
+                trouble,
+                "{events:?}"
+            );
+            let during = troubles.last(&jail()).map(|view| view.during);
+            assert_eq!(during.as_deref(), last, "{events:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_kernel_is_known_to_hold_a_ban() {
+        assert_eq!(holds(Keeper::Kernel, true), Some(true));
+        assert_eq!(holds(Keeper::Kernel, false), Some(false));
+        assert_eq!(holds(Keeper::Commands, true), None);
+        assert_eq!(holds(Keeper::Nobody, true), Some(false));
+    }
 }

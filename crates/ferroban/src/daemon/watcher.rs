@@ -19,6 +19,7 @@ use crate::log::{Level, Log, events};
 use crate::source::{
     self, Batch, FileTail, Journal, LogSource, Note, Place, Position, Query, Turn, Wait, Waker,
 };
+use crate::wire::view::{Medium, WatchView};
 use crate::{clock, report, sys, wire};
 
 /// How long to wait before a source that failed is opened again.
@@ -196,6 +197,35 @@ pub(super) fn watches(sources: &[Source]) -> Watches {
 fn joined(matches: &[Vec<String>]) -> String {
     let groups: Vec<String> = matches.iter().map(|group| group.join(" ")).collect();
     groups.join(" + ")
+}
+
+/// A source as our own commands show it, and why there is nothing to read in it now.
+pub(super) fn view(source: &Source) -> WatchView {
+    let (kind, name) = match source {
+        Source::File(_) => (Medium::File, source.name()),
+        Source::Journal { matches, .. } => (Medium::Journal, joined(matches)),
+    };
+    let unreadable = |path: &Path| match rustix::fs::access(path, rustix::fs::Access::READ_OK) {
+        Ok(()) => None,
+        Err(rustix::io::Errno::NOENT) => Some("no such file yet".to_owned()),
+        Err(rustix::io::Errno::ACCESS) => Some("may not be read".to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    let problem = match source {
+        Source::File(path) => unreadable(path),
+        Source::Journal {
+            folder: Some(folder),
+            ..
+        } => unreadable(folder),
+        Source::Journal { folder: None, .. } => {
+            (!journal_lives()).then(|| "nobody writes a journal here".to_owned())
+        }
+    };
+    WatchView {
+        kind,
+        name,
+        problem,
+    }
 }
 
 /// What a jail watches or waits for.

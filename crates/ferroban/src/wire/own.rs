@@ -7,6 +7,11 @@ use ferroban_engine::JailChange;
 
 use super::Value;
 
+/// What a server says that was told its configuration and cannot read it again. Clients
+/// know it by this.
+pub const UNCONFIGURED: &str =
+    "this server reads no configuration by itself; use 'fail2ban-client reload'";
+
 /// A wish for the daemon's own configuration to be read again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reconfigure {

@@ -60,7 +60,8 @@ pub(super) fn complete(options: &mut Options) -> Result<(), String> {
     Ok(())
 }
 
-fn is_configured(folder: &Path) -> bool {
+/// Whether there is a `fail2ban.conf`, or what may stand in its place.
+pub(in crate::cli) fn is_configured(folder: &Path) -> bool {
     let names = ["fail2ban.conf", "fail2ban.local", "fail2ban.d"];
     names.iter().any(|name| folder.join(name).exists())
 }
@@ -143,7 +144,7 @@ pub(super) fn stream(options: &Options, only: Option<&str>) -> Result<Stream, Fa
 }
 
 /// The same as a daemon reads it.
-pub(super) fn commands(stream: &[Command]) -> Value {
+pub(in crate::cli) fn commands(stream: &[Command]) -> Value {
     let command = |command: &Command| Value::List(command.iter().map(value).collect());
     Value::List(stream.iter().map(command).collect())
 }

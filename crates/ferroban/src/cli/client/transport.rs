@@ -90,15 +90,6 @@ impl From<Errno> for ContactError {
     }
 }
 
-/// Sends a request and waits for its reply.
-pub(in crate::cli) fn ask(
-    path: &Path,
-    request: &Value,
-    patience: Patience,
-) -> Result<Value, ContactError> {
-    Connection::open(path, patience)?.ask(request)
-}
-
 /// A connection for any number of requests. Dropping it says goodbye.
 #[derive(Debug)]
 pub(in crate::cli) struct Connection {
@@ -121,6 +112,11 @@ impl Connection {
     /// Sends a request and waits for its reply.
     pub(in crate::cli) fn ask(&mut self, request: &Value) -> Result<Value, ContactError> {
         send(&mut self.stream, &pickle::dumps(request))?;
+        self.further()
+    }
+
+    /// Waits for a further reply to the same request.
+    pub(in crate::cli) fn further(&mut self) -> Result<Value, ContactError> {
         let reply = self.receive()?;
         pickle::loads_within(&reply, &Limits::reply()).map_err(ContactError::Pickle)
     }

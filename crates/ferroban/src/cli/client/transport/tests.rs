@@ -24,6 +24,11 @@ fn text(result: Result<Value, ContactError>) -> String {
     result.unwrap_err().to_string()
 }
 
+/// Sends a request and waits for its reply.
+fn ask(path: &Path, request: &Value, patience: Patience) -> Result<Value, ContactError> {
+    Connection::open(path, patience)?.ask(request)
+}
+
 #[test]
 fn a_request_is_answered_and_the_goodbye_follows() {
     let reply = Value::Tuple(vec![0.into(), "pong".into()]);

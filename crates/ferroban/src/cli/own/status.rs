@@ -1,0 +1,410 @@
+//! The server and its jails, for people: health first.
+
+use super::table::{Cell, Paint, Tone, list, table};
+use super::text::{count, length, moment, shown};
+use crate::wire::view::{FailureView, JailView, Keeper, Medium, ServerView, WatchView};
+
+/// The server, a table with a row for each jail, and below it what is not as it should be.
+pub(super) fn all(view: &ServerView, paint: Paint) -> String {
+    let mut lines = vec![format!(
+        "Ferroban {} (as fail2ban {}), pid {}; {}",
+        shown(&view.version),
+        shown(&view.compatible),
+        view.pid,
+        count(view.jails.len(), "jail")
+    )];
+    let log = view.logtarget.as_deref().unwrap_or("nowhere");
+    let database = match &view.database {
+        Some(path) => format!("database {}", shown(path)),
+        None => "no database: bans end with the server".to_owned(),
+    };
+    lines.push(format!(
+        "{database}; log {} ({})",
+        shown(log),
+        shown(&view.loglevel)
+    ));
+    if view.dry_run {
+        lines.push(paint.text(Tone::Odd, "dry run: nobody is banned"));
+    }
+    if !view.jails.is_empty() {
+        let head = [
+            "HEALTH", "JAIL", "READS", "FAILING", "BANNED", "BANTIME", "ACTIONS",
+        ];
+        let rows: Vec<Vec<Cell>> = view
+            .jails
+            .iter()
+            .map(|jail| row(jail, view.dry_run))
+            .collect();
+        lines.push(String::new());
+        lines.push(table(&head, &rows, paint));
+    }
+    let notes: Vec<String> = view
+        .jails
+        .iter()
+        .flat_map(|jail| notes(jail, paint))
+        .collect();
+    if !notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(notes);
+    }
+    lines.join("\n")
+}
+
+/// One jail with everything that is known of it.
+pub(super) fn one(jail: &JailView, dry: bool, paint: Paint) -> String {
+    let mut rows = vec![("jail", Cell::plain(shown(&jail.name)))];
+    let (tone, health) = health(jail, dry);
+    rows.push(("health", Cell::new(tone, health)));
+    if let Some(trouble) = &jail.trouble {
+        rows.push(("", Cell::new(Tone::Bad, shown(trouble))));
+    }
+    let mut reads = jail.watches.iter().map(|watch| match &watch.problem {
+        None => Cell::plain(source(watch)),
+        Some(problem) => {
+            let text = format!("waits for {}: {}", source(watch), shown(problem));
+            Cell::new(Tone::Odd, text)
+        }
+    });
+    let first = reads.next();
+    rows.push((
+        "reads",
+        first.unwrap_or_else(|| Cell::new(Tone::Odd, "nothing: it has no log")),
+    ));
+    rows.extend(reads.map(|cell| ("", cell)));
+    let failing = format!(
+        "{} now; {} since the start",
+        jail.failing,
+        count(jail.failures.try_into().unwrap_or(usize::MAX), "failure")
+    );
+    rows.push(("failing", Cell::plain(failing)));
+    let (tone, banned) = banned(jail);
+    let since = format!(
+        "; {} since the start",
+        count(jail.bans.try_into().unwrap_or(usize::MAX), "ban")
+    );
+    rows.push(("banned", Cell::new(tone, banned + &since)));
+    let failures = usize::try_from(jail.maxretry).unwrap_or(usize::MAX);
+    let lasts = length(jail.bantime);
+    let rule = format!(
+        "{} within {}: banned {}{lasts}",
+        count(failures, "failure"),
+        length(i64::from(jail.findtime)),
+        if jail.bantime < 0 { "" } else { "for " }
+    );
+    rows.push(("rule", Cell::plain(rule)));
+    rows.push(("actions", actions(jail)));
+    if let Some(failure) = &jail.last_failure {
+        rows.push(("last failure", Cell::plain(last(failure))));
+    }
+    for (place, option) in jail.without_effect.iter().enumerate() {
+        let name = if place == 0 { "no effect" } else { "" };
+        rows.push((name, Cell::new(Tone::Odd, shown(option))));
+    }
+    list(&rows, paint)
+}
+
+fn row(jail: &JailView, dry: bool) -> Vec<Cell> {
+    let (tone, health) = health(jail, dry);
+    let (banned_tone, banned) = banned(jail);
+    vec![
+        Cell::new(tone, health),
+        Cell::plain(shown(&jail.name)),
+        reads(jail),
+        Cell::number(&jail.failing),
+        Cell::new(banned_tone, banned),
+        Cell::plain(length(jail.bantime)),
+        actions(jail),
+    ]
+}
+
+/// How a jail is, in a word. The worst comes first.
+fn health(jail: &JailView, dry: bool) -> (Tone, &'static str) {
+    let nothing_to_read = jail.watches.iter().all(|watch| watch.problem.is_some());
+    if !jail.started {
+        (Tone::Odd, "not started")
+    } else if jail.trouble.is_some() {
+        (Tone::Bad, "TROUBLE")
+    } else if jail.idle {
+        (Tone::Odd, "idle")
+    } else if nothing_to_read {
+        (Tone::Odd, "waits")
+    } else if dry {
+        (Tone::Odd, "dry run")
+    } else if jail.kept_by == Keeper::Nobody {
+        (Tone::Odd, "bans nobody")
+    } else {
+        (Tone::Good, "ok")
+    }
+}
+
+/// Who is banned, and whether it holds.
+fn banned(jail: &JailView) -> (Tone, String) {
+    let banned = jail.banned;
+    match jail.holding {
+        _ if banned == 0 => (Tone::Plain, "0 banned".to_owned()),
+        None => (Tone::Plain, format!("{banned} banned, told to commands")),
+        Some(holding) if holding >= banned => {
+            (Tone::Plain, format!("{banned} banned, {holding} hold"))
+        }
+        Some(_) if jail.kept_by == Keeper::Nobody => {
+            (Tone::Odd, format!("{banned} banned, 0 kept out"))
+        }
+        Some(holding) if jail.trouble.is_some() => {
+            let text = format!("{banned} banned, {} not in the firewall", banned - holding);
+            (Tone::Bad, text)
+        }
+        Some(holding) => {
+            let text = format!("{banned} banned, {} on the way", banned - holding);
+            (Tone::Odd, text)
+        }
+    }
+}
+
+/// The first source and how many more there are; what is there comes before what is not.
+fn reads(jail: &JailView) -> Cell {
+    let there = |watch: &&WatchView| watch.problem.is_none();
+    let Some(first) = jail.watches.iter().find(there).or(jail.watches.first()) else {
+        return Cell::new(Tone::Odd, "nothing");
+    };
+    let wait = if first.problem.is_some() {
+        "waits for "
+    } else {
+        ""
+    };
+    let more = match jail.watches.len() {
+        ..=1 => String::new(),
+        all => format!(" and {} more", all - 1),
+    };
+    // What exactly is read of a journal is told elsewhere.
+    let name = match first.kind {
+        Medium::File => shown(&first.name),
+        Medium::Journal => "the journal".to_owned(),
+    };
+    let tone = if wait.is_empty() {
+        Tone::Plain
+    } else {
+        Tone::Odd
+    };
+    Cell::new(tone, format!("{wait}{name}{more}"))
+}
+
+fn source(watch: &WatchView) -> String {
+    match watch.kind {
+        Medium::File => shown(&watch.name),
+        Medium::Journal if watch.name.is_empty() => "the journal".to_owned(),
+        Medium::Journal => format!("the journal, {}", shown(&watch.name)),
+    }
+}
+
+fn actions(jail: &JailView) -> Cell {
+    if jail.actions.is_empty() {
+        return Cell::new(Tone::Odd, "none");
+    }
+    Cell::plain(shown(&jail.actions.join(", ")))
+}
+
+fn last(failure: &FailureView) -> String {
+    let id = failure.id.as_ref().map(|id| format!(" {id}"));
+    let text = format!(
+        "{} {}{}: {}",
+        moment(failure.time),
+        failure.during,
+        id.unwrap_or_default(),
+        failure.error
+    );
+    shown(&text)
+}
+
+/// What is not as it should be, a line each.
+fn notes(jail: &JailView, paint: Paint) -> Vec<String> {
+    let name = shown(&jail.name);
+    let mut notes = Vec::new();
+    if let Some(trouble) = &jail.trouble {
+        let missing = jail.banned.saturating_sub(jail.holding.unwrap_or_default());
+        let what = match missing {
+            0 => "its action does not work".to_owned(),
+            missing => format!("{} not in the firewall", count(missing, "ban")),
+        };
+        let text = format!("[{name}] {what}: {}", shown(trouble));
+        notes.push(paint.text(Tone::Bad, &text));
+    }
+    for watch in &jail.watches {
+        if let Some(problem) = &watch.problem {
+            let text = format!("[{name}] waits for {}: {}", source(watch), shown(problem));
+            notes.push(paint.text(Tone::Odd, &text));
+        }
+    }
+    if !jail.without_effect.is_empty() {
+        let options = shown(&jail.without_effect.join(", "));
+        let text = format!("[{name}] without effect in this version: {options}");
+        notes.push(paint.text(Tone::Odd, &text));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A jail that is well, but for what `but` says.
+    fn jail(but: Value) -> JailView {
+        let mut fields = json!({
+            "name": "sshd", "started": true, "idle": false, "backend": "polling",
+            "watches": [{ "kind": "file", "name": "/var/log/auth.log", "problem": null }],
+            "actions": ["ferroban"], "kept_by": "kernel", "failing": 2, "failures": 70,
+            "banned": 12, "holding": 12, "bans": 40, "maxretry": 5, "findtime": 600,
+            "bantime": 5400, "trouble": null, "last_failure": null, "without_effect": [],
+        });
+        let (Value::Object(fields_of), Value::Object(but)) = (&mut fields, but) else {
+            panic!("no object")
+        };
+        fields_of.extend(but);
+        serde_json::from_value(fields).unwrap()
+    }
+
+    fn server(jails: Vec<JailView>) -> ServerView {
+        ServerView {
+            version: "0.1.0".to_owned(),
+            compatible: "1.1.1".to_owned(),
+            pid: 77,
+            dry_run: false,
+            database: Some("/var/lib/f.sqlite3".to_owned()),
+            loglevel: "INFO".to_owned(),
+            logtarget: Some("/var/log/f.log".to_owned()),
+            jails,
+        }
+    }
+
+    #[test]
+    fn the_table_tells_health_first_and_reasons_below() {
+        let missing = json!([{ "kind": "file", "name": "/w.log", "problem": "no such file yet" }]);
+        let jails = vec![
+            jail(json!({})),
+            jail(json!({
+                "name": "web", "holding": 9, "trouble": "nft\u{1b}[2J: no", "bantime": -1,
+                "watches": missing, "without_effect": ["maxlines = 3"],
+            })),
+        ];
+        let expected = r"Ferroban 0.1.0 (as fail2ban 1.1.1), pid 77; 2 jails
+database /var/lib/f.sqlite3; log /var/log/f.log (INFO)
+
+HEALTH   JAIL  READS              FAILING  BANNED                            BANTIME     ACTIONS
+ok       sshd  /var/log/auth.log        2  12 banned, 12 hold                1 h 30 min  ferroban
+TROUBLE  web   waits for /w.log         2  12 banned, 3 not in the firewall  for ever    ferroban
+
+[web] 3 bans not in the firewall: nft\u{1b}[2J: no
+[web] waits for /w.log: no such file yet
+[web] without effect in this version: maxlines = 3";
+        assert_eq!(all(&server(jails), Paint::NONE), expected);
+    }
+
+    #[test]
+    fn a_server_without_jails_or_database_says_so() {
+        let view = ServerView {
+            database: None,
+            logtarget: None,
+            dry_run: true,
+            ..server(Vec::new())
+        };
+        let expected = "Ferroban 0.1.0 (as fail2ban 1.1.1), pid 77; 0 jails\n\
+                        no database: bans end with the server; log nowhere (INFO)\n\
+                        dry run: nobody is banned";
+        assert_eq!(all(&view, Paint::NONE), expected);
+    }
+
+    #[test]
+    fn the_worst_is_told_first() {
+        let waits = json!([{ "problem": "no" }]);
+        let partly = json!([{ "problem": "no" }, { "problem": null }]);
+        // what is wrong, a dry run, health
+        let rows = [
+            (json!({}), false, "ok"),
+            (json!({}), true, "dry run"),
+            (
+                json!({ "started": false, "trouble": "x" }),
+                true,
+                "not started",
+            ),
+            (
+                json!({ "trouble": "x", "watches": waits }),
+                false,
+                "TROUBLE",
+            ),
+            (json!({ "watches": waits }), false, "waits"),
+            (json!({ "watches": [] }), false, "waits"),
+            (json!({ "watches": partly }), false, "ok"),
+            (json!({ "idle": true, "watches": waits }), false, "idle"),
+            (json!({ "kept_by": "nobody" }), false, "bans nobody"),
+            (
+                json!({ "kept_by": "commands", "holding": null }),
+                false,
+                "ok",
+            ),
+        ];
+        for (but, dry, expected) in rows {
+            assert_eq!(health(&jail(but.clone()), dry).1, expected, "{but}");
+        }
+    }
+
+    #[test]
+    fn of_bans_it_is_told_whether_they_hold() {
+        let rows = [
+            (json!({ "banned": 0, "holding": 0 }), "0 banned"),
+            (json!({}), "12 banned, 12 hold"),
+            (json!({ "holding": 11 }), "12 banned, 1 on the way"),
+            (
+                json!({ "holding": 9, "trouble": "x" }),
+                "12 banned, 3 not in the firewall",
+            ),
+            (
+                json!({ "kept_by": "commands", "holding": null }),
+                "12 banned, told to commands",
+            ),
+            (
+                json!({ "kept_by": "nobody", "holding": 0 }),
+                "12 banned, 0 kept out",
+            ),
+        ];
+        for (but, expected) in rows {
+            assert_eq!(banned(&jail(but.clone())).1, expected, "{but}");
+        }
+    }
+
+    #[test]
+    fn one_jail_is_told_in_full() {
+        let jail = jail(json!({
+            "watches": [
+                { "kind": "file", "name": "/a.log", "problem": null },
+                { "kind": "file", "name": "/b.log", "problem": "may not be read" },
+                { "kind": "journal", "name": "_COMM=sshd", "problem": null },
+            ],
+            "trouble": "no such set", "holding": 11, "bantime": -1, "bans": 1,
+            "last_failure": { "time": 0, "during": "ban", "id": "a\nb", "error": "no such set" },
+            "without_effect": ["maxlines = 3", "datepattern = %Y"],
+        }));
+        let expected = format!(
+            r"jail          sshd
+health        TROUBLE
+              no such set
+reads         /a.log
+              waits for /b.log: may not be read
+              the journal, _COMM=sshd
+failing       2 now; 70 failures since the start
+banned        12 banned, 1 not in the firewall; 1 ban since the start
+rule          5 failures within 10 min: banned for ever
+actions       ferroban
+last failure  {} ban a\nb: no such set
+no effect     maxlines = 3
+              datepattern = %Y",
+            moment(0)
+        );
+        assert_eq!(one(&jail, false, Paint::NONE), expected);
+    }
+
+    #[test]
+    fn colour_is_where_something_is_wrong() {
+        let text = all(&server(vec![jail(json!({ "trouble": "x" }))]), Paint::FULL);
+        assert!(text.contains("\u{1b}[31mTROUBLE\u{1b}[0m"), "{text:?}");
+    }
+}
