@@ -28,6 +28,8 @@ pub struct Engine {
     jobs: JobIds,
     /// Jails that were removed and whose last job is under way.
     ending: Vec<Jail>,
+    /// What is told of a jail that began anew, once its earlier life has ended.
+    waiting: Vec<(JailName, Event)>,
 }
 
 impl Engine {
@@ -84,7 +86,11 @@ impl Engine {
         bans: Vec<Ban>,
         effects: &mut Vec<Effect>,
     ) {
+        let before = effects.len();
         self.on(name, now, effects, |jail, turn| jail.begin(bans, turn));
+        if self.is_ending(name) {
+            self.tell_later(name, before, effects);
+        }
     }
 
     /// Whether there is such a jail and it works.
@@ -174,9 +180,15 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    /// Tells the actions of a jail that its configuration was read again.
-    pub fn jail_reloaded(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
-        self.on(name, now, effects, Jail::reloaded);
+    /// Tells the actions of a jail that its configuration was read again. Returns the job,
+    /// which comes behind all that the new configuration made of its actions.
+    pub fn jail_reloaded(
+        &mut self,
+        now: Timestamp,
+        name: &JailName,
+        effects: &mut Vec<Effect>,
+    ) -> Option<JobId> {
+        self.on(name, now, effects, Jail::reloaded).flatten()
     }
 
     /// The numbers of a jail.
@@ -282,6 +294,29 @@ impl Engine {
         self.ending.retain_mut(|jail| {
             !(jail.done(done.job, &done.outcome, &mut turn) && jail.has_ended())
         });
+        for (name, event) in std::mem::take(&mut self.waiting) {
+            if self.is_ending(&name) {
+                self.waiting.push((name, event));
+            } else {
+                effects.push(Effect::Report(event));
+            }
+        }
+    }
+
+    /// Whether an earlier life of a jail is at its last job.
+    fn is_ending(&self, name: &JailName) -> bool {
+        self.ending.iter().any(|jail| jail.name() == *name)
+    }
+
+    /// Keeps what is told of a jail from `before` on until its earlier life has ended:
+    /// whoever reads that it stopped would think that it does not run.
+    fn tell_later(&mut self, name: &JailName, before: usize, effects: &mut Vec<Effect>) {
+        let is_told = |effect: &mut Effect| matches!(effect, Effect::Report(_));
+        let told = effects.extract_if(before.., is_told);
+        self.waiting.extend(told.filter_map(|effect| match effect {
+            Effect::Report(event) => Some((name.clone(), event)),
+            _ => None,
+        }));
     }
 
     /// Answers a client.

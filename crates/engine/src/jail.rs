@@ -290,11 +290,13 @@ impl Jail {
     }
 
     /// The configuration was read again.
-    pub(crate) fn reloaded(&mut self, turn: &mut Turn<'_>) {
-        if self.actions != Actions::Stopped {
-            let job = turn.act(&self.settings.name, Task::Reload);
-            self.under_way.insert(job, Purpose::Reload);
+    pub(crate) fn reloaded(&mut self, turn: &mut Turn<'_>) -> Option<JobId> {
+        if self.actions == Actions::Stopped {
+            return None;
         }
+        let job = turn.act(&self.settings.name, Task::Reload);
+        self.under_way.insert(job, Purpose::Reload);
+        Some(job)
     }
 
     /// Whether `id` is banned.

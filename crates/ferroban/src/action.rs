@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use list::{Actions, Part};
 pub(crate) use native::Native;
+pub use shell::{Filled, fill};
 
 /// The options in the brackets of `action = name[…]`.
 pub(crate) type Options = BTreeMap<String, String>;

@@ -52,6 +52,7 @@ use database::Database;
 use facts::Facts;
 use main_loop::MainLoop;
 use message::Message;
+pub use office::{Asked, understand};
 pub(crate) use place::PlaceError;
 use place::{Claim, Manner};
 

@@ -21,6 +21,14 @@ mod store;
 pub mod sys;
 pub mod wire;
 
+/// What the fuzz targets come in by: they are a package of their own and see only what is
+/// public. No interface for anybody else.
+#[doc(hidden)]
+pub mod doors {
+    pub use crate::action::{Filled, fill};
+    pub use crate::daemon::{Asked, understand};
+}
+
 /// The fail2ban whose files, commands and texts are ours too. The `fail2ban-*`
 /// faces, the log and the `version` command say this; `ferroban --version` says
 /// our own.

@@ -663,6 +663,33 @@ fn a_removed_jail_cleans_the_firewall_and_is_forgotten_when_that_is_done() {
 }
 
 #[test]
+fn a_jail_that_begins_anew_is_told_behind_its_end() {
+    let mut engine = sshd();
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7"]);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    let held = engine.bans(&name("sshd"));
+    let mut effects = Vec::new();
+    engine.remove_jail(at(1), &name("sshd"), &mut effects);
+    engine.restore_jail(at(1), settings("sshd"), held, &mut effects);
+    assert_eq!(events(&effects), [], "nothing before the end");
+    assert_eq!(jobs(&effects).len(), 2, "what is to be done does not wait");
+    let after = finish(&mut engine, 1, &effects, &Outcome::Ok);
+    let (jail, id) = (name("sshd"), id("192.0.2.7"));
+    let told = [
+        Event::Repealed {
+            jail: jail.clone(),
+            id: id.clone(),
+        },
+        Event::JailStopped { jail: jail.clone() },
+        Event::JailStarted { jail: jail.clone() },
+        Event::Restored { jail, id },
+    ];
+    assert_eq!(events(&after), told);
+    let more = fail(&mut engine, "sshd", "192.0.2.8", 1);
+    assert!(matches!(events(&more).as_slice(), [Event::Found { .. }]));
+}
+
+#[test]
 fn replaced_actions_start_with_all_bans() {
     let mut engine = sshd();
     ban(&mut engine, 0, &["192.0.2.7", "192.0.2.8"]);

@@ -13,6 +13,7 @@ mod bind;
 pub(crate) mod call;
 mod error;
 mod family;
+mod filled;
 mod running;
 mod tags;
 mod texts;
@@ -33,6 +34,7 @@ use texts::{Op, Texts};
 use values::OfBan;
 
 pub(crate) use error::Error;
+pub use filled::{Filled, fill};
 pub(crate) use tags::{Properties, TagError};
 
 /// What only the daemon knows. Asked for tags that are there, and when they are needed.

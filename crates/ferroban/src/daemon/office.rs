@@ -267,3 +267,133 @@ fn brief(word: &Word) -> String {
         }
     }
 }
+
+/// What can be said of a request before anything is done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Asked {
+    /// It changes something.
+    pub changes: bool,
+    /// Whoever may only look may ask it.
+    pub harmless: bool,
+}
+
+/// Reads a request from its bytes, which anybody may have written; `None` if it is none.
+#[must_use]
+pub fn understand(message: &[u8]) -> Option<Asked> {
+    let words = words_of(&loads(message).ok()?).ok()?;
+    let request = Request::read(&words).ok()?;
+    Some(Asked {
+        changes: request.changes(),
+        harmless: request.with(Access::Harmless).is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    /// What requests are made of.
+    const WORDS: [&str; 40] = [
+        "ping",
+        "status",
+        "stats",
+        "banned",
+        "unban",
+        "--all",
+        "stop",
+        "start",
+        "add",
+        "get",
+        "set",
+        "multi-set",
+        "reload",
+        "server-stream",
+        "sleep",
+        "echo",
+        "ferroban",
+        "events",
+        "bans",
+        "j1",
+        "banip",
+        "banned",
+        "attempt",
+        "unbanip",
+        "--with-time",
+        "--force",
+        "short",
+        "bantime",
+        "bantime.increment",
+        "maxretry",
+        "logpath",
+        "action",
+        "actions",
+        "addaction",
+        "record",
+        "actionban",
+        "loglevel",
+        "dbfile",
+        "192.0.2.7",
+        "[]",
+    ];
+
+    fn requests() -> impl Strategy<Value = Value> {
+        let word = prop_oneof![
+            8 => prop::sample::select(&WORDS[..]).prop_map(Value::from),
+            1 => any::<String>().prop_map(Value::from),
+            1 => any::<i64>().prop_map(Value::from),
+            1 => any::<f64>().prop_map(Value::Float),
+            1 => Just(Value::None),
+        ];
+        word.prop_recursive(3, 20, 5, |inner| {
+            let many = prop::collection::vec(inner.clone(), 0..5);
+            prop_oneof![
+                4 => many.clone().prop_map(Value::List),
+                1 => many.prop_map(Value::Tuple),
+                1 => prop::collection::vec((inner.clone(), inner), 0..3).prop_map(Value::Dict),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn no_request_does_harm_and_none_that_changes_something_is_harmless(
+            first in prop::sample::select(&WORDS[..]),
+            rest in prop::collection::vec(requests(), 0..5),
+        ) {
+            let words = std::iter::once(Value::from(first)).chain(rest).collect();
+            if let Some(asked) = understand(&dumps(&Value::List(words))) {
+                prop_assert!(!(asked.changes && asked.harmless));
+            }
+        }
+
+        #[test]
+        fn no_bytes_do_harm_as_a_request(message in prop::collection::vec(any::<u8>(), 0..100)) {
+            if let Some(asked) = understand(&message) {
+                prop_assert!(!(asked.changes && asked.harmless));
+            }
+        }
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_what_they_do() {
+        let cases = [
+            ("ping", false, true),
+            ("get j1 maxretry", false, true),
+            ("get j1 logpath", false, false),
+            ("set j1 banip 192.0.2.7", true, false),
+            ("stop", true, false),
+            ("ferroban events", false, false),
+        ];
+        for (words, changes, harmless) in cases {
+            let request = dumps(&Value::strings(words.split(' ')));
+            let asked = Asked { changes, harmless };
+            assert_eq!(understand(&request), Some(asked), "{words}");
+        }
+        assert_eq!(understand(&dumps(&Value::strings(["nosuch"]))), None);
+        assert_eq!(understand(b"x"), None);
+    }
+}

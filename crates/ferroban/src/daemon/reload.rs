@@ -253,7 +253,7 @@ impl MainLoop {
             self.change(plan, parts, restart, effects);
         }
         for name in &restart.kept {
-            self.engine.jail_reloaded(now, name, effects);
+            jobs.extend(self.engine.jail_reloaded(now, name, effects));
         }
         self.setup = next;
         self.watch(&stored);

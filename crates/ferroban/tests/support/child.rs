@@ -48,12 +48,17 @@ impl Done {
 impl Running {
     /// Starts `command`. Its output goes to unnamed files, so that no pipe fills up.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_on(command, Stdio::null())
+    }
+
+    /// The same with a standard input.
+    pub(crate) fn start_on(command: &mut Command, input: Stdio) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let unnamed = || tempfile::tempfile().expect("the folder for temporary files is writable");
         let (output, errors) = (unnamed(), unnamed());
         let share = |file: &File| Stdio::from(file.try_clone().expect("descriptors are left"));
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(share(&output))
             .stderr(share(&errors))
             .spawn()
