@@ -164,6 +164,23 @@ fn an_action_that_is_replaced_lifts_its_bans_and_the_new_one_makes_them() {
     ]);
 }
 
+#[test]
+fn an_action_that_goes_lifts_what_a_reload_is_to_lift() {
+    let home = Home::new();
+    let _server = home.start();
+    home.ask(&["set", "j1", "banip", "192.0.2.8", "192.0.2.9"]);
+    home.must_act(&["j1: start", "j1: ban 192.0.2.8 0", "j1: ban 192.0.2.9 0"]);
+    home.write("conf/jail.local", "[j1]\naction = other\n");
+    assert_eq!(home.ask(&["reload", "--unban", "j1"]), "OK");
+    home.must_act(&[
+        "j1: unban 192.0.2.8",
+        "j1: unban 192.0.2.9",
+        "j1: stop",
+        "j1: other start",
+    ]);
+    assert_eq!(home.ask(&["get", "j1", "banip"]), "");
+}
+
 /// fail2ban's own client starts and reloads our server as ours does.
 #[test]
 fn the_originals_client_gets_along_with_it() {
