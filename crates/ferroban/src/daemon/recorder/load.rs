@@ -39,10 +39,9 @@ impl Load {
     pub(super) fn leave(&self, save: &Save) {
         let less = |text: usize| Some(text.saturating_sub(text_len(save)));
         // It always gives something, so this cannot fail.
-        drop(
-            self.text
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less),
-        );
+        self.text
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .ok();
     }
 
     /// These wait no more. How many were shortened since it was last asked.
