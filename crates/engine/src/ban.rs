@@ -122,6 +122,10 @@ impl Match {
     }
 }
 
+/// The captures that say who is banned, where the filter took something else as the
+/// id. Without them an action would be told of the wrong one.
+const IDENTITY: [&str; 5] = ["ip", "ip4", "ip6", "dns", "fid"];
+
 /// What is known of one id's failures.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Ticket {
@@ -142,6 +146,22 @@ impl Ticket {
         let capture = |(name, value): &(String, String)| name.len() + value.len();
         self.matches.iter().map(line).sum::<usize>()
             + self.captures.iter().map(capture).sum::<usize>()
+    }
+
+    /// Makes room where `kept` bytes of text are held already: past `limit` it goes
+    /// without its lines, and past twice as much without the captures that do not say
+    /// who it is. Whether anything was left out is the answer.
+    pub fn fit(&mut self, kept: usize, limit: usize) -> bool {
+        let before = self.text_len();
+        if kept.saturating_add(before) <= limit {
+            return false;
+        }
+        self.matches = Vec::new();
+        if kept.saturating_add(self.text_len()) > limit.saturating_mul(2) {
+            self.captures
+                .retain(|(name, _)| IDENTITY.contains(&name.as_str()));
+        }
+        self.text_len() < before
     }
 
     /// Adds what a later failure knows, keeping the last `maxmatches` lines.
@@ -232,6 +252,28 @@ mod tests {
             ["b", "c"]
         );
         assert_eq!(ticket.captures, [("user".to_owned(), "c".to_owned())]);
+    }
+
+    #[test]
+    fn where_room_is_short_a_ticket_keeps_who_it_is() {
+        let capture = |name: &str| (name.to_owned(), "x".repeat(8));
+        let ticket = Ticket {
+            failures: 2,
+            matches: vec![Match::new("", "", "a line")],
+            captures: ["user", "ip", "ip4", "ip6", "dns", "fid"]
+                .map(capture)
+                .to_vec(),
+        };
+        let fitted = |kept| {
+            let mut fitted = ticket.clone();
+            let shorter = fitted.fit(kept, 100);
+            let (lines, captures) = (fitted.matches.len(), fitted.captures.len());
+            (shorter, fitted.failures, lines, captures)
+        };
+        let all = 100 - ticket.text_len();
+        assert_eq!(fitted(all), (false, 2, 1, 6));
+        assert_eq!(fitted(all + 1), (true, 2, 0, 6));
+        assert_eq!(fitted(200), (true, 2, 0, 5));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ferroban_date::Timestamp;
 
-use crate::ban::{Ban, BanTime, Ticket};
+use crate::ban::{Ban, BanTime};
 use crate::id::FailId;
 
 /// The bans of one jail, in the order they were made.
@@ -46,16 +46,12 @@ pub const MAX_TEXT: usize = crate::failures::MAX_TEXT;
 
 impl Bans {
     /// Adds a ban. An id that is banned already keeps its place; see [`extend`](Self::extend).
-    pub fn add(&mut self, mut ban: Ban) {
+    /// Whether there was too much text to keep all of its ticket is the answer.
+    pub fn add(&mut self, mut ban: Ban) -> bool {
         if self.by_id.contains_key(&ban.id) {
-            return;
+            return false;
         }
-        if self.text.saturating_add(ban.ticket.text_len()) > MAX_TEXT {
-            ban.ticket = Ticket {
-                failures: ban.ticket.failures,
-                ..Ticket::default()
-            };
-        }
+        let shortened = ban.ticket.fit(self.text, MAX_TEXT);
         self.text += ban.ticket.text_len();
         let order = self.next;
         self.next += 1;
@@ -71,6 +67,7 @@ impl Bans {
                 retry: None,
             },
         );
+        shortened
     }
 
     /// The ban of this very id.
@@ -204,7 +201,7 @@ impl Bans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ban::Match;
+    use crate::ban::{Match, Ticket};
 
     fn ban(text: &str, time: i64, bantime: BanTime) -> Ban {
         Ban {

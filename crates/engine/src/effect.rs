@@ -75,13 +75,12 @@ pub struct Job {
 pub enum Task {
     /// Prepare the firewall and make it hold exactly these bans of ours.
     Start(Vec<Ban>),
-    /// Ban. With `again` the ban was carried out before, and is only to hold: what
-    /// cannot be repeated without harm, a mail for example, is left out.
+    /// Ban, or see to it that a ban holds.
     Ban {
         /// Whom, and until when.
         ban: Ban,
-        /// Whether this is a repetition.
-        again: bool,
+        /// Why this is asked.
+        reason: Reason,
     },
     /// Unban. The id may be gone already: that is success.
     Unban {
@@ -97,6 +96,18 @@ pub enum Task {
     Reload,
     /// Take everything of this jail out of the firewall; these are its bans.
     Stop(Vec<Ban>),
+}
+
+/// Why an action is told of a ban. What cannot be repeated without harm, a mail for
+/// example, is for new bans alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Reason {
+    /// It is new.
+    New,
+    /// It was carried out before, and the banned fails on: perhaps it does not hold.
+    FailsOn,
+    /// It was carried out before, and is to hold as it is now, perhaps until another end.
+    Hold,
 }
 
 /// How a job went.

@@ -83,6 +83,9 @@ pub enum Event {
     ActionRecovered { jail: JailName, held: usize },
     /// Ids were forgotten because more than can be tracked failed at once.
     Forgotten { jail: JailName, total: u64 },
+    /// The bans of a jail hold so much text that the lines of further ones are kept in
+    /// the database alone.
+    Shortened { jail: JailName },
     /// After a start: what the firewall already held (`kept`, of which
     /// `corrected` had another end), what was put back, and what is in our sets
     /// without being ours.

@@ -13,7 +13,7 @@ use ferroban_date::Timestamp;
 use crate::ban::{Ban, Match, Ticket};
 use crate::bans::{Bans, Held};
 use crate::command::{Counts, JailStatus};
-use crate::effect::{Effect, Job, JobId, Save, Task};
+use crate::effect::{Effect, Job, JobId, Reason, Save, Task};
 use crate::event::Event;
 use crate::failures::Failures;
 use crate::filter::Failure;
@@ -78,9 +78,12 @@ pub(crate) struct Jail {
     actions: Actions,
     retries: Retries,
     under_way: HashMap<JobId, Purpose>,
+    /// Bytes of text in the bans under way.
+    text_under_way: usize,
     total_failures: u64,
     total_bans: u64,
     told_forgotten: u64,
+    told_shortened: bool,
 }
 
 impl Jail {
@@ -94,9 +97,11 @@ impl Jail {
             actions: Actions::Added,
             retries: Retries::default(),
             under_way: HashMap::new(),
+            text_under_way: 0,
             total_failures: 0,
             total_bans: 0,
             told_forgotten: 0,
+            told_shortened: false,
         };
         turn.save(Save::Jail {
             jail: jail.name(),
@@ -108,11 +113,22 @@ impl Jail {
     /// Begins to work: takes over `restored` bans and starts its actions with all of them.
     pub(crate) fn begin(&mut self, restored: Vec<Ban>, turn: &mut Turn<'_>) {
         turn.report(Event::JailStarted { jail: self.name() });
+        // The actions know of these already.
+        let early = self.banned();
         let refused: Vec<FailId> = restored
             .into_iter()
             .filter_map(|ban| self.restore(ban, turn))
             .collect();
-        self.start_actions(1, turn);
+        let fresh = self
+            .bans
+            .iter()
+            .map(|held| held.ban.clone())
+            .skip(early.len())
+            .collect();
+        self.start_actions_with(fresh, 1, turn);
+        for id in early {
+            self.apply(&id, Reason::Hold, turn);
+        }
         // After a crash the firewall may still hold who is to be ignored now.
         for id in refused {
             self.unapply(id, None, 1, turn);
@@ -241,7 +257,7 @@ impl Jail {
             }
             match self.restore(ban, turn) {
                 Some(refused) => drop(self.unapply(refused, None, 1, turn)),
-                None => drop(self.apply(&id, false, turn)),
+                None => drop(self.apply(&id, Reason::New, turn)),
             }
         }
     }
@@ -345,7 +361,7 @@ impl Jail {
         self.ignored = IgnoreList::new(&settings.ignoreip);
         self.settings = settings;
         for id in self.bans.follow(self.settings.bantime) {
-            self.apply(&id, true, turn);
+            self.apply(&id, Reason::Hold, turn);
         }
     }
 
@@ -405,19 +421,24 @@ impl Jail {
             ticket,
             restored: false,
         };
-        self.bans.add(ban.clone());
-        self.total_bans += 1;
+        self.keep(ban.clone(), turn);
         turn.save(Save::Ban {
             jail: jail.clone(),
-            ban,
+            ban: ban.clone(),
         });
-        turn.report(Event::Banned {
-            jail,
-            id: id.clone(),
-        });
+        turn.report(Event::Banned { jail, id });
         Banned {
             new: true,
-            job: self.apply(&id, false, turn),
+            // The whole ban: of what is kept, lines may be missing.
+            job: self.apply_ban(ban, Reason::New, turn),
+        }
+    }
+
+    /// Counts a ban and keeps it, or as much of it as there is room for.
+    fn keep(&mut self, ban: Ban, turn: &mut Turn<'_>) {
+        self.total_bans += 1;
+        if self.bans.add(ban) && !std::mem::replace(&mut self.told_shortened, true) {
+            turn.report(Event::Shortened { jail: self.name() });
         }
     }
 
@@ -438,7 +459,7 @@ impl Jail {
                 ban: held.ban.clone(),
             });
         }
-        let job = self.apply(&id, true, turn);
+        let job = self.apply(&id, Reason::FailsOn, turn);
         turn.report(Event::AlreadyBanned {
             jail: self.name(),
             id,
@@ -447,8 +468,11 @@ impl Jail {
         Banned { new: false, job }
     }
 
-    /// Takes a stored ban over; one that must not be is given back.
+    /// Takes a stored ban over, unless it is held; one that must not be is given back.
     fn restore(&mut self, mut ban: Ban, turn: &mut Turn<'_>) -> Option<FailId> {
+        if self.is_banned(&ban.id) {
+            return None;
+        }
         if let Some(why) = self.ignore_reason(&ban.id, turn.protected) {
             turn.report(Event::Ignored {
                 jail: self.name(),
@@ -472,8 +496,7 @@ impl Jail {
             jail: self.name(),
             id: ban.id.clone(),
         });
-        self.total_bans += 1;
-        self.bans.add(ban);
+        self.keep(ban, turn);
         None
     }
 
@@ -488,7 +511,7 @@ impl Jail {
         let job = self.unapply(id.clone(), Some(ban), 1, turn);
         if matches!(id, FailId::Network(_)) {
             for inside in self.bans.covered_by(&id) {
-                self.apply(&inside, true, turn);
+                self.apply(&inside, Reason::Hold, turn);
             }
         }
         job

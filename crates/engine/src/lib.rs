@@ -18,7 +18,7 @@ pub mod settings;
 
 pub use ban::{Ban, BanTime, BanTimeError, Match, Ticket};
 pub use command::{Answer, Command, CommandError, Counts, JailStatus, Reply};
-pub use effect::{Done, Effect, Job, JobId, LogPosition, Outcome, Save, Task};
+pub use effect::{Done, Effect, Job, JobId, LogPosition, Outcome, Reason, Save, Task};
 pub use engine::Engine;
 pub use event::Event;
 pub use ferroban_date::Timestamp;

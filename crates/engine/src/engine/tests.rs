@@ -1,6 +1,6 @@
 use super::*;
 use crate::ban::{BanTime, Ticket};
-use crate::effect::{Job, Outcome, Save, Task};
+use crate::effect::{Job, Outcome, Reason, Save, Task};
 use crate::event::Step;
 use crate::ignore::{IgnoreReason, Protection};
 
@@ -123,7 +123,11 @@ fn the_third_failure_bans_and_the_ban_time_lifts() {
         .map(|effect| match effect {
             Effect::Save(Save::Ban { .. }) => "save",
             Effect::Act(Job {
-                task: Task::Ban { again: false, .. },
+                task:
+                    Task::Ban {
+                        reason: Reason::New,
+                        ..
+                    },
                 ..
             }) => "act",
             Effect::Report(Event::Found { .. }) => "found",
@@ -274,7 +278,7 @@ fn banning_twice_counts_once_and_prolongs() {
             task:
                 Task::Ban {
                     ban: longer,
-                    again: true,
+                    reason: Reason::FailsOn,
                 },
             ..
         },
@@ -817,7 +821,11 @@ fn what_stood_in_a_networks_shadow_is_applied_when_the_network_goes() {
     let applied: Vec<String> = jobs(&effects)
         .iter()
         .filter_map(|job| {
-            if let Task::Ban { ban, again: true } = &job.task {
+            if let Task::Ban {
+                ban,
+                reason: Reason::Hold,
+            } = &job.task
+            {
                 Some(ban.id.to_string())
             } else {
                 None
@@ -890,4 +898,140 @@ fn bans_that_could_not_be_read_at_the_start_are_taken_over_later() {
         }]
     );
     assert_eq!(jobs(&effects).len(), 1);
+}
+
+#[test]
+fn who_was_banned_before_the_jail_began_is_not_banned_once_more() {
+    let mut engine = Engine::new();
+    engine.make_jail(at(0), settings("sshd"), &mut Vec::new());
+    let (_, early) = ban(&mut engine, 0, &["192.0.2.7", "192.0.2.8"]);
+    assert_eq!(jobs(&early).len(), 2);
+    let stored =
+        ["192.0.2.7", "192.0.2.8", "192.0.2.9"].map(|text| stored(text, 0, BanTime::For(3600)));
+    let mut effects = Vec::new();
+    engine.start_jail(at(1), &name("sshd"), stored.to_vec(), &mut effects);
+    let told = [
+        Event::JailStarted { jail: name("sshd") },
+        Event::Restored {
+            jail: name("sshd"),
+            id: id("192.0.2.9"),
+        },
+    ];
+    assert_eq!(events(&effects), told);
+    let tasks: Vec<String> = jobs(&effects).iter().map(shown).collect();
+    let all = [
+        "start [192.0.2.9]",
+        "ban Hold 192.0.2.7",
+        "ban Hold 192.0.2.8",
+    ];
+    assert_eq!(tasks, all);
+    let counts = engine.counts(&name("sshd")).unwrap();
+    assert_eq!((counts.banned, counts.banned_total), (3, 3));
+}
+
+fn shown(job: &Job) -> String {
+    match &job.task {
+        Task::Ban { ban, reason } => format!("ban {reason:?} {}", ban.id),
+        Task::Start(held) => {
+            let ids: Vec<String> = held.iter().map(|ban| ban.id.to_string()).collect();
+            format!("start [{}]", ids.join(" "))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn another_ban_time_only_has_the_bans_hold_until_another_end() {
+    let mut engine = sshd();
+    ban(&mut engine, 0, &["192.0.2.7"]);
+    let longer = JailSettings {
+        bantime: BanTime::For(7200),
+        ..settings("sshd")
+    };
+    let mut effects = Vec::new();
+    engine.change_jail(at(1), longer, &mut effects);
+    let tasks: Vec<String> = jobs(&effects).iter().map(shown).collect();
+    assert_eq!(tasks, ["ban Hold 192.0.2.7"]);
+}
+
+/// A failure that bans at once, with a long line, and with an address beside the id.
+fn long_failure(number: usize) -> Failure {
+    let capture = |name: &str, value: String| (name.to_owned(), value);
+    Failure {
+        ticket: Ticket {
+            failures: 3,
+            matches: vec![crate::ban::Match::new("", "", &"x".repeat(8 << 10))],
+            captures: vec![
+                capture("fid", format!("session-{number}")),
+                capture("ip4", format!("10.0.{}.{}", number >> 8, number & 255)),
+            ],
+        },
+        ..Failure::new(id(&format!("session-{number}")), at(0))
+    }
+}
+
+#[test]
+fn actions_and_the_database_get_the_whole_ban_when_no_more_text_can_be_kept() {
+    let mut engine = sshd();
+    let number = crate::failures::MAX_TEXT / (8 << 10);
+    let mut told = 0;
+    for number in 0..=number {
+        let failure = long_failure(number);
+        let whole = failure.ticket.clone();
+        let mut effects = Vec::new();
+        engine.failure(at(0), &name("sshd"), failure, &mut effects);
+        let [
+            Job {
+                task: Task::Ban { ban, .. },
+                ..
+            },
+        ] = &jobs(&effects)[..]
+        else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(ban.ticket, whole, "{number}");
+        let saved = |effect: &Effect| matches!(effect, Effect::Save(Save::Ban { ban, .. }) if ban.ticket == whole);
+        assert!(effects.iter().any(saved), "{number}");
+        let is_told = |event: &Event| matches!(event, Event::Shortened { .. });
+        told += events(&effects)
+            .iter()
+            .filter(|event| is_told(event))
+            .count();
+        finish(&mut engine, 0, &effects, &Outcome::Ok);
+    }
+    assert_eq!(told, 1);
+    let mut effects = Vec::new();
+    engine.wake(at(3601), &mut effects);
+    let all = jobs(&effects);
+    let Some(Task::Unban {
+        ban: Some(last), ..
+    }) = all.last().map(|job| &job.task)
+    else {
+        panic!("{}", all.len())
+    };
+    assert_eq!(last.ticket.matches, []);
+    assert_eq!(last.ticket.captures, long_failure(number).ticket.captures);
+}
+
+#[test]
+fn what_waits_for_slow_actions_is_bounded_and_still_says_who_it_is() {
+    let mut engine = sshd();
+    let number = crate::failures::MAX_TEXT / (8 << 10);
+    let mut last = Vec::new();
+    for number in 0..=number {
+        last.clear();
+        engine.failure(at(0), &name("sshd"), long_failure(number), &mut last);
+    }
+    let all = jobs(&last);
+    let [
+        Job {
+            task: Task::Ban { ban, .. },
+            ..
+        },
+    ] = &all[..]
+    else {
+        panic!("{all:?}")
+    };
+    assert_eq!(ban.ticket.matches, []);
+    assert_eq!(ban.ticket.captures, long_failure(number).ticket.captures);
 }

@@ -11,7 +11,8 @@ use ferroban_date::Timestamp;
 
 use super::{Jail, Turn};
 use crate::ban::Ban;
-use crate::effect::{JobId, Outcome, Task};
+use crate::bans::MAX_TEXT;
+use crate::effect::{JobId, Outcome, Reason, Task};
 use crate::event::{Event, Step};
 use crate::id::FailId;
 
@@ -44,8 +45,15 @@ pub(super) enum Actions {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
     Start,
-    Ban(FailId),
-    Unban { id: FailId, attempt: u32 },
+    /// With so many bytes of text.
+    Ban {
+        id: FailId,
+        text: usize,
+    },
+    Unban {
+        id: FailId,
+        attempt: u32,
+    },
     Flush(Vec<FailId>),
     Reload,
     Stop,
@@ -53,7 +61,7 @@ pub(super) enum Purpose {
 
 impl Purpose {
     fn banning(&self) -> Option<&FailId> {
-        if let Self::Ban(id) = self {
+        if let Self::Ban { id, .. } = self {
             Some(id)
         } else {
             None
@@ -71,13 +79,32 @@ pub(super) struct Retries {
 impl Jail {
     /// Has the firewall hold a ban, or hold it for as long as it lasts now. No job:
     /// the actions are not in a state to try.
-    pub(super) fn apply(&mut self, id: &FailId, again: bool, turn: &mut Turn<'_>) -> Option<JobId> {
+    pub(super) fn apply(
+        &mut self,
+        id: &FailId,
+        reason: Reason,
+        turn: &mut Turn<'_>,
+    ) -> Option<JobId> {
+        let ban = self.bans.get(id)?.ban.clone();
+        self.apply_ban(ban, reason, turn)
+    }
+
+    /// The same for a ban that may know more than what is kept of it.
+    pub(super) fn apply_ban(
+        &mut self,
+        mut ban: Ban,
+        reason: Reason,
+        turn: &mut Turn<'_>,
+    ) -> Option<JobId> {
         if let Actions::Down { .. } | Actions::Lost | Actions::Stopped = self.actions {
             return None; // the next start brings it along
         }
-        let ban = self.bans.get(id)?.ban.clone();
-        let job = turn.act(&self.settings.name, Task::Ban { ban, again });
-        self.under_way.insert(job, Purpose::Ban(id.clone()));
+        // Actions may be slower than the attackers.
+        ban.ticket.fit(self.text_under_way, MAX_TEXT);
+        let (id, text) = (ban.id.clone(), ban.ticket.text_len());
+        self.text_under_way += text;
+        let job = turn.act(&self.settings.name, Task::Ban { ban, reason });
+        self.under_way.insert(job, Purpose::Ban { id, text });
         Some(job)
     }
 
@@ -103,7 +130,13 @@ impl Jail {
     }
 
     pub(super) fn start_actions(&mut self, attempt: u32, turn: &mut Turn<'_>) {
-        let held: Vec<Ban> = self.bans.iter().map(|held| held.ban.clone()).collect();
+        let held = self.bans.iter().map(|held| held.ban.clone()).collect();
+        self.start_actions_with(held, attempt, turn);
+    }
+
+    /// Begins with these bans; others were handed to the actions before, and are seen to
+    /// by `apply`.
+    pub(super) fn start_actions_with(&mut self, held: Vec<Ban>, attempt: u32, turn: &mut Turn<'_>) {
         let job = turn.act(&self.settings.name, Task::Start(held));
         self.under_way.insert(job, Purpose::Start);
         self.retries.bans.clear();
@@ -134,11 +167,14 @@ impl Jail {
         let Some(purpose) = self.under_way.remove(&job) else {
             return false;
         };
+        if let Purpose::Ban { text, .. } = purpose {
+            self.text_under_way -= text;
+        }
         match (purpose, outcome) {
             (Purpose::Start, outcome) => self.started(job, outcome, turn),
-            (Purpose::Ban(id), Outcome::Failed(error)) => self.ban_failed(id, error, turn),
-            (Purpose::Ban(_), Outcome::Lost(error)) => self.lost(error, turn),
-            (Purpose::Ban(id), _) => self.ban_applied(&id),
+            (Purpose::Ban { id, .. }, Outcome::Failed(error)) => self.ban_failed(id, error, turn),
+            (Purpose::Ban { .. }, Outcome::Lost(error)) => self.lost(error, turn),
+            (Purpose::Ban { id, .. }, _) => self.ban_applied(&id),
             (Purpose::Unban { id, attempt }, Outcome::Failed(error)) => {
                 self.unban_failed(id, attempt, error, turn);
             }
@@ -183,7 +219,7 @@ impl Jail {
                 && held.retry == Some(at)
             {
                 held.retry = None;
-                self.apply(&id, true, turn);
+                self.apply(&id, Reason::Hold, turn);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 
-use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Task};
+use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Reason, Task};
 
 use super::message::{Answer, Message, Question};
 use super::words;
@@ -99,7 +99,7 @@ fn answer_of(result: Result<serde_json::Value, CallError>) -> Answer {
 enum Run {
     Bans {
         bans: Vec<(JobId, Ban)>,
-        again: bool,
+        reason: Reason,
     },
     Unbans(Vec<(JobId, (FailId, Option<Ban>))>),
     Start(JobId, Vec<Ban>),
@@ -121,14 +121,14 @@ fn carry_out(actions: &mut Actions, jobs: Vec<Job>, inbox: &SyncSender<Message>)
     };
     for run in runs(jobs) {
         match run {
-            Run::Bans { bans, again } => {
+            Run::Bans { bans, reason } => {
                 let (jobs, bans): (Vec<JobId>, Vec<Ban>) = bans.into_iter().unzip();
                 let results = actions.ban(&bans, clock::now());
                 for ((job, ban), result) in jobs.into_iter().zip(&bans).zip(results) {
-                    if again {
-                        actions.check(ban, clock::now());
-                    } else {
-                        actions.run_ban(ban);
+                    match reason {
+                        Reason::New => actions.run_ban(ban),
+                        Reason::FailsOn => actions.check(ban, clock::now()),
+                        Reason::Hold => {}
                     }
                     tell(job, result);
                 }
@@ -161,13 +161,15 @@ fn runs(jobs: Vec<Job>) -> Vec<Run> {
     let mut runs = Vec::new();
     for Job { id: job, task, .. } in jobs {
         match (task, runs.last_mut()) {
-            (Task::Ban { ban, again }, Some(Run::Bans { bans, again: same })) if again == *same => {
+            (Task::Ban { ban, reason }, Some(Run::Bans { bans, reason: same }))
+                if reason == *same =>
+            {
                 bans.push((job, ban));
             }
             (Task::Unban { id, ban }, Some(Run::Unbans(lifted))) => lifted.push((job, (id, ban))),
-            (Task::Ban { ban, again }, _) => runs.push(Run::Bans {
+            (Task::Ban { ban, reason }, _) => runs.push(Run::Bans {
                 bans: vec![(job, ban)],
-                again,
+                reason,
             }),
             (Task::Unban { id, ban }, _) => runs.push(Run::Unbans(vec![(job, (id, ban))])),
             (Task::Start(held), _) => runs.push(Run::Start(job, held)),
@@ -228,10 +230,10 @@ mod tests {
         }
     }
 
-    fn ban(text: &str, again: bool) -> Task {
+    fn ban(text: &str, reason: Reason) -> Task {
         Task::Ban {
             ban: ban_of(text),
-            again,
+            reason,
         }
     }
 
@@ -252,11 +254,11 @@ mod tests {
         };
         let tasks = [
             Task::Start(vec![]),
-            ban("192.0.2.1", false),
-            ban("192.0.2.66", false),
-            ban("192.0.2.1", true),
+            ban("192.0.2.1", Reason::New),
+            ban("192.0.2.66", Reason::New),
+            ban("192.0.2.1", Reason::FailsOn),
             unban("192.0.2.1"),
-            ban("192.0.2.2", false),
+            ban("192.0.2.2", Reason::New),
             Task::Reload,
             Task::Stop(vec![ban_of("192.0.2.2"), ban_of("192.0.2.66")]),
         ];
@@ -301,10 +303,37 @@ mod tests {
     }
 
     #[test]
+    fn who_is_banned_until_another_end_is_no_reason_to_run_a_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actions = actions(folder.path());
+        let rec = folder.path().join("rec").display().to_string();
+        let property = |name: &str, word: &str| (name.to_owned(), format!("echo {word} >> {rec}"));
+        let properties = BTreeMap::from([
+            property("actioncheck", "check"),
+            property("actionban", "ban"),
+        ]);
+        let part = Part::Commands(properties);
+        actions.configure(vec![("rec".to_owned(), part)], &[], true);
+        let (inbox, _messages) = std::sync::mpsc::sync_channel(16);
+        let lines = || {
+            let text = fs::read_to_string(folder.path().join("rec"));
+            text.unwrap_or_default().lines().count()
+        };
+        let task = |reason| vec![job(1, ban("192.0.2.1", reason))];
+        carry_out(&mut actions, task(Reason::New), &inbox);
+        let before = lines();
+        assert!(before > 0);
+        carry_out(&mut actions, task(Reason::Hold), &inbox);
+        assert_eq!(lines(), before);
+        carry_out(&mut actions, task(Reason::FailsOn), &inbox);
+        assert!(lines() > before);
+    }
+
+    #[test]
     fn what_is_queued_is_done_even_if_nobody_listens_any_more() {
         let folder = tempfile::tempdir().unwrap();
         let (queue, orders) = channel();
-        let forget = |id| Order::Job(job(id, ban("192.0.2.1", true)));
+        let forget = |id| Order::Job(job(id, ban("192.0.2.1", Reason::FailsOn)));
         let most = u64::try_from(BATCH).unwrap();
         let orders_sent = (0..=most).map(forget);
         let stop = Order::Job(job(most + 1, Task::Stop(vec![])));

@@ -1,21 +1,25 @@
 //! The database as the main thread knows it: a queue to its recorder, if there is one.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ferroban_engine::{BanTime, JailName, Save};
 
 use super::message::Message;
-use super::recorder::{self, Limits, Record, Stored};
+use super::recorder::{self, Limits, Record, Started, Stored};
 use crate::log::Log;
 use crate::store::Store;
 use crate::{clock, report};
 
-/// How long the start of jails waits for what is stored about them. What comes later is
-/// taken over when it comes.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long jails that begin wait for what is stored about them: nothing else is done
+/// meanwhile. Bans that come later are taken over when they come.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How much longer all of them together may wait. At the start of the server nothing is
+/// held up, and without its stored position a log is read from its beginning.
+const MORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The database, or none.
 pub(super) struct Database {
@@ -26,12 +30,15 @@ pub(super) struct Database {
     limits: Limits,
     /// Answers that nobody waits for any more.
     late: Vec<Receiver<Vec<Stored>>>,
+    /// What is left of [`MORE_PATIENCE`].
+    patience: Duration,
+    /// Recorders that write the last of what they were told, and their files.
+    ending: Vec<(PathBuf, JoinHandle<()>)>,
 }
 
 struct Recorder {
     path: PathBuf,
-    queue: Sender<Record>,
-    thread: JoinHandle<()>,
+    at_work: Started,
 }
 
 impl Database {
@@ -44,6 +51,8 @@ impl Database {
             transactions: 0,
             limits: Limits::default(),
             late: Vec::new(),
+            patience: MORE_PATIENCE,
+            ending: Vec::new(),
         }
     }
 
@@ -57,30 +66,32 @@ impl Database {
     /// Begins with another file, or with none. One that cannot be used must not leave
     /// the host without a guard: it is told, and opened as soon as it can be.
     pub(super) fn open(&mut self, path: Option<&Path>) -> std::io::Result<()> {
-        self.close();
+        self.let_go();
         let Some(path) = path else { return Ok(()) };
-        let store = self.try_open(path);
-        let (thread, queue) =
-            recorder::start(path.to_owned(), store, self.inbox.clone(), self.log.clone())?;
+        let before = self.ending_with(path);
+        let store = if before.is_empty() {
+            self.try_open(path)
+        } else {
+            None // it is opened when they have ended
+        };
+        let (inbox, log) = (self.inbox.clone(), self.log.clone());
+        let at_work = recorder::start(path.to_owned(), store, before, inbox, log)?;
         self.recorder = Some(Recorder {
             path: path.to_owned(),
-            queue,
-            thread,
+            at_work,
         });
         self.limit(self.limits);
         Ok(())
     }
 
     fn try_open(&self, path: &Path) -> Option<Store> {
-        let shown = path.display();
         let log = &self.log;
         match Store::open_quickly(path, clock::now()) {
             Ok((store, opened)) => {
-                let text = format!("Connected to fail2ban persistent database '{shown}'");
-                log.info("database", &text);
+                recorder::tell_connected(path, log);
                 recorder::tell_opened(&opened, path, log);
                 if let Err(error) = store.disable_all_jails() {
-                    log.error("database", &format!("{shown}: {error}"));
+                    log.error("database", &format!("{}: {error}", path.display()));
                 }
                 Some(store)
             }
@@ -100,7 +111,7 @@ impl Database {
         self.limits = limits;
         if let Some(recorder) = &self.recorder {
             // It ends only when this queue is closed.
-            drop(recorder.queue.send(Record::Limits(limits)));
+            drop(recorder.at_work.queue.send(Record::Limits(limits)));
         }
     }
 
@@ -110,12 +121,20 @@ impl Database {
     }
 
     /// Hands over a transaction; `false` if nobody will write it.
-    pub(super) fn write(&mut self, saves: Vec<Save>) -> bool {
+    pub(super) fn write(&mut self, mut saves: Vec<Save>) -> bool {
         self.transactions += 1;
+        let Some(recorder) = &self.recorder else {
+            return false;
+        };
+        if recorder.at_work.load.enter(&mut saves) {
+            let text = format!(
+                "{}: too much waits to be written; until it is, bans are kept without their matched lines",
+                recorder.path.display()
+            );
+            self.log.warning("ferroban.database", &text);
+        }
         let record = Record::Write(self.transactions, saves);
-        self.recorder
-            .as_ref()
-            .is_some_and(|recorder| recorder.queue.send(record).is_ok())
+        recorder.at_work.queue.send(record).is_ok()
     }
 
     /// The number of the last transaction.
@@ -127,11 +146,14 @@ impl Database {
     pub(super) fn read(&mut self, jails: Vec<(JailName, BanTime)>) -> Vec<Stored> {
         let (reply, answer) = channel();
         let asked = self.recorder.as_ref().filter(|_| !jails.is_empty());
-        let sent = asked.map(|recorder| recorder.queue.send(Record::Read(jails, reply)));
+        let sent = asked.map(|recorder| recorder.at_work.queue.send(Record::Read(jails, reply)));
         if !matches!(sent, Some(Ok(()))) {
             return Vec::new();
         }
-        answer.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let begun = clock::tick();
+        let stored = answer.recv_timeout(PATIENCE + self.patience);
+        self.patience = self.patience.saturating_sub(begun.elapsed());
+        stored.unwrap_or_else(|_| {
             self.late.push(answer);
             Vec::new()
         })
@@ -151,14 +173,40 @@ impl Database {
         stored
     }
 
-    /// Writes everything and closes the file. Whether there was one.
-    pub(super) fn close(&mut self) -> bool {
-        let Some(recorder) = self.recorder.take() else {
-            return false;
-        };
-        drop(recorder.queue);
-        // A panic aborts the process, so there is no other outcome than its end.
-        drop(recorder.thread.join());
-        true
+    /// Lets the recorder write everything and close the file by itself. To wait for it
+    /// here could be to wait for ever: it may wait for room in our inbox.
+    fn let_go(&mut self) -> bool {
+        let recorder = self.recorder.take();
+        let there_was = recorder.is_some();
+        // With the rest of it the queue is closed, which is what ends it.
+        self.ending
+            .extend(recorder.map(|recorder| (recorder.path, recorder.at_work.thread)));
+        there_was
     }
+
+    /// Those that still write to the file at this path.
+    fn ending_with(&mut self, path: &Path) -> Vec<JoinHandle<()>> {
+        self.ending.retain(|(_, thread)| !thread.is_finished());
+        let wanted = file_at(path);
+        let same = self
+            .ending
+            .extract_if(.., |(path, _)| file_at(path) == wanted);
+        same.map(|(_, thread)| thread).collect()
+    }
+
+    /// Writes everything and closes the file. Whether there was one. Only for the end,
+    /// when the inbox is gone: else the recorder may wait for room in it.
+    pub(super) fn close(&mut self) -> bool {
+        let there_was = self.let_go();
+        for (_, thread) in self.ending.drain(..) {
+            // A panic aborts the process, so there is no other outcome than its end.
+            drop(thread.join());
+        }
+        there_was
+    }
+}
+
+/// The file that a path leads to.
+fn file_at(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

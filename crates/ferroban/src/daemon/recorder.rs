@@ -5,14 +5,19 @@
 //! and tried again, within a bound, and one line says so. If the file itself is
 //! gone or damaged, it is opened again, which makes a new one where it must.
 
+mod load;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ferroban_engine::{Ban, BanTime, JailName, LogPosition, Save};
+
+pub(super) use load::Load;
 
 use super::message::{Message, Reading};
 use crate::log::Log;
@@ -76,20 +81,46 @@ impl Default for Limits {
 /// Starts the recorder. A database that could not be opened is tried again, and
 /// then the bans of jails that asked in vain are sent to the main thread. It ends,
 /// after writing everything, when its queue is closed.
+///
+/// `before` still write to the same file: it begins when they have ended, so that the
+/// file never has two of them.
 pub(super) fn start(
     path: PathBuf,
     store: Option<Store>,
+    before: Vec<JoinHandle<()>>,
     inbox: SyncSender<Message>,
     log: Log,
-) -> io::Result<(JoinHandle<()>, Sender<Record>)> {
+) -> io::Result<Started> {
     let (queue, records) = channel();
+    let mut recorder = Recorder::new(path, store, inbox, log);
+    let load = Arc::clone(&recorder.load);
     let thread = thread::Builder::new()
         .name("f2b/database".into())
         .spawn(move || {
             sys::set_thread_name("f2b/database");
-            Recorder::new(path, store, Vec::new(), inbox, log).run(&records);
+            recorder.follow(before);
+            recorder.run(&records);
         })?;
-    Ok((thread, queue))
+    Ok(Started {
+        thread,
+        queue,
+        load,
+    })
+}
+
+/// A recorder at work.
+pub(super) struct Started {
+    pub(super) thread: JoinHandle<()>,
+    pub(super) queue: Sender<Record>,
+    /// Where what is handed over has to be counted.
+    pub(super) load: Arc<Load>,
+}
+
+/// Tells that a database is open.
+pub(super) fn tell_connected(path: &Path, log: &Log) {
+    let shown = path.display();
+    let text = format!("Connected to fail2ban persistent database '{shown}'");
+    log.info("database", &text);
 }
 
 /// Tells how opening went, where the file is not simply the one from before.
@@ -125,6 +156,7 @@ struct Recorder {
     inbox: SyncSender<Message>,
     log: Log,
     backlog: VecDeque<Save>,
+    load: Arc<Load>,
     /// The jails whose rows a new file must begin with.
     at_work: BTreeSet<JailName>,
     /// The jails whose stored bans nobody has read yet.
@@ -142,13 +174,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(
-        path: PathBuf,
-        store: Option<Store>,
-        unread: Vec<(JailName, BanTime)>,
-        inbox: SyncSender<Message>,
-        log: Log,
-    ) -> Self {
+    fn new(path: PathBuf, store: Option<Store>, inbox: SyncSender<Message>, log: Log) -> Self {
         Self {
             path,
             failing: store.is_none(),
@@ -156,14 +182,31 @@ impl Recorder {
             inbox,
             log,
             backlog: VecDeque::new(),
+            load: Arc::default(),
             at_work: BTreeSet::new(),
-            unread,
+            unread: Vec::new(),
             damaged: false,
             anew: false,
             lost: 0,
             told_lost: 0,
             purged: clock::tick(),
             limits: Limits::default(),
+        }
+    }
+
+    /// Begins where others have just ended with the same file.
+    fn follow(&mut self, before: Vec<JoinHandle<()>>) {
+        if before.is_empty() {
+            return;
+        }
+        for thread in before {
+            // A panic aborts the process, so there is no other outcome than its end.
+            drop(thread.join());
+        }
+        self.failing = false;
+        match self.open() {
+            Ok(()) => tell_connected(&self.path, &self.log),
+            Err(error) => self.failed(&error),
         }
     }
 
@@ -339,6 +382,14 @@ impl Recorder {
     }
 
     fn written(&mut self) {
+        let shortened = self.load.written(self.backlog.iter());
+        if shortened > 0 {
+            let text = format!(
+                "{}: {shortened} change(s) are written without their matched lines",
+                self.shown()
+            );
+            self.log.warning("ferroban.database", &text);
+        }
         self.backlog.clear();
         self.damaged = false;
         let anew = std::mem::take(&mut self.anew);
@@ -471,6 +522,9 @@ impl Recorder {
         self.backlog.retain(|save| {
             let goes = surplus > 0 && !matches!(save, Save::Jail { .. });
             surplus -= usize::from(goes);
+            if goes {
+                self.load.leave(save);
+            }
             !goes
         });
         self.lost += before - self.backlog.len();

@@ -116,6 +116,13 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
                 "[{jail}] more addresses fail than can be counted at once; {total} of the quietest forgotten"
             ),
         ),
+        Event::Shortened { jail } => (
+            Level::Warning,
+            LOGGER,
+            format!(
+                "[{jail}] the matched lines of its bans fill the memory meant for them; those of further bans are in the database alone"
+            ),
+        ),
         Event::Adopted {
             jail,
             kept,

@@ -124,6 +124,10 @@ fn firewall(event: &Event) -> (Tone, Option<&JailName>, String) {
             let text = format!("{total} id(s) forgotten: more fail than can be counted");
             (Tone::Odd, Some(jail), text)
         }
+        Event::Shortened { jail } => {
+            let text = "the lines of further bans are in the database alone: there are many";
+            (Tone::Odd, Some(jail), text.to_owned())
+        }
         Event::Adopted {
             jail,
             kept,

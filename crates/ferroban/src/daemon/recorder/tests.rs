@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::mpsc::sync_channel;
 
-use ferroban_engine::{Ban, Engine, FailId, JailSettings, LogPosition, Ticket, Timestamp};
+use ferroban_engine::{Ban, Engine, FailId, JailSettings, LogPosition, Match, Ticket, Timestamp};
 use rusqlite::Connection;
 
 use super::super::Conduct;
@@ -27,7 +27,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let (sender, inbox) = sync_channel(16);
         let path = folder.path().join("made/f2b.sqlite3");
-        let recorder = Recorder::new(path, None, Vec::new(), sender, log(folder.path()));
+        let recorder = Recorder::new(path, None, sender, log(folder.path()));
         Self {
             folder,
             recorder,
@@ -343,4 +343,67 @@ fn bans_read_late_are_taken_over() {
     inbox.send(Message::Stop).unwrap();
     main_loop.run(&messages);
     assert_eq!(main_loop.engine.ban_count(&jail()), 2);
+}
+
+#[test]
+fn when_too_much_text_waits_bans_are_kept_without_their_lines() {
+    let mut desk = Desk::closed();
+    let line = Match::new("", "", &"x".repeat(8 << 10));
+    let long = |number: usize| {
+        let mut ban = new_ban(&format!("10.0.{}.{}", number >> 8, number & 255));
+        ban.ticket.matches = vec![line.clone()];
+        Save::Ban { jail: jail(), ban }
+    };
+    let most = load::MAX_TEXT / line.after.len();
+    let first = (0..most + 3)
+        .map(|number| {
+            let mut saves = vec![long(number)];
+            let first = desk.recorder.load.enter(&mut saves);
+            desk.recorder.take(saves);
+            first
+        })
+        .filter(|first| *first)
+        .count();
+    assert_eq!(first, 1);
+    let with_lines = |desk: &Desk| {
+        let lines =
+            |save: &&Save| matches!(save, Save::Ban { ban, .. } if !ban.ticket.matches.is_empty());
+        desk.recorder.backlog.iter().filter(lines).count()
+    };
+    assert_eq!(with_lines(&desk), most);
+    desk.recorder.take(vec![enabled()]);
+    desk.recorder.write();
+    assert_eq!(desk.stored().len(), most + 3);
+    let told = "3 change(s) are written without their matched lines";
+    assert_eq!(desk.log().matches(told).count(), 1);
+    let mut saves = vec![long(0)];
+    assert!(!desk.recorder.load.enter(&mut saves), "there is room again");
+    desk.recorder.take(saves);
+    assert_eq!(with_lines(&desk), 1);
+}
+
+#[test]
+fn another_file_is_begun_while_the_recorder_of_the_first_waits_for_room() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody takes a message, and there is room for none.
+    let (inbox, messages) = sync_channel(0);
+    let mut database = Database::new(inbox, log(folder.path()));
+    let paths = ["one", "two"].map(|name| folder.path().join(name));
+    database.open(Some(&paths[0])).unwrap();
+    assert!(database.write(vec![enabled(), ban("192.0.2.1")]));
+    database.open(Some(&paths[1])).unwrap();
+    assert!(database.write(vec![enabled(), ban("192.0.2.2")]));
+    // Back to the first, whose recorder is still at work.
+    database.open(Some(&paths[0])).unwrap();
+    assert!(database.write(vec![enabled(), ban("192.0.2.3")]));
+    drop(messages);
+    assert!(database.close());
+    let stored = |path: &Path| -> Vec<String> {
+        let db = Connection::open(path).unwrap();
+        let mut rows = db.prepare("SELECT ip FROM bips ORDER BY ip").unwrap();
+        let rows = rows.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    assert_eq!(stored(&paths[0]), ["192.0.2.1", "192.0.2.3"]);
+    assert_eq!(stored(&paths[1]), ["192.0.2.2"]);
 }
