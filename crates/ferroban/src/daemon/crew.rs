@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
 use ferroban_engine::{Ban, Filter, JailName, JailSettings, Job, OptionChange, Task};
 
-use super::actor::{self, Call, Change, Order};
+use super::actor::{self, Call, Change, Order, Queue};
 use super::facts::Facts;
 use super::message::Message;
 use super::watcher::{self, Begin, Source, WatchPlan};
@@ -41,7 +41,7 @@ struct Member {
     plan: JailPlan,
     /// What it reads, as found when it started or was last reloaded.
     sources: Vec<Source>,
-    queue: Sender<Order>,
+    queue: Queue,
     /// The actions with which it begins anew, once the old ones have ended.
     next: Option<Parts>,
     /// Its last job is under way.
