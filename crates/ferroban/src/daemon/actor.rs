@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SendError, Sender, SyncSender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 
 use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Task};
@@ -64,7 +64,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn send(&self, order: Order) -> Result<(), SendError<Order>> {
+    pub(super) fn send(&self, order: Order) {
         if let Order::Job(Job {
             task: Task::Stop(_),
             ..
@@ -72,7 +72,8 @@ impl Queue {
         {
             self.stops.fetch_add(1, Ordering::Release);
         }
-        self.orders.send(order)
+        // The actor ends only when this is dropped.
+        drop(self.orders.send(order));
     }
 }
 
@@ -410,7 +411,7 @@ mod tests {
         let orders_sent = (0..=most).map(forget);
         let stop = Order::Job(job(most + 1, Task::Stop(vec![])));
         for order in orders_sent.chain([stop]) {
-            queue.send(order).unwrap();
+            queue.send(order);
         }
         let stops = Arc::clone(&queue.stops);
         drop(queue);
@@ -442,7 +443,7 @@ mod tests {
         let before: Vec<Job> = before.into_iter().map(|task| job(0, task)).collect();
         actor.carry_out(before);
         for task in waiting {
-            queue.send(Order::Job(job(1, task))).unwrap();
+            queue.send(Order::Job(job(1, task)));
         }
         drop(queue);
         actor.run(&orders);
@@ -546,12 +547,12 @@ mod tests {
         let (queue, thread) = start(&"sshd".parse().unwrap(), actions, inbox).unwrap();
         let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
         for text in all {
-            queue.send(Order::Job(job(0, ban(text, false)))).unwrap();
+            queue.send(Order::Job(job(0, ban(text, false))));
         }
         // Opens when the first ban is under way.
         let mut gate = fs::OpenOptions::new().write(true).open(&go).unwrap();
         let held = all.map(ban_of).to_vec();
-        queue.send(Order::Job(job(1, Task::Stop(held)))).unwrap();
+        queue.send(Order::Job(job(1, Task::Stop(held))));
         io::Write::write_all(&mut gate, b"\n").unwrap();
         drop((gate, queue));
         thread.join().unwrap();

@@ -155,8 +155,7 @@ impl Crew {
                 held,
                 forgotten,
             };
-            // An actor ends only when its queue is closed, which is here.
-            drop(member.queue.send(Order::Configure(change)));
+            member.queue.send(Order::Configure(change));
         }
     }
 
@@ -377,7 +376,7 @@ impl Crew {
     /// Has an action of a jail called by a client, who is answered when it is done.
     pub(super) fn call(&self, jail: &JailName, call: Call) {
         if let Some(member) = self.members.get(jail) {
-            drop(member.queue.send(Order::Call(call)));
+            member.queue.send(Order::Call(call));
         }
     }
 
@@ -418,17 +417,16 @@ impl Crew {
         let Some(member) = self.members.get_mut(&job.jail) else {
             return;
         };
-        // An actor ends only when its queue is closed, which is here.
         if let Task::Start(_) = job.task
             && let Some(parts) = member.next.take()
         {
-            drop(member.queue.send(Order::Configure(Change {
+            member.queue.send(Order::Configure(Change {
                 parts,
                 held: Vec::new(),
                 forgotten: true,
-            })));
+            }));
         }
-        drop(member.queue.send(Order::Job(job)));
+        member.queue.send(Order::Job(job));
     }
 
     /// Closes all queues and waits until the actors have done what was in them.

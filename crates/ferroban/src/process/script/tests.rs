@@ -207,7 +207,9 @@ fn whoever_ends_in_a_hurry_ends_what_runs_with_all_that_it_started() {
         "trap '' TERM; sleep 60 & echo $! > {}; sleep 60",
         pids.display()
     );
-    let runs = thread::spawn(move || run_among(&GROUPS, &text.as_str().into(), PLENTY, ()));
+    let work = move || run_among(&GROUPS, &text.as_str().into(), PLENTY, ());
+    let thread = thread::Builder::new().name("f2b/test".into());
+    let runs = thread.spawn(work).unwrap();
     let child = std::fs::read_to_string(&pids).unwrap();
     let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
     drop(GROUPS.end_all());
