@@ -93,7 +93,7 @@ impl Script {
 fn cut(text: &str) -> String {
     let mut room = SHOWN;
     let end = text.char_indices().find(|(_, c)| {
-        let length = if c.is_control() { 4 } else { c.len_utf8() };
+        let length = quoted(c.encode_utf8(&mut [0; 4])).len() - 2;
         let fits = length <= room;
         room = room.saturating_sub(length);
         !fits

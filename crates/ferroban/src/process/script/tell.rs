@@ -315,8 +315,12 @@ mod tests {
             text: "exit 1".into(),
             args: vec!["short".into(), text.repeat(8000)],
         };
-        for (text, shown, times) in [("a", "a", 2000), ("\u{1b}", "\\x1b", 500), ("é", "é", 1000)]
-        {
+        for (text, shown, times) in [
+            ("a", "a", 2000),
+            ("\u{1b}", "\\x1b", 500),
+            ("é", "é", 1000),
+            ("\\", r"\\", 1000),
+        ] {
             let told = told(&long(text), Duration::from_secs(60));
             let expected = format!(
                 "ERROR   exec: ['exit 1', 'short', '{}'…]",
