@@ -267,7 +267,8 @@ impl Server {
     ) -> Result<(), StartError> {
         let (inbox, messages) = sync_channel(INBOX);
         // Before the database: a stop that comes while it is waited for is not missed.
-        signals::start(inbox.clone(), self.background).map_err(StartError::Signals)?;
+        signals::start(inbox.clone(), self.background, claim.traces())
+            .map_err(StartError::Signals)?;
         let mut main_loop = self.main_loop(&inbox, log);
         let office = office::Office::new(inbox, log.clone(), self.load);
         let respond: control::Respond =

@@ -252,6 +252,11 @@ impl Log {
         })
     }
 
+    /// Whether lines of this level are told. Spares whoever would have to make them.
+    pub(crate) fn wants(&self, level: Level) -> bool {
+        level.number() >= self.0.threshold.load(Ordering::Relaxed)
+    }
+
     /// Tells one line if `level` is wanted. `logger` is the part after
     /// `fail2ban.`, except for our own lines, which begin with `ferroban`.
     pub(crate) fn line(&self, level: Level, logger: &str, message: &str) {
@@ -295,7 +300,7 @@ impl Log {
     }
 
     fn tell<'a>(&self, level: Level, record: impl FnOnce() -> Record<'a>) {
-        if level.number() < self.0.threshold.load(Ordering::Relaxed) {
+        if !self.wants(level) {
             return;
         }
         if let Some(queue) = &*self.queue() {

@@ -452,6 +452,35 @@ mod tests {
     }
 
     #[test]
+    fn a_second_signal_ends_a_stop_that_hangs_and_leaves_nothing_behind() {
+        let place = Place::new();
+        place.write(
+            "conf/action.d/hang.conf",
+            "[Definition]\nactionstart = trap '' TERM; sleep 300 & echo $! >>@/child; wait\n",
+        );
+        place.jails("hang", "");
+        let server = place.server(OUR_SERVER);
+        let children = || fs::read_to_string(place.path("child")).unwrap_or_default();
+        until(SOON, "a command runs", || children().ends_with('\n'));
+        server.signal(Signal::TERM);
+        until(SOON, "the stop begins", || {
+            let log = fs::read_to_string(place.path("log")).unwrap();
+            log.contains("Shutdown in progress")
+        });
+        assert!(place.path("sock").exists() && place.path("pid").exists());
+        server.signal(Signal::TERM);
+        assert_eq!(server.finish(SOON).code, None, "a signal ended it");
+        assert!(!place.path("sock").exists() && !place.path("pid").exists());
+        let children = children();
+        assert_eq!(children.lines().count(), 1, "the other jail had no turn");
+        until(SOON, "what the command started ends", || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", children.trim()));
+            // Who reaps it may be slow.
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        });
+    }
+
+    #[test]
     fn whether_bans_hold_is_what_the_kernel_says() {
         in_world(|world| {
             let setup = Setup::new().watch(&empty_log(world));

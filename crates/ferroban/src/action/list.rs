@@ -106,10 +106,17 @@ impl Actions {
         }
     }
 
-    /// Prepares every action that is not prepared, and has it hold what is `held`.
-    pub(crate) fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome {
+    /// Prepares every action that is not prepared, and has it hold what is `held`. Commands
+    /// are run as long as somebody says `go_on`. Returns also the bans for which none was.
+    pub(crate) fn start(
+        &mut self,
+        held: &[Ban],
+        now: Timestamp,
+        go_on: &dyn Fn() -> bool,
+    ) -> (Outcome, Vec<FailId>) {
         let mut outcome = Outcome::Ok;
         let mut fresh = Vec::new();
+        let mut others = false;
         for place in 0..self.members.len() {
             let Some(member) = self.members.get_mut(place) else {
                 break;
@@ -122,6 +129,7 @@ impl Actions {
                 Kind::Dry => {}
                 Kind::Shell { shell, started } => {
                     if std::mem::replace(started, true) {
+                        others = true;
                         continue;
                     }
                     fresh.push(place);
@@ -134,12 +142,18 @@ impl Actions {
                 }
             }
         }
-        for ban in held {
+        let mut rest = held;
+        while let [ban, more @ ..] = rest
+            && go_on()
+        {
             for place in &fresh {
                 self.ban_with(*place, ban);
             }
+            rest = more;
         }
-        outcome
+        // Those that were started before hold all of them.
+        let rest = if others { &[] } else { rest };
+        (outcome, rest.iter().map(|ban| ban.id.clone()).collect())
     }
 
     /// Has our own actions ban, with an answer for each.

@@ -2,8 +2,14 @@
 //!
 //! Jobs that wait together are done together: a thousand bans are one
 //! transaction of the firewall.
+//!
+//! A stop that waits in the queue makes bans before it pointless: those that have not
+//! begun are left out, and so is lifting them.
 
+use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -50,40 +56,186 @@ pub(super) struct Change {
     pub(super) forgotten: bool,
 }
 
+/// The way to an actor. Dropping it closes its queue.
+pub(super) struct Queue {
+    orders: Sender<Order>,
+    /// How many stops have been ordered, also of those that still wait.
+    stops: Arc<AtomicU64>,
+}
+
+impl Queue {
+    pub(super) fn send(&self, order: Order) {
+        if let Order::Job(Job {
+            task: Task::Stop(_),
+            ..
+        }) = order
+        {
+            self.stops.fetch_add(1, Ordering::Release);
+        }
+        // The actor ends only when this is dropped.
+        drop(self.orders.send(order));
+    }
+}
+
 /// Starts the actor of a jail. It ends when its queue is closed.
 pub(super) fn start(
     jail: &JailName,
-    mut actions: Actions,
+    actions: Actions,
     inbox: SyncSender<Message>,
-) -> io::Result<(Sender<Order>, JoinHandle<()>)> {
-    let (queue, orders) = channel();
+) -> io::Result<(Queue, JoinHandle<()>)> {
+    let (queue, orders) = queue();
     let name = format!("f2b/a.{jail}");
+    let mut actor = Actor::new(actions, inbox, Arc::clone(&queue.stops));
     let thread = thread::Builder::new().name(name.clone()).spawn(move || {
         sys::set_thread_name(&name);
-        run(&mut actions, &orders, &inbox);
+        actor.run(&orders);
     })?;
     Ok((queue, thread))
 }
 
-fn run(actions: &mut Actions, orders: &Receiver<Order>, inbox: &SyncSender<Message>) {
-    while let Ok(first) = orders.recv() {
-        let mut batch = Vec::new();
-        for order in std::iter::once(first).chain(orders.try_iter().take(BATCH)) {
-            match order {
-                Order::Job(job) => batch.push(job),
-                Order::Configure(change) => {
-                    carry_out(actions, std::mem::take(&mut batch), inbox);
-                    actions.configure(change.parts, &change.held, change.forgotten);
+fn queue() -> (Queue, Receiver<Order>) {
+    let (orders, receiver) = channel();
+    let stops = Arc::default();
+    (Queue { orders, stops }, receiver)
+}
+
+/// Who carries out the jobs of a jail.
+struct Actor {
+    actions: Actions,
+    inbox: SyncSender<Message>,
+    stops: Arc<AtomicU64>,
+    /// How many of them it has come to.
+    stopped: u64,
+    /// Bans that were left out because a stop waits.
+    left_out: HashSet<FailId>,
+}
+
+impl Actor {
+    fn new(actions: Actions, inbox: SyncSender<Message>, stops: Arc<AtomicU64>) -> Self {
+        Self {
+            actions,
+            inbox,
+            stops,
+            stopped: 0,
+            left_out: HashSet::new(),
+        }
+    }
+
+    /// Whether a stop comes after what is at hand.
+    fn is_ending(&self) -> bool {
+        self.stops.load(Ordering::Acquire) > self.stopped
+    }
+
+    fn run(&mut self, orders: &Receiver<Order>) {
+        while let Ok(first) = orders.recv() {
+            let mut batch = Vec::new();
+            for order in std::iter::once(first).chain(orders.try_iter().take(BATCH)) {
+                match order {
+                    Order::Job(job) => batch.push(job),
+                    Order::Configure(mut change) => {
+                        self.carry_out(std::mem::take(&mut batch));
+                        self.keep_done(&mut change.held);
+                        let Change {
+                            parts,
+                            held,
+                            forgotten,
+                        } = change;
+                        self.actions.configure(parts, &held, forgotten);
+                    }
+                    Order::Call(call) => {
+                        self.carry_out(std::mem::take(&mut batch));
+                        let arguments =
+                            Some(call.arguments.as_str()).filter(|text| !text.is_empty());
+                        let result = self.actions.call(&call.action, &call.method, arguments);
+                        Question::answer(&call.reply, answer_of(result));
+                    }
                 }
-                Order::Call(call) => {
-                    carry_out(actions, std::mem::take(&mut batch), inbox);
-                    let arguments = Some(call.arguments.as_str()).filter(|text| !text.is_empty());
-                    let result = actions.call(&call.action, &call.method, arguments);
-                    Question::answer(&call.reply, answer_of(result));
+            }
+            self.carry_out(batch);
+        }
+    }
+
+    /// Does the jobs in their order, and tells how each went.
+    fn carry_out(&mut self, jobs: Vec<Job>) {
+        for run in runs(jobs) {
+            match run {
+                Run::Bans { bans, reason } => self.ban(bans, reason),
+                Run::Unbans(lifted) => self.unban(lifted),
+                Run::Start(job, held) => {
+                    let (stops, stopped) = (&self.stops, self.stopped);
+                    let go_on = || stops.load(Ordering::Acquire) == stopped;
+                    let (outcome, rest) = self.actions.start(&held, clock::now(), &go_on);
+                    self.left_out.extend(rest);
+                    self.report(job, outcome);
+                }
+                Run::Flush(job, mut held) => {
+                    self.keep_done(&mut held);
+                    let result = self.actions.flush(&held);
+                    self.tell(job, result);
+                }
+                Run::Reload(job) => {
+                    self.actions.reload();
+                    self.tell(job, Ok(()));
+                }
+                Run::Stop(job, mut held) => {
+                    self.keep_done(&mut held);
+                    self.left_out.clear();
+                    self.stopped += 1;
+                    let result = self.actions.stop(&held);
+                    self.tell(job, result);
                 }
             }
         }
-        carry_out(actions, batch, inbox);
+    }
+
+    fn ban(&mut self, all: Vec<(JobId, Ban)>, reason: Reason) {
+        let (jobs, bans): (Vec<JobId>, Vec<Ban>) = all.into_iter().unzip();
+        let results = if self.is_ending() {
+            bans.iter().map(|_| Ok(())).collect()
+        } else {
+            self.actions.ban(&bans, clock::now())
+        };
+        for ((job, ban), result) in jobs.into_iter().zip(&bans).zip(results) {
+            match (reason, self.is_ending()) {
+                (Reason::New, false) => self.actions.run_ban(ban),
+                (Reason::FailsOn, false) => self.actions.check(ban, clock::now()),
+                // The stop removes all that our own action holds.
+                (Reason::New, true) => drop(self.left_out.insert(ban.id.clone())),
+                (Reason::FailsOn, true) | (Reason::Hold, _) => {}
+            }
+            self.tell(job, result);
+        }
+    }
+
+    fn unban(&mut self, lifted: Vec<(JobId, Lifted)>) {
+        let ids: Vec<FailId> = lifted.iter().map(|(_, (id, _))| id.clone()).collect();
+        let results = self.actions.unban(&ids);
+        for ((job, (id, ban)), result) in lifted.into_iter().zip(results) {
+            let is_done = !self.left_out.remove(&id);
+            if let Some(ban) = ban.filter(|_| is_done) {
+                self.actions.run_unban(&ban);
+            }
+            self.tell(job, result);
+        }
+    }
+
+    /// Leaves only bans that were carried out.
+    fn keep_done(&self, held: &mut Vec<Ban>) {
+        held.retain(|ban| !self.left_out.contains(&ban.id));
+    }
+
+    fn tell(&self, job: JobId, result: Result<(), Failed>) {
+        let outcome = match result {
+            Ok(()) => Outcome::Ok,
+            Err(Failed::Because(error)) => Outcome::Failed(error),
+            Err(Failed::Lost(error)) => Outcome::Lost(error),
+        };
+        self.report(job, outcome);
+    }
+
+    fn report(&self, job: JobId, outcome: Outcome) {
+        // At the end nobody listens any more, and what is queued is done all the same.
+        drop(self.inbox.send(Message::Done(Done { job, outcome })));
     }
 }
 
@@ -95,66 +247,20 @@ fn answer_of(result: Result<serde_json::Value, CallError>) -> Answer {
     }
 }
 
+/// Who is lifted, and what is known of his ban.
+type Lifted = (FailId, Option<Ban>);
+
 /// Consecutive jobs of one kind.
 enum Run {
     Bans {
         bans: Vec<(JobId, Ban)>,
         reason: Reason,
     },
-    Unbans(Vec<(JobId, (FailId, Option<Ban>))>),
+    Unbans(Vec<(JobId, Lifted)>),
     Start(JobId, Vec<Ban>),
     Flush(JobId, Vec<Ban>),
     Reload(JobId),
     Stop(JobId, Vec<Ban>),
-}
-
-/// Does the jobs in their order, and tells how each went.
-fn carry_out(actions: &mut Actions, jobs: Vec<Job>, inbox: &SyncSender<Message>) {
-    let tell = |job, result| {
-        let outcome = match result {
-            Ok(()) => Outcome::Ok,
-            Err(Failed::Because(error)) => Outcome::Failed(error),
-            Err(Failed::Lost(error)) => Outcome::Lost(error),
-        };
-        // At the end nobody listens any more, and what is queued is done all the same.
-        drop(inbox.send(Message::Done(Done { job, outcome })));
-    };
-    for run in runs(jobs) {
-        match run {
-            Run::Bans { bans, reason } => {
-                let (jobs, bans): (Vec<JobId>, Vec<Ban>) = bans.into_iter().unzip();
-                let results = actions.ban(&bans, clock::now());
-                for ((job, ban), result) in jobs.into_iter().zip(&bans).zip(results) {
-                    match reason {
-                        Reason::New => actions.run_ban(ban),
-                        Reason::FailsOn => actions.check(ban, clock::now()),
-                        Reason::Hold => {}
-                    }
-                    tell(job, result);
-                }
-            }
-            Run::Unbans(lifted) => {
-                let ids: Vec<FailId> = lifted.iter().map(|(_, (id, _))| id.clone()).collect();
-                let results = actions.unban(&ids);
-                for ((job, (_, ban)), result) in lifted.into_iter().zip(results) {
-                    if let Some(ban) = ban {
-                        actions.run_unban(&ban);
-                    }
-                    tell(job, result);
-                }
-            }
-            Run::Start(job, held) => {
-                let outcome = actions.start(&held, clock::now());
-                drop(inbox.send(Message::Done(Done { job, outcome })));
-            }
-            Run::Flush(job, held) => tell(job, actions.flush(&held)),
-            Run::Reload(job) => {
-                actions.reload();
-                tell(job, Ok(()));
-            }
-            Run::Stop(job, held) => tell(job, actions.stop(&held)),
-        }
-    }
 }
 
 fn runs(jobs: Vec<Job>) -> Vec<Run> {
@@ -187,7 +293,6 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
-    use std::sync::Arc;
 
     use ferroban_engine::{BanTime, Ticket, Timestamp};
 
@@ -248,10 +353,6 @@ mod tests {
     #[test]
     fn jobs_are_done_in_order_and_commands_once_for_each_ban() {
         let folder = tempfile::tempdir().unwrap();
-        let unban = |text: &str| Task::Unban {
-            id: FailId::parse(text),
-            ban: Some(ban_of(text)),
-        };
         let tasks = [
             Task::Start(vec![]),
             ban("192.0.2.1", Reason::New),
@@ -264,7 +365,8 @@ mod tests {
         ];
         let jobs: Vec<Job> = (0..).zip(tasks).map(|(id, task)| job(id, task)).collect();
         let (inbox, messages) = std::sync::mpsc::sync_channel(16);
-        carry_out(&mut actions(folder.path()), jobs, &inbox);
+        // The stop is told late: nothing is left out.
+        Actor::new(actions(folder.path()), inbox, Arc::default()).carry_out(jobs);
         let done: Vec<(u64, bool)> = messages
             .try_iter()
             .map(|message| match message {
@@ -315,46 +417,189 @@ mod tests {
         let part = Part::Commands(properties);
         actions.configure(vec![("rec".to_owned(), part)], &[], true);
         let (inbox, _messages) = std::sync::mpsc::sync_channel(16);
+        let mut actor = Actor::new(actions, inbox, Arc::default());
         let lines = || {
             let text = fs::read_to_string(folder.path().join("rec"));
             text.unwrap_or_default().lines().count()
         };
         let task = |reason| vec![job(1, ban("192.0.2.1", reason))];
-        carry_out(&mut actions, task(Reason::New), &inbox);
+        actor.carry_out(task(Reason::New));
         let before = lines();
         assert!(before > 0);
-        carry_out(&mut actions, task(Reason::Hold), &inbox);
+        actor.carry_out(task(Reason::Hold));
         assert_eq!(lines(), before);
-        carry_out(&mut actions, task(Reason::FailsOn), &inbox);
+        actor.carry_out(task(Reason::FailsOn));
         assert!(lines() > before);
     }
 
     #[test]
     fn what_is_queued_is_done_even_if_nobody_listens_any_more() {
         let folder = tempfile::tempdir().unwrap();
-        let (queue, orders) = channel();
+        let (queue, orders) = queue();
         let forget = |id| Order::Job(job(id, ban("192.0.2.1", Reason::FailsOn)));
         let most = u64::try_from(BATCH).unwrap();
         let orders_sent = (0..=most).map(forget);
         let stop = Order::Job(job(most + 1, Task::Stop(vec![])));
         for order in orders_sent.chain([stop]) {
-            queue.send(order).unwrap();
+            queue.send(order);
         }
+        let stops = Arc::clone(&queue.stops);
         drop(queue);
         let (inbox, listener) = std::sync::mpsc::sync_channel(1);
         drop(listener);
         let mut actions = actions(folder.path());
-        drop(actions.start(&[], Timestamp::from_secs(0)));
-        run(&mut actions, &orders, &inbox);
+        drop(actions.start(&[], Timestamp::from_secs(0), &|| true));
+        Actor::new(actions, inbox, stops).run(&orders);
         let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
         assert_eq!(rec.lines().last(), Some("stop"));
+    }
+
+    fn unban(text: &str) -> Task {
+        Task::Unban {
+            id: FailId::parse(text),
+            ban: Some(ban_of(text)),
+        }
+    }
+
+    /// What the action of a jail did for jobs of which some were done before the others
+    /// were sent, which then waited together.
+    fn done_for(before: Vec<Task>, waiting: Vec<Task>) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let (queue, orders) = queue();
+        let (inbox, messages) = std::sync::mpsc::sync_channel(64);
+        let stops = Arc::clone(&queue.stops);
+        let mut actor = Actor::new(actions(folder.path()), inbox, stops);
+        let count = before.len() + waiting.len();
+        let before: Vec<Job> = before.into_iter().map(|task| job(0, task)).collect();
+        actor.carry_out(before);
+        for task in waiting {
+            queue.send(Order::Job(job(1, task)));
+        }
+        drop(queue);
+        actor.run(&orders);
+        let answers = messages.try_iter();
+        let good = answers
+            .filter(|answer| matches!(answer, Message::Done(done) if done.outcome == Outcome::Ok));
+        assert_eq!(good.count(), count, "each job is answered");
+        let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
+        rec.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_stop_leaves_out_bans_that_have_not_begun_and_lifts_those_that_have() {
+        let (one, two, three) = ("192.0.2.1", "192.0.2.2", "192.0.2.3");
+        let did = done_for(
+            vec![
+                Task::Start(vec![]),
+                ban(one, Reason::New),
+                ban(two, Reason::New),
+                ban(three, Reason::New),
+            ],
+            vec![
+                ban("192.0.2.4", Reason::New),
+                ban("192.0.2.5", Reason::New),
+                unban("192.0.2.4"),
+                unban(one),
+                ban(one, Reason::New),
+                unban(two),
+                ban(three, Reason::FailsOn),
+                Task::Stop(vec![ban_of("192.0.2.5"), ban_of(one), ban_of(three)]),
+                Task::Start(vec![ban_of(two)]),
+                ban(three, Reason::New),
+            ],
+        );
+        let all = [
+            "start",
+            "ban 192.0.2.1",
+            "ban 192.0.2.2",
+            "ban 192.0.2.3",
+            "unban 192.0.2.1",
+            "unban 192.0.2.2",
+            "unban 192.0.2.3",
+            "stop",
+            "start",
+            "ban 192.0.2.2",
+            "ban 192.0.2.3",
+        ];
+        assert_eq!(did, all, "what comes after the stop is done");
+    }
+
+    #[test]
+    fn a_stop_leaves_out_the_bans_of_a_start_and_a_start_is_no_stop() {
+        let held = || vec![ban_of("192.0.2.1"), ban_of("192.0.2.2")];
+        let did = done_for(vec![], vec![Task::Start(held()), Task::Stop(held())]);
+        assert_eq!(did, ["start", "stop"]);
+        let did = done_for(
+            vec![Task::Start(held())],
+            vec![Task::Start(held()), Task::Stop(held())],
+        );
+        let all = [
+            "start",
+            "ban 192.0.2.1",
+            "ban 192.0.2.2",
+            "unban 192.0.2.1",
+            "unban 192.0.2.2",
+            "stop",
+        ];
+        assert_eq!(did, all, "what holds them already lifts them");
+        let did = done_for(
+            vec![],
+            vec![
+                ban("192.0.2.1", Reason::New),
+                Task::Start(vec![]),
+                Task::Reload,
+            ],
+        );
+        assert_eq!(did, ["ban 192.0.2.1", "start", "reload"]);
+    }
+
+    /// A stop that is ordered in the middle of a row of bans.
+    #[test]
+    fn a_stop_takes_effect_between_two_bans() {
+        let folder = tempfile::tempdir().unwrap();
+        let (rec, go) = (folder.path().join("rec"), folder.path().join("go"));
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, &go, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let (rec_path, go_path) = (rec.display(), go.display());
+        let properties = BTreeMap::from([
+            (
+                "actionban".to_owned(),
+                format!("echo ban '<ip>' >> {rec_path}; read x < {go_path}"),
+            ),
+            (
+                "actionunban".to_owned(),
+                format!("echo unban '<ip>' >> {rec_path}"),
+            ),
+        ]);
+        let mut actions = actions(folder.path());
+        actions.configure(
+            vec![("waits".to_owned(), Part::Commands(properties))],
+            &[],
+            true,
+        );
+        let (inbox, messages) = std::sync::mpsc::sync_channel(64);
+        let (queue, thread) = start(&"sshd".parse().unwrap(), actions, inbox).unwrap();
+        let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+        for text in all {
+            queue.send(Order::Job(job(0, ban(text, Reason::New))));
+        }
+        // Opens when the first ban is under way.
+        let mut gate = fs::OpenOptions::new().write(true).open(&go).unwrap();
+        let held = all.map(ban_of).to_vec();
+        queue.send(Order::Job(job(1, Task::Stop(held))));
+        io::Write::write_all(&mut gate, b"\n").unwrap();
+        drop((gate, queue));
+        thread.join().unwrap();
+        assert_eq!(messages.try_iter().count(), 4);
+        let did = fs::read_to_string(&rec).unwrap();
+        assert_eq!(did, "ban 192.0.2.1\nunban 192.0.2.1\n");
     }
 
     #[test]
     fn an_action_that_is_left_out_ends_and_one_that_stays_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let mut actions = actions(folder.path());
-        drop(actions.start(&[], Timestamp::from_secs(0)));
+        drop(actions.start(&[], Timestamp::from_secs(0), &|| true));
         let held = [ban_of("192.0.2.1")];
         actions.run_ban(&held[0]);
         let rec = folder.path().join("rec").display().to_string();

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
 use ferroban_engine::{Ban, Filter, JailName, JailSettings, Job, OptionChange, Task};
 
-use super::actor::{self, Call, Change, Order};
+use super::actor::{self, Call, Change, Order, Queue};
 use super::facts::Facts;
 use super::message::Message;
 use super::watcher::{self, Begin, Source, WatchPlan};
@@ -41,7 +41,7 @@ struct Member {
     plan: JailPlan,
     /// What it reads, as found when it started or was last reloaded.
     sources: Vec<Source>,
-    queue: Sender<Order>,
+    queue: Queue,
     /// The actions with which it begins anew, once the old ones have ended.
     next: Option<Parts>,
     /// It goes once all its ends have come.
@@ -158,8 +158,7 @@ impl Crew {
                 held,
                 forgotten,
             };
-            // An actor ends only when its queue is closed, which is here.
-            drop(member.queue.send(Order::Configure(change)));
+            member.queue.send(Order::Configure(change));
         }
     }
 
@@ -384,7 +383,7 @@ impl Crew {
     /// Has an action of a jail called by a client, who is answered when it is done.
     pub(super) fn call(&self, jail: &JailName, call: Call) {
         if let Some(member) = self.members.get(jail) {
-            drop(member.queue.send(Order::Call(call)));
+            member.queue.send(Order::Call(call));
         }
     }
 
@@ -425,17 +424,16 @@ impl Crew {
         let Some(member) = self.members.get_mut(&job.jail) else {
             return;
         };
-        // An actor ends only when its queue is closed, which is here.
         if let Task::Start(_) = job.task
             && let Some(parts) = member.next.take()
         {
-            drop(member.queue.send(Order::Configure(Change {
+            member.queue.send(Order::Configure(Change {
                 parts,
                 held: Vec::new(),
                 forgotten: true,
-            })));
+            }));
         }
-        drop(member.queue.send(Order::Job(job)));
+        member.queue.send(Order::Job(job));
     }
 
     /// Closes all queues and waits until the actors have done what was in them.

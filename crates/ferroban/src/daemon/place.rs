@@ -18,6 +18,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -48,13 +49,13 @@ pub(super) enum Manner {
 pub(super) struct Claim {
     listener: UnixListener,
     /// Where the socket is, unless it is not ours.
-    _socket: Option<Trace>,
-    _pid: Option<PidFile>,
+    socket: Option<Trace>,
+    pid: Option<PidFile>,
 }
 
 /// A file that goes with its owner.
 #[derive(Debug)]
-struct Trace(PathBuf);
+struct Trace(Arc<Path>);
 
 impl Drop for Trace {
     fn drop(&mut self) {
@@ -95,8 +96,8 @@ impl Claim {
             log.info("asyncserver", &text);
             return Ok(Self {
                 listener,
-                _socket: None,
-                _pid: pid,
+                socket: None,
+                pid,
             });
         }
         let listener = UnixListener::bind(socket).map_err(|source| match manner {
@@ -110,13 +111,20 @@ impl Claim {
         })?;
         Ok(Self {
             listener,
-            _socket: Some(Trace(socket.into())),
-            _pid: pid,
+            socket: Some(Trace(socket.into())),
+            pid,
         })
     }
 
     pub(super) fn listener(&self) -> &UnixListener {
         &self.listener
+    }
+
+    /// What is to be removed if the process ends without dropping this.
+    pub(super) fn traces(&self) -> Vec<Weak<Path>> {
+        let pid = self.pid.as_ref().and_then(|pid| pid.trace.as_ref());
+        let traces = self.socket.iter().chain(pid);
+        traces.map(|trace| Arc::downgrade(&trace.0)).collect()
     }
 }
 

@@ -86,9 +86,9 @@ impl<'a> Record<'a> {
         };
         let text = serde_json::to_string(&line)
             .unwrap_or_else(|error| format!("{{\"message\":\"not JSON: {error}\"}}"));
-        // JSON leaves some characters alone that drive a terminal.
+        // JSON leaves some characters alone that drive a terminal or turn the text.
         let Cow::Owned(spelled) = spell(&text, |c| {
-            c.is_control().then(|| format!("\\u{:04x}", u32::from(c)))
+            is_unsafe(c).then(|| format!("\\u{:04x}", u32::from(c)))
         }) else {
             return text;
         };
@@ -115,18 +115,26 @@ pub(super) fn started() -> Instant {
 }
 
 /// Log text may hold what an attacker wrote: control characters, with which a
-/// terminal could be told things or a second line be forged, are spelled out.
+/// terminal could be told things or a second line be forged, are spelled out; so are
+/// those that end lines or turn the direction of text for some who show or read it.
 /// With `lines`, line ends stay.
 pub(super) fn escape(text: &str, lines: bool) -> Cow<'_, str> {
     spell(text, |c| {
-        let plain = !c.is_control() || lines && c == '\n';
+        let plain = !is_unsafe(c) || lines && c == '\n';
         (!plain).then(|| c.escape_default().to_string())
     })
 }
 
+/// Whether a character could make a line look like another one.
+fn is_unsafe(c: char) -> bool {
+    let ends_line = matches!(c, '\u{2028}' | '\u{2029}');
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || ends_line || turns
+}
+
 /// The text with some characters spelled otherwise.
 fn spell(text: &str, other: impl Fn(char) -> Option<String>) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(is_unsafe) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
@@ -163,6 +171,22 @@ mod tests {
         assert_eq!(escape(text, false), r"a\n2026 b\u{1b}[31m\u{9b}\u{0}é");
         assert_eq!(escape(text, true), "a\n2026 b\\u{1b}[31m\\u{9b}\\u{0}é");
         assert!(matches!(escape("nothing", false), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_ends_a_line_or_turns_it_for_some_is_spelled_out() {
+        for code in [0x2028, 0x2029, 0x202a, 0x202e, 0x2066, 0x2069] {
+            let text = format!("a{}b", char::from_u32(code).unwrap());
+            assert_eq!(escape(&text, true), format!("a\\u{{{code:x}}}b"));
+            let json = Record::new(Level::Info, "server", &text).json();
+            assert!(json.contains(&format!("a\\u{code:04x}b")), "{json}");
+            let read: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(read.get("message"), Some(&Value::from(text)));
+        }
+        for code in [0x2027, 0x202f, 0x2065, 0x206a] {
+            let text = char::from_u32(code).unwrap().to_string();
+            assert_eq!(escape(&text, false), text);
+        }
     }
 
     #[test]

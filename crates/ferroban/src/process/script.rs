@@ -9,6 +9,7 @@
 //! and `exec`, which is not safe in a program with threads. The group does the same
 //! for signals, and the command's standard input is `/dev/null` in any case.
 
+mod groups;
 mod tell;
 
 use std::borrow::Cow;
@@ -29,8 +30,9 @@ use rustix::process::{
 };
 
 use crate::clock;
+use groups::Groups;
 
-pub(crate) use tell::tell;
+pub(crate) use tell::{Whose, tell};
 
 /// How much of each output is kept, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -40,8 +42,23 @@ const POLITE: Duration = Duration::from_millis(200);
 /// in the pipes already; only what it left in the background can add to it.
 const GRACE: Duration = Duration::from_millis(50);
 /// How many commands that go on in the background have their output read. What is
-/// beyond loses its readers, as at the end of a terminal.
+/// beyond loses its readers, as at the end of a terminal, and the log says so.
 const MOST_LEFT: usize = 64;
+/// What systemd tells us and nobody else: a command that believed it was meant could
+/// report that we are ready, or keep our watchdog quiet.
+const OURS_ALONE: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
+/// How much of an argument is shown, in bytes.
+const SHOWN: usize = 2000;
+
+/// The commands that run now.
+static RUNNING: Groups = Groups::new();
 
 /// What `sh -c` is given: a text, and the arguments that it calls `$0`, `$1`, and so on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -56,8 +73,8 @@ impl Script {
         if self.args.is_empty() {
             return Cow::Borrowed(&self.text);
         }
-        let words = std::iter::once(&self.text).chain(&self.args);
-        let words: Vec<String> = words.map(|word| quoted(word)).collect();
+        let args = self.args.iter().map(|arg| cut(arg));
+        let words: Vec<String> = std::iter::once(quoted(&self.text)).chain(args).collect();
         format!("[{}]", words.join(", ")).into()
     }
 
@@ -68,6 +85,22 @@ impl Script {
         } else {
             self.shown()
         }
+    }
+}
+
+/// A text in quotes, with its beginning alone if it would be long. What strangers wrote
+/// grows to four times its length there.
+fn cut(text: &str) -> String {
+    let mut room = SHOWN;
+    let end = text.char_indices().find(|(_, c)| {
+        let length = quoted(c.encode_utf8(&mut [0; 4])).len() - 2;
+        let fits = length <= room;
+        room = room.saturating_sub(length);
+        !fits
+    });
+    match end.and_then(|(end, _)| text.get(..end)) {
+        Some(beginning) => format!("{}…", quoted(beginning)),
+        None => quoted(text),
     }
 }
 
@@ -89,6 +122,8 @@ pub(crate) struct Run {
     pub(crate) timed_out: Option<Duration>,
     /// The process id of the shell.
     pub(crate) pid: u32,
+    /// It left something in the background whose output nobody will read.
+    pub(crate) given_up: bool,
     /// Nothing if it could not even be killed.
     status: Option<ExitStatus>,
 }
@@ -115,15 +150,26 @@ pub(crate) struct Output {
     pub(crate) lost: u64,
 }
 
-/// Runs a command. An error means that it could not be started.
-pub(crate) fn run(script: &Script, limit: Duration) -> io::Result<Run> {
-    let mut watch = Watch::start(script)?;
+/// Runs a command. An error means that it could not be started. Its `turn` is over when
+/// it has ended, though its last output is still read.
+pub(crate) fn run<T>(script: &Script, limit: Duration, turn: T) -> io::Result<Run> {
+    run_among(&RUNNING, script, limit, turn)
+}
+
+fn run_among<T>(
+    groups: &'static Groups,
+    script: &Script,
+    limit: Duration,
+    turn: T,
+) -> io::Result<Run> {
+    let mut watch = Watch::start(groups, script)?;
     // A limit past the end of the clock is none.
     let deadline = clock::tick().checked_add(limit);
     let in_time = watch.until(deadline, |watch| watch.has_ended());
     if !in_time {
         watch.kill();
     }
+    drop(turn);
     if watch.has_ended() {
         watch.until(after(GRACE), Watch::is_silent);
     }
@@ -132,14 +178,40 @@ pub(crate) fn run(script: &Script, limit: Duration) -> io::Result<Run> {
     Ok(run)
 }
 
+/// Ends whatever runs, with all that it started, without asking. As long as what is
+/// returned lives, no other command starts: for whoever ends the process.
+#[must_use]
+pub(crate) fn end_all() -> impl Drop {
+    RUNNING.end_all()
+}
+
 fn after(time: Duration) -> Option<Instant> {
     clock::tick().checked_add(time)
+}
+
+#[expect(clippy::disallowed_methods, reason = "children start here")]
+fn command(script: &Script) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .arg("-c")
+        .arg(&script.text)
+        .args(&script.args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    for name in OURS_ALONE {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// A command that is under way.
 struct Watch {
     child: Child,
     group: Pid,
+    /// Where the group is listed until it has been signalled for the last time.
+    groups: &'static Groups,
     /// Readable from the end of the shell on; `None` when that was seen. The shell is
     /// not reaped before its group was signalled for the last time, so that the number
     /// of the group is not given to somebody else.
@@ -157,17 +229,9 @@ struct Pipe {
 }
 
 impl Watch {
-    #[expect(clippy::disallowed_methods, reason = "children start here")]
-    fn start(script: &Script) -> io::Result<Self> {
-        let mut child = Command::new("/bin/sh")
-            .arg("-c")
-            .arg(&script.text)
-            .args(&script.args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
+    fn start(groups: &'static Groups, script: &Script) -> io::Result<Self> {
+        let mut list = groups.list();
+        let mut child = command(script).spawn()?;
         let group = Pid::from_child(&child);
         let stdout = child.stdout.take().map(OwnedFd::from);
         let stderr = child.stderr.take().map(OwnedFd::from);
@@ -176,9 +240,12 @@ impl Watch {
             kill_process_group(group, Signal::KILL).ok();
             child.wait().ok();
         })?;
+        list.push(group);
+        drop(list);
         Ok(Self {
             child,
             group,
+            groups,
             end: Some(end),
             pipes: [Pipe::new(stdout), Pipe::new(stderr)],
         })
@@ -247,6 +314,7 @@ impl Watch {
     }
 
     fn finish(mut self) -> io::Result<Run> {
+        self.groups.remove(self.group);
         let status = match self.end {
             None => Some(self.child.wait()?),
             Some(_) => None,
@@ -255,22 +323,23 @@ impl Watch {
             .pipes
             .each_mut()
             .map(|pipe| std::mem::take(&mut pipe.output));
-        let run = Run {
+        let mut run = Run {
             stdout,
             stderr,
-            timed_out: None,
             pid: self.child.id(),
             status,
+            ..Run::default()
         };
         if status.is_none() || !self.is_silent() {
-            self.leave();
+            run.given_up = !self.leave();
         }
         Ok(run)
     }
 
     /// Goes on reading what nobody wants to know, so that programs in the background
-    /// neither block nor are killed for writing; and reaps the shell one day.
-    fn leave(mut self) {
+    /// neither block nor are killed for writing; and reaps the shell one day. False if
+    /// there are too many of them.
+    fn leave(mut self) -> bool {
         static LEFT: AtomicUsize = AtomicUsize::new(0);
         if LEFT.fetch_add(1, Ordering::Relaxed) < MOST_LEFT {
             for pipe in &mut self.pipes {
@@ -284,10 +353,11 @@ impl Watch {
             };
             let thread = thread::Builder::new().name("f2b/leftover".into());
             if thread.spawn(go_on).is_ok() {
-                return;
+                return true;
             }
         }
         LEFT.fetch_sub(1, Ordering::Relaxed);
+        false
     }
 }
 

@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 
 use super::bind::{Bound, Values, bind};
 use super::family::Family;
-use super::running::run;
 use super::tags::{Properties, Resolved, TagError, escaped};
 use super::texts::{Op, constant, limit};
 use super::{Error, Occasion, Shell};
@@ -173,7 +172,7 @@ impl Shell {
             class: "ValueError",
             text: "timeout is no time; give seconds".to_owned(),
         })?;
-        Ok(run(&script, timeout, &self.log))
+        Ok(self.run_within(&script, timeout))
     }
 
     fn call_replace(&self, given: &Map<String, Value>) -> Result<String, CallError> {

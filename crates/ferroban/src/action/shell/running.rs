@@ -10,8 +10,8 @@ use super::texts::Op;
 use super::values::{OfFamily, OfNobody};
 use super::{Error, Occasion, Shell, TagError};
 use crate::clock;
-use crate::log::{Level, Log};
-use crate::process::script::{self, Script};
+use crate::log::Level;
+use crate::process::script::{self, Script, Whose};
 
 /// Held while a command runs.
 static TURN: Mutex<()> = Mutex::new(());
@@ -200,18 +200,21 @@ impl Shell {
     }
 
     fn run(&self, script: &Script) -> bool {
-        run(script, self.timeout(), &self.log)
+        self.run_within(script, self.timeout())
     }
-}
 
-/// Runs one command, when it is its turn. Nothing to run is a success.
-pub(super) fn run(script: &Script, limit: Duration, log: &Log) -> bool {
-    if script.text.is_empty() {
-        return true;
+    /// Runs one command, when it is its turn. Nothing to run is a success.
+    pub(super) fn run_within(&self, script: &Script, limit: Duration) -> bool {
+        if script.text.is_empty() {
+            return true;
+        }
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let ran = script::run(script, limit, turn);
+        let whose = Whose {
+            jail: self.world.jail.as_str(),
+            action: &self.name,
+        };
+        script::tell(&self.log, whose, script, &ran);
+        ran.is_ok_and(|run| run.is_success())
     }
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let ran = script::run(script, limit);
-    drop(turn);
-    script::tell(log, script, &ran);
-    ran.is_ok_and(|run| run.is_success())
 }

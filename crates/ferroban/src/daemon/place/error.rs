@@ -34,6 +34,8 @@ pub(crate) enum PlaceError {
     Group { path: PathBuf, source: io::Error },
     /// Its group cannot get at the socket through this folder.
     ClosedFolder { path: PathBuf, group: String },
+    /// Others could put something else in the place of the socket.
+    OpenFolder(PathBuf),
 }
 
 impl PlaceError {
@@ -98,6 +100,10 @@ impl fmt::Display for PlaceError {
                 path,
                 "the socket cannot be given to its group; only root can do that",
             ),
+            Self::OpenFolder(path) => told(
+                path,
+                "others may write to this folder and could replace the socket in it; give it to root with mode 0755, or put the socket elsewhere",
+            ),
             Self::ClosedFolder { path, group } => told(
                 path,
                 &format!(
@@ -118,7 +124,8 @@ impl std::error::Error for PlaceError {
             | Self::Bind(_)
             | Self::Python { .. }
             | Self::NoGroup { .. }
-            | Self::ClosedFolder { .. } => None,
+            | Self::ClosedFolder { .. }
+            | Self::OpenFolder(_) => None,
             Self::Folder { source, .. }
             | Self::Pidfile { source, .. }
             | Self::Socket { source, .. }

@@ -4,11 +4,14 @@
 //! gone at the end. What may be asked on it is said by whoever serves it.
 
 use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use super::{Trace, error::PlaceError, folder, is_dead};
 
@@ -37,6 +40,7 @@ impl Shared {
         let group = sharing.group.as_deref();
         let number = group.map(|name| group_number(name, path)).transpose()?;
         make_folder(path)?;
+        must_be_ours(path)?;
         clear(path)?;
         let listener = UnixListener::bind(path).map_err(|error| PlaceError::socket(path, error))?;
         let trace = Trace(path.into());
@@ -109,9 +113,38 @@ fn clear(path: &Path) -> Result<(), PlaceError> {
     fs::remove_file(path).map_err(|error| PlaceError::socket(path, error))
 }
 
+/// Sets the mode of the socket, and of nothing that a link leads to.
 fn restrict(path: &Path, mode: u32) -> Result<(), PlaceError> {
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(|error| PlaceError::socket(path, error))
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let set = || {
+        let found = rustix::fs::open(path, flags, Mode::empty())?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
+        if kind != FileType::Socket {
+            return Err(io::Error::other("it was replaced by something else"));
+        }
+        // The kernel has no way to change the mode of what is only pointed at, but this.
+        let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+        fs::set_permissions(link, Permissions::from_mode(mode))
+    };
+    set().map_err(|error| PlaceError::socket(path, error))
+}
+
+/// Whether nobody but root and us can take the socket out of its folder and put
+/// something else there. In a sticky folder others cannot, unless it is theirs.
+fn must_be_ours(path: &Path) -> Result<(), PlaceError> {
+    let folder = folder(path).unwrap_or(Path::new("."));
+    let found = folder.metadata().map_err(|source| PlaceError::Folder {
+        path: folder.into(),
+        source,
+    })?;
+    let own = rustix::process::geteuid().as_raw();
+    let is_ours = [0, own].contains(&found.uid());
+    let is_open = found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0;
+    if is_ours && !is_open {
+        Ok(())
+    } else {
+        Err(PlaceError::OpenFolder(folder.into()))
+    }
 }
 
 /// Whether a group may pass through all folders on the way: fail2ban's own, with its
@@ -191,6 +224,49 @@ mod tests {
         let error = Shared::open(&sharing(path.clone(), "", 0o660)).unwrap_err();
         assert!(matches!(error, PlaceError::NotASocket(_)), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn the_mode_is_that_of_the_socket_and_of_nothing_behind_a_link() {
+        let folder = open_folder();
+        let (precious, link) = (folder.path().join("precious"), folder.path().join("link"));
+        fs::write(&precious, "").unwrap();
+        fs::set_permissions(&precious, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        for path in [&precious, &link] {
+            assert!(matches!(
+                restrict(path, 0o666),
+                Err(PlaceError::Socket { .. })
+            ));
+        }
+        assert_eq!(fs::metadata(&precious).unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_where_others_could_replace_the_socket_is_refused() {
+        let folder = open_folder();
+        let path = folder.path().join("monitor");
+        let open = || Shared::open(&sharing(path.clone(), "", 0o660));
+        for (mode, is_good) in [
+            (0o755, true),
+            (0o775, false),
+            (0o757, false),
+            (0o1777, true),
+        ] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            assert_eq!(open().is_ok(), is_good, "{mode:o}");
+        }
+        if crate::sys::is_root() {
+            lchown(folder.path(), Some(54321), None).unwrap();
+            let error = open().unwrap_err().to_string();
+            let expected = format!(
+                "{}: others may write to this folder and could replace the socket in it; give it \
+                 to root with mode 0755, or put the socket elsewhere",
+                folder.path().display()
+            );
+            assert_eq!(error, expected);
+        }
+        assert!(!path.exists());
     }
 
     #[test]

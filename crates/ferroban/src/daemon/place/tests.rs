@@ -32,8 +32,13 @@ fn a_place_is_taken_once_and_given_back() {
         matches!(elsewhere, Err(PlaceError::Taken { pid: None, .. })),
         "{elsewhere:?}"
     );
-    drop(claim);
+    let traces = claim.traces();
+    let paths: Vec<_> = traces.iter().filter_map(Weak::upgrade).collect();
+    assert_eq!(paths, [Arc::from(&*socket), Arc::from(&*pidfile)]);
+    drop((paths, claim));
     assert!(!socket.exists() && !pidfile.exists());
+    let given_back = traces.iter().all(|trace| trace.upgrade().is_none());
+    assert!(given_back, "what may be somebody else's now");
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ferroban_config::quoted;
 
-use super::{Output, Run, Script};
+use super::{MOST_LEFT, Output, Run, Script};
+use crate::clock;
 use crate::log::{Level, Log};
 
 const LOGGER: &str = "utils";
@@ -13,20 +16,61 @@ const LOGGER: &str = "utils";
 /// How many lines of each output are told.
 const MOST_LINES: usize = 100;
 
+/// How often it is told that something in the background was given up.
+const GIVEN_UP_EVERY: Duration = Duration::from_secs(60);
+
+/// Whose command it was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whose<'a> {
+    pub(crate) jail: &'a str,
+    pub(crate) action: &'a str,
+}
+
 /// Tells how a command went. One that did as it was told is for who looks for details.
-pub(crate) fn tell(log: &Log, script: &Script, ran: &io::Result<Run>) {
+pub(crate) fn tell(log: &Log, whose: Whose<'_>, script: &Script, ran: &io::Result<Run>) {
+    if ran.as_ref().is_ok_and(|run| run.given_up) {
+        static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        tell_given_up(log, whose, &mut last);
+    }
+    tell_run(log, script, ran);
+}
+
+/// Tells of something in the background that was given up; of the next ones only after
+/// a while.
+fn tell_given_up(log: &Log, whose: Whose<'_>, last: &mut Option<Instant>) {
+    let now = clock::tick();
+    if last.is_some_and(|last| now.saturating_duration_since(last) < GIVEN_UP_EVERY) {
+        return;
+    }
+    *last = Some(now);
+    let Whose { jail, action } = whose;
+    let text = format!(
+        "[{jail}] action '{action}': its command goes on in the background, as {MOST_LEFT} others \
+         do already; nobody reads its output, and it may end when it writes. Have it write to \
+         /dev/null"
+    );
+    log.warning(LOGGER, &text);
+}
+
+fn tell_run(log: &Log, script: &Script, ran: &io::Result<Run>) {
     let is_success = ran.as_ref().is_ok_and(Run::is_success);
     let level = if is_success {
         Level::Debug
     } else {
         Level::Error
     };
-    let id = id(script);
-    let line = |text: &str| log.line(level, LOGGER, &format!("{id} -- {text}"));
     // Of a success, what was run interests fewer people than what came of it.
     let exec = if is_success { Level::Other(9) } else { level };
-    let text = format!("{id} -- exec: {}", script.shown());
-    log.block(exec, LOGGER, &text);
+    if !log.wants(level) {
+        return;
+    }
+    let id = id(script);
+    let line = |text: &str| log.line(level, LOGGER, &format!("{id} -- {text}"));
+    if log.wants(exec) {
+        let text = format!("{id} -- exec: {}", script.shown());
+        log.block(exec, LOGGER, &text);
+    }
     let run = match ran {
         Ok(run) => run,
         Err(error) => {
@@ -132,14 +176,15 @@ mod tests {
 
     /// The log after a command, without times and ids.
     fn told(script: &Script, limit: Duration) -> Vec<String> {
-        told_of(script, &run(script, limit))
+        told_of(script, &run(script, limit, ()))
     }
 
     fn told_of(script: &Script, ran: &io::Result<Run>) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let log = Log::open(&Target::File(path.clone()), Level::Trace).unwrap();
-        tell(&log, script, ran);
+        let (jail, action) = ("sshd", "mail");
+        tell(&log, Whose { jail, action }, script, ran);
         log.flush();
         let text = fs::read_to_string(&path).unwrap();
         let id = format!("{} -- ", id(script));
@@ -261,6 +306,51 @@ mod tests {
                 "ERROR   timed out after 60 seconds.",
                 "ERROR   unable to kill PID 42",
             ]
+        );
+    }
+
+    #[test]
+    fn long_values_are_told_by_their_beginning() {
+        let long = |text: &str| Script {
+            text: "exit 1".into(),
+            args: vec!["short".into(), text.repeat(8000)],
+        };
+        for (text, shown, times) in [
+            ("a", "a", 2000),
+            ("\u{1b}", "\\x1b", 500),
+            ("é", "é", 1000),
+            ("\\", r"\\", 1000),
+        ] {
+            let told = told(&long(text), Duration::from_secs(60));
+            let expected = format!(
+                "ERROR   exec: ['exit 1', 'short', '{}'…]",
+                shown.repeat(times)
+            );
+            assert_eq!(told[0], expected);
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_in_the_background_is_told_once_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::open(&Target::File(path.clone()), Level::Info).unwrap();
+        let mut last = None;
+        for action in ["first", "second", "third"] {
+            let jail = "sshd";
+            tell_given_up(&log, Whose { jail, action }, &mut last);
+            if action == "second" {
+                last = last.and_then(|last| last.checked_sub(GIVEN_UP_EVERY));
+            }
+        }
+        log.flush();
+        let text = fs::read_to_string(&path).unwrap();
+        let told: Vec<&str> = text.lines().collect();
+        assert_eq!(told.len(), 2, "{text}");
+        assert!(
+            told[0].contains("WARNING [sshd] action 'first': its command goes on")
+                && told[1].contains("action 'third'"),
+            "{text}"
         );
     }
 

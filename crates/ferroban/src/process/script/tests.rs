@@ -3,7 +3,7 @@ use super::*;
 const PLENTY: Duration = Duration::from_secs(60);
 
 fn sh(text: &str, limit: Duration) -> Run {
-    run(&text.into(), limit).unwrap()
+    run(&text.into(), limit, ()).unwrap()
 }
 
 /// How long something took.
@@ -57,7 +57,7 @@ fn arguments_arrive_as_they_are() {
         text: r#"printf '%s|' "$0" "$1" "$2""#.into(),
         args: vec!["$(exit 9)".into(), "a'b\"c\n".into(), String::new()],
     };
-    let run = run(&script, PLENTY).unwrap();
+    let run = run(&script, PLENTY, ()).unwrap();
     assert_eq!(run.stdout.bytes, b"$(exit 9)|a'b\"c\n||");
 }
 
@@ -169,6 +169,66 @@ fn the_end_of_a_child_can_be_waited_for_without_a_pidfd() {
 #[test]
 fn what_cannot_be_started_is_an_error() {
     for text in ["a\0b".to_owned(), "x".repeat(200_000)] {
-        assert!(run(&text.as_str().into(), PLENTY).is_err());
+        assert!(run(&text.as_str().into(), PLENTY, ()).is_err());
     }
+}
+
+#[test]
+fn what_systemd_tells_us_is_not_told_to_commands() {
+    let command = command(&"env".into());
+    let taken: Vec<&str> = command
+        .get_envs()
+        .filter(|(_, value)| value.is_none())
+        .filter_map(|(name, _)| name.to_str())
+        .collect();
+    for name in [
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+    ] {
+        assert!(taken.contains(&name), "{name}");
+    }
+    let run = sh("env", PLENTY);
+    let text = String::from_utf8(run.stdout.bytes).unwrap();
+    assert!(text.contains("PATH="), "the others stay: {text}");
+}
+
+#[test]
+fn whoever_ends_in_a_hurry_ends_what_runs_with_all_that_it_started() {
+    static GROUPS: Groups = Groups::new();
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &pids, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let text = format!(
+        "trap '' TERM; sleep 60 & echo $! > {}; sleep 60",
+        pids.display()
+    );
+    let work = move || run_among(&GROUPS, &text.as_str().into(), PLENTY, ());
+    let thread = thread::Builder::new().name("f2b/test".into());
+    let runs = thread.spawn(work).unwrap();
+    let child = std::fs::read_to_string(&pids).unwrap();
+    let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+    drop(GROUPS.end_all());
+    let (run, took) = timed(|| runs.join().unwrap().unwrap());
+    assert_eq!((run.code(), run.timed_out), (Some(-9), None));
+    assert!(took < PLENTY && has_ended(child, PLENTY), "{took:?}");
+    assert!(GROUPS.list().is_empty(), "what has ended is not listed");
+}
+
+#[test]
+fn the_turn_of_a_command_is_over_when_it_has_ended() {
+    struct Turn(std::sync::mpsc::Sender<Instant>);
+    impl Drop for Turn {
+        fn drop(&mut self) {
+            self.0.send(clock::tick()).unwrap();
+        }
+    }
+    let (sender, over) = std::sync::mpsc::channel();
+    let run = run(&"sleep 60 & echo $!".into(), PLENTY, Turn(sender)).unwrap();
+    assert!(over.recv().unwrap() + GRACE <= clock::tick());
+    rustix::process::kill_process(pid_in(&run), Signal::KILL).unwrap();
 }

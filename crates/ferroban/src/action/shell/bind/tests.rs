@@ -125,7 +125,7 @@ fn past_ten_variables_a_shell_still_reads_the_right_ones() {
             .text
             .contains(" f2bV_v9=$9 f2bV_v10=${10} f2bV_v11=${11} ")
     );
-    let run = run(&script, Duration::from_secs(60)).unwrap();
+    let run = run(&script, Duration::from_secs(60), ()).unwrap();
     let expected = format!("{}|", values.join("|"));
     assert_eq!(String::from_utf8(run.stdout.bytes).unwrap(), expected);
 }
@@ -149,7 +149,7 @@ fn long_values_and_zeros_do_not_keep_a_command_from_running() {
     let text: String = names.iter().map(|name| format!("<{name}>")).collect();
     let script = bind(&format!(": \"{text}\""), &Made(pairs.collect()));
     assert!(script.args.iter().all(|value| value.len() <= MOST_VALUE));
-    let run = run(&script, Duration::from_secs(60)).unwrap();
+    let run = run(&script, Duration::from_secs(60), ()).unwrap();
     assert!(run.is_success(), "{run:?}");
 }
 
@@ -190,7 +190,7 @@ proptest! {
         let text = "printf '%s\\0' \"<matches>\" \"<F-USER>\" \"<ip>\"; : x<F-USER> x<matches> x<ip>";
         let script = bind(text, &values);
         let whole = Script { text: format!("cd {path} || exit 9\n{}", script.text), args: script.args };
-        let run = run(&whole, Duration::from_secs(60)).unwrap();
+        let run = run(&whole, Duration::from_secs(60), ()).unwrap();
         prop_assert!(run.is_success(), "{:?}", run);
         let out = String::from_utf8(run.stdout.bytes).unwrap();
         let expected: String = [&matches, &user, &ip]
