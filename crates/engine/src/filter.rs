@@ -42,8 +42,12 @@ pub fn check_pattern(pattern: &str) -> Result<(), FilterError> {
 /// # Errors
 /// What is wrong with it.
 pub fn check_failregex(prefix: Option<&str>, pattern: &str) -> Result<(), FilterError> {
-    let prefix = prefix.map(FailRegex::new).transpose()?;
-    check_identifies(prefix.as_ref(), &[FailRegex::new(pattern)?])
+    let failure = [FailRegex::new(pattern)?];
+    // Only a pattern that does not say who failed needs to know what stands before it.
+    check_identifies(None, &failure).or_else(|error| match prefix {
+        Some(prefix) => check_identifies(Some(&FailRegex::new(prefix)?), &failure),
+        None => Err(error),
+    })
 }
 
 /// How far a line's time may lie from now, in seconds, before it counts as wrong.

@@ -55,6 +55,7 @@ use message::Message;
 pub use office::{Asked, understand};
 pub(crate) use place::PlaceError;
 use place::{Claim, Manner};
+use reload::Checks;
 
 /// How many messages may wait for the engine. When it is full, watchers wait and
 /// nothing is dropped.
@@ -341,7 +342,7 @@ impl MainLoop {
         self.database
             .open(Some(database))
             .map_err(StartError::Thread)?;
-        let mut next = self.usable(setup);
+        let (mut next, checks) = self.usable(setup);
         if next.plans().next().is_none() {
             return Err(StartError::NoJail);
         }
@@ -349,25 +350,28 @@ impl MainLoop {
         self.setup.server.dbfile.clone_from(&next.server.dbfile);
         self.share(&next);
         let mut effects = Vec::new();
-        let begun = self.adopt(next, &reload::Restart::default(), &mut effects);
+        self.adopt(next, &reload::Restart::default(), checks, &mut effects);
         self.dispatch(effects);
-        // What cannot be was left out above.
-        begun.map(drop).map_err(|_| StartError::NoJail)
+        Ok(())
     }
 
     /// What of a configuration can be used; the rest is told.
-    fn usable(&self, mut setup: Setup) -> Setup {
+    fn usable(&self, mut setup: Setup) -> (Setup, Checks) {
         let mut wrong = Vec::new();
+        let mut checks = Checks::default();
         for plan in setup.plans() {
-            if let Err(problem) = self.crew.check(&plan) {
-                let name = &plan.jail.name;
-                let text = format!("[{name}] {problem}. Jail skipped");
-                self.log.error("ferroban.guard", &text);
-                wrong.push(name.clone());
+            match self.crew.check(&plan) {
+                Ok(parts) => checks.begun.push((plan, parts)),
+                Err(problem) => {
+                    let name = &plan.jail.name;
+                    let text = format!("[{name}] {problem}. Jail skipped");
+                    self.log.error("ferroban.guard", &text);
+                    wrong.push(name.clone());
+                }
             }
         }
         setup.retain(|jail| !wrong.contains(&jail.name));
-        setup
+        (setup, checks)
     }
 }
 

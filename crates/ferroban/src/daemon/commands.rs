@@ -208,7 +208,8 @@ impl MainLoop {
             forgets: option == "delaction",
             ..Restart::default()
         };
-        self.adopt(next, &restart, effects).map_err(refused)?;
+        let checks = self.check(&next, &restart).map_err(refused)?;
+        self.adopt(next, &restart, checks, effects);
         Ok(at_once(value))
     }
 
@@ -223,20 +224,21 @@ impl MainLoop {
         self.setup.jail(jail).map_err(refused)?;
         let mut next = self.setup.clone();
         next.remove(jail);
-        let jobs = self
-            .adopt(next, &Restart::default(), effects)
-            .map_err(refused)?;
-        Ok((Value::None, jobs))
+        Ok((Value::None, self.end(next, effects)?))
+    }
+
+    /// Goes on with fewer jails.
+    fn end(&mut self, next: Setup, effects: &mut Effects) -> Result<Vec<JobId>, Value> {
+        let restart = Restart::default();
+        let checks = self.check(&next, &restart).map_err(refused)?;
+        Ok(self.adopt(next, &restart, checks, effects))
     }
 
     fn stop_all(&mut self, effects: &mut Effects) -> Outcome {
         self.log.info("server", "Stopping all jails");
         let mut next = self.setup.clone();
         next.retain(|_| false);
-        let jobs = self
-            .adopt(next, &Restart::default(), effects)
-            .map_err(refused)?;
-        Ok((Value::None, jobs))
+        Ok((Value::None, self.end(next, effects)?))
     }
 
     fn get_jail(&self, jail: &str, option: &str, values: &[Word]) -> Result<Value, Value> {

@@ -40,9 +40,9 @@ pub(super) struct Restart {
 
 /// What is to be done about jails.
 #[derive(Default)]
-struct Checks {
+pub(super) struct Checks {
     /// They begin to work.
-    begun: Vec<Checked>,
+    pub(super) begun: Vec<Checked>,
     /// They are there from now on, and do not work.
     added: Vec<Checked>,
     /// They go on in another way.
@@ -190,35 +190,44 @@ impl MainLoop {
             later,
         } = draft;
         // Before anything changes.
-        let taken = taken.and_then(|()| self.check(&next, restart).map(drop));
-        if let Err(refusal) = taken.and_then(|()| self.set_all_log(&log)) {
-            // Only what is wrong has come true.
-            notes.retain(|(level, ..)| matches!(level, Level::Warning | Level::Error));
-            self.tell_notes(notes);
-            return Err(refused(refusal));
-        }
+        let checks = taken.and_then(|()| {
+            let checks = self.check(&next, restart)?;
+            self.set_all_log(&log)?;
+            Ok(checks)
+        });
+        let checks = match checks {
+            Ok(checks) => checks,
+            Err(refusal) => {
+                // Only what is wrong has come true.
+                notes.retain(|(level, ..)| matches!(level, Level::Warning | Level::Error));
+                self.tell_notes(notes);
+                return Err(refused(refusal));
+            }
+        };
         self.adopt_server(&next).map_err(refused)?;
         self.share(&next);
         self.tell_notes(notes);
-        let mut jobs = self.adopt(next, restart, effects).map_err(refused)?;
+        let mut jobs = self.adopt(next, restart, checks, effects);
         for request in later {
             jobs.extend(self.carry_out(request, effects)?.1);
         }
         Ok(jobs)
     }
 
-    /// Goes on with what `next` says. Returns the jobs of what ended for it.
+    /// Goes on with what `next` says, which was checked. Returns the jobs of what ended
+    /// for it.
     pub(super) fn adopt(
         &mut self,
         next: Setup,
         restart: &Restart,
+        checks: Checks,
         effects: &mut Vec<Effect>,
-    ) -> Result<Vec<JobId>, Refusal> {
+    ) -> Vec<JobId> {
         let Checks {
             begun,
             added,
             changed,
-        } = self.check(&next, restart)?;
+        } = checks;
         let mut jobs = Vec::new();
         let now = clock::now();
         for name in &restart.flushed {
@@ -259,11 +268,11 @@ impl MainLoop {
         self.watch(&stored);
         let working = self.setup.jails().filter(|jail| jail.started).count();
         self.notify.status(&format!("{working} jail(s) at work"));
-        Ok(jobs)
+        jobs
     }
 
     /// What begins, what is only added, and what goes on in another way, if everything can.
-    fn check(&self, next: &Setup, restart: &Restart) -> Result<Checks, Refusal> {
+    pub(super) fn check(&self, next: &Setup, restart: &Restart) -> Result<Checks, Refusal> {
         let mut checks = Checks::default();
         for jail in next.jails() {
             let name = &jail.name;
@@ -463,16 +472,9 @@ impl MainLoop {
         next.server = self.setup.server.clone();
         next.server.monitor = monitor;
         let plans: Vec<JailPlan> = next.plans().collect();
-        let problems: Vec<String> = plans
-            .iter()
-            .filter_map(|plan| {
-                let problem = self.crew.check(plan).err()?;
-                Some(format!("jail '{}': {problem}", plan.jail.name))
-            })
-            .collect();
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let checks = self
+            .check(&next, &Restart::default())
+            .map_err(|refusal| self.problems(&plans, &refusal))?;
         let changes = self.changes(&plans);
         if plan {
             return Ok(changes);
@@ -493,14 +495,26 @@ impl MainLoop {
             kept: kept.clone(),
             ..Restart::default()
         };
-        self.adopt(next, &restart, effects)
-            .map_err(|refusal| vec![refusal.to_string()])?;
+        self.adopt(next, &restart, checks, effects);
         for name in &kept {
             self.log.info("server", &format!("Jail '{name}' reloaded"));
         }
         self.engine.rearm(clock::now(), effects);
         self.log.info("server", "Reload finished.");
         Ok(changes)
+    }
+
+    /// Everything that is wrong with jails of which one was refused.
+    fn problems(&self, plans: &[JailPlan], refusal: &Refusal) -> Vec<String> {
+        let problem = |plan: &JailPlan| {
+            let problem = self.crew.check(plan).err()?;
+            Some(format!("jail '{}': {problem}", plan.jail.name))
+        };
+        let all: Vec<String> = plans.iter().filter_map(problem).collect();
+        if all.is_empty() {
+            return vec![refusal.to_string()];
+        }
+        all
     }
 
     /// What differs, the engine's options and the daemon's.
