@@ -17,7 +17,8 @@ use super::word::Word;
 use super::{ActionPlan, Backend, JailPlan, Refusal};
 use crate::log::Level;
 use action::ActionSetup;
-pub(crate) use option::{is_asked_for, is_set_by, row};
+pub(crate) use option::{is_asked_for, is_set_by, is_zone, row};
+pub(crate) use value::whole;
 use value::{integer, seconds, shown, text};
 
 /// A line that fail2ban logs when it is told something.
@@ -558,7 +559,7 @@ impl JailSetup {
     /// What it is to do.
     pub(crate) fn plan(&self) -> JailPlan {
         let number = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
-        let findtime = number(value::whole(&self.findtime));
+        let findtime = number(whole(&self.findtime));
         let jail = JailSettings {
             maxretry: number(self.maxretry).max(1),
             findtime,

@@ -109,7 +109,7 @@ pub(crate) fn is_on(text: &str) -> bool {
 }
 
 /// A whole number as Python reads it: with a sign, and with underscores between digits.
-pub(super) fn whole_number(text: &str) -> Option<i64> {
+pub(crate) fn whole_number(text: &str) -> Option<i64> {
     let text = text.trim();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());

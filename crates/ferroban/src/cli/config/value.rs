@@ -6,7 +6,7 @@ use ferroban_config::{Place, Seconds, Value, addresses};
 use ferroban_engine::options::{Kind, OptionRow};
 
 use super::problem::What;
-use crate::load::is_on;
+use crate::load::{is_on, is_zone, whole_number};
 
 /// What is wrong with a value, and where.
 pub(super) fn faults(row: &OptionRow, value: &Value) -> Vec<(Place, What)> {
@@ -46,14 +46,18 @@ fn word(row: &OptionRow, value: &Value) -> Vec<(Place, What)> {
     let seconds: Result<Seconds, _> = text.parse();
     let is_good = match row.kind {
         Kind::Bool => is_bool(&text),
-        Kind::Count => number(&text).is_some_and(|number| number >= 0),
-        Kind::Positive => number(&text).is_some_and(|number| number >= 1),
-        Kind::Counts => text.split_whitespace().all(|word| number(word).is_some()),
+        Kind::Count => whole_number(&text).is_some_and(|number| number >= 0),
+        Kind::Positive => whole_number(&text).is_some_and(|number| number >= 1),
+        Kind::Counts => text
+            .split_whitespace()
+            .all(|word| whole_number(word).is_some()),
         Kind::Duration => seconds.as_ref().is_ok_and(|time| time.whole() >= 0),
         Kind::BanTime => seconds.is_ok(),
         Kind::Choice(words) => is_one_of(words, &text),
         Kind::Level(words) => {
-            is_one_of(words, &text) || is_one_of(OTHER_LEVELS, &text) || number(&text).is_some()
+            is_one_of(words, &text)
+                || is_one_of(OTHER_LEVELS, &text)
+                || whole_number(&text).is_some()
         }
         Kind::Zone => is_zone(&text),
         _ => true,
@@ -95,22 +99,6 @@ fn is_bool(text: &str) -> bool {
 fn is_one_of(words: &[&str], text: &str) -> bool {
     let text = text.split('[').next().unwrap_or_default();
     words.iter().any(|word| word.eq_ignore_ascii_case(text))
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok()
-}
-
-/// An abbreviation, an offset, or both; nothing at all means UTC.
-fn is_zone(text: &str) -> bool {
-    let (name, offset) = text.split_at(text.find(['+', '-']).unwrap_or(text.len()));
-    let digits = offset.trim_start_matches(['+', '-']).replacen(':', "", 1);
-    let is_offset = offset.is_empty()
-        || ([2, 4].contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit()));
-    let is_name = name.chars().all(|c| c.is_ascii_alphabetic())
-        && name.chars().next().is_none_or(|c| c.is_ascii_uppercase())
-        && name.len() <= 6;
-    is_name && is_offset
 }
 
 /// The first item of a line that was to be an address.
@@ -163,6 +151,7 @@ mod tests {
             "findtime cannot be '5 bananas': unexpected 'b'; write a time such as 600, 10m or 1d 12h",
         ),
         ("maxretry", "5", ""),
+        ("maxretry", "1_000", ""),
         (
             "maxretry",
             "many",
@@ -200,6 +189,11 @@ mod tests {
         ),
         ("logtimezone", "", ""),
         ("logtimezone", "UTC+02:00", ""),
+        (
+            "logtimezone",
+            "Utc",
+            "logtimezone cannot be 'Utc'; write a time zone such as UTC, CET or +0200",
+        ),
         (
             "logtimezone",
             "Europe/Berlin",

@@ -651,7 +651,8 @@ fn zone(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), R
     Ok(())
 }
 
-fn is_zone(name: &str) -> bool {
+/// Whether a time zone can be called so: an abbreviation, an offset, or both.
+pub(crate) fn is_zone(name: &str) -> bool {
     let letters = name.bytes().take_while(u8::is_ascii_uppercase).count();
     let offset = name.get(letters..).unwrap_or_default();
     let digits: Vec<u8> = offset

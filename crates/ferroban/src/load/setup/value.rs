@@ -70,7 +70,7 @@ fn class(error: &SecondsError) -> &'static str {
 }
 
 /// A number cut to a whole one.
-pub(super) fn whole(word: &Word) -> i64 {
+pub(crate) fn whole(word: &Word) -> i64 {
     match word {
         Word::Int(number) => *number,
         Word::Float(number) => Seconds::Fraction(*number).whole(),
