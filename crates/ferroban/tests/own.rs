@@ -160,7 +160,7 @@ mod tests {
     fn a_guard_tells_how_it_is_who_is_banned_and_obeys() {
         let place = Place::new();
         let log = place.text("auth.log");
-        let _guard = place.guard(&["--watch", &log]);
+        let _guard = place.guard(&["--watch", &log, "--loglevel", "MSG"]);
         let status = place.must("status");
         let row = format!("dry run  sshd  {log}        0  0 banned  10 min   ferroban");
         for part in ["dry run: nobody is banned", &row] {
@@ -204,6 +204,15 @@ mod tests {
             ("reload --plan", 0, "nothing changes\n", ""),
         ]);
         assert_eq!(place.must("bans"), "nobody is banned\n");
+        let reloads = || {
+            let log = fs::read_to_string(place.path("log")).unwrap();
+            log.lines()
+                .filter(|line| line.contains("ferroban.control") && line.contains("reload"))
+                .count()
+        };
+        assert_eq!(reloads(), 0, "a plan changes nothing");
+        place.check(&[("reload", 0, "nothing changes\n", "")]);
+        until(SOON, "who reloaded is logged", || reloads() == 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
 use super::{status, words};
-use crate::load::{Note, Refusal, Setup, Word};
+use crate::load::{Note, Refusal, Setup, Word, whole};
 use crate::wire::{Shape, Value, answer};
 use crate::{clock, log};
 
@@ -293,17 +293,19 @@ impl MainLoop {
                 self.server_option(option)
             }
             ServerOption::Thread => {
-                next.set_server(option_name(option), value)
-                    .map_err(refused)?;
+                next.set_server(option.name(), value).map_err(refused)?;
                 Word::None
             }
-            option => next
-                .set_server(option_name(option), value)
-                .map_err(refused)?,
+            option => next.set_server(option.name(), value).map_err(refused)?,
         };
         if option == ServerOption::Monitor {
             let wanted = next.server.monitor.as_ref();
-            self.monitor.want(wanted).map_err(refused)?;
+            if let Err(refusal) = self.monitor.want(wanted) {
+                // Back to the one that there was.
+                let before = self.setup.clone();
+                self.share(&before);
+                return Err(refused(refusal));
+            }
         }
         self.adopt_server(&next).map_err(refused)?;
         self.setup.server = next.server;
@@ -327,14 +329,15 @@ impl MainLoop {
         })
     }
 
-    /// Sets how the log is kept. If something of it is refused, the level stays what it
-    /// was.
+    /// Sets how the log is kept. If something of it is refused, the level and the socket
+    /// of syslog stay what they were.
     pub(super) fn set_all_log(&self, options: &[(ServerOption, Word)]) -> Result<(), Refusal> {
-        let before = self.log.level();
+        let (level, socket) = (self.log.level(), self.log.syslogsocket());
         let mut set = options.iter();
         let outcome = set.try_for_each(|(option, value)| self.set_log(*option, value));
         if outcome.is_err() {
-            self.log.set_level(&before).ok();
+            self.log.set_level(&level).ok();
+            self.log.set_syslogsocket(&socket).ok();
         }
         outcome
     }
@@ -359,15 +362,9 @@ impl MainLoop {
                 )
             })?;
         }
-        let number = |word: &Word| match word {
-            Word::Int(number) => *number,
-            #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates")]
-            Word::Float(number) => *number as i64,
-            _ => 0,
-        };
         let limits = Limits {
-            purge_age: number(&server.dbpurgeage),
-            max_matches: usize::try_from(number(&server.dbmaxmatches)).unwrap_or(0),
+            purge_age: whole(&server.dbpurgeage),
+            max_matches: usize::try_from(whole(&server.dbmaxmatches)).unwrap_or(0),
         };
         if limits != self.database.limits() {
             self.database.limit(limits);
@@ -397,21 +394,6 @@ impl MainLoop {
             Err(refusal) => Question::answer(&call.reply, Err(refused(refusal))),
             Ok(name) => self.crew.call(&name, call),
         }
-    }
-}
-
-/// The word by which an option of the server is set.
-pub(super) fn option_name(option: ServerOption) -> &'static str {
-    match option {
-        ServerOption::LogLevel => "loglevel",
-        ServerOption::LogTarget => "logtarget",
-        ServerOption::SyslogSocket => "syslogsocket",
-        ServerOption::DbFile => "dbfile",
-        ServerOption::DbMaxMatches => "dbmaxmatches",
-        ServerOption::DbPurgeAge => "dbpurgeage",
-        ServerOption::Thread => "thread",
-        ServerOption::AllowIpv6 => "allowipv6",
-        ServerOption::Monitor => "monitor",
     }
 }
 

@@ -4,7 +4,7 @@
 //! here it is decided what whoever is there may have.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::control::throttle::{TOO_MANY, Tell, Throttle};
@@ -54,14 +54,13 @@ pub(super) enum Response {
     Stream(Receiver<Vec<u8>>),
 }
 
-/// Answers requests; every client's thread has one.
-#[derive(Clone)]
+/// Answers requests, those of all sockets.
 pub(super) struct Office {
     inbox: SyncSender<Message>,
     pub(super) log: Log,
     load: Loader,
     /// What clients without rights to order do wrong, and what nobody can read.
-    complaints: Arc<Mutex<Throttle>>,
+    complaints: Mutex<Throttle>,
 }
 
 impl Office {
@@ -70,7 +69,7 @@ impl Office {
             inbox,
             log,
             load,
-            complaints: Arc::default(),
+            complaints: Mutex::default(),
         }
     }
 
@@ -130,6 +129,9 @@ impl Office {
         if let Some(wish) = Reconfigure::read(request)
             && caller.access == Access::Everything
         {
+            if wish == Reconfigure::Reload {
+                self.tell_who(&words_of(request)?, caller);
+            }
             return self.reconfigure(wish).map(Reply::Value);
         }
         let words = words_of(request)?;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ferroban_engine::{Effect, JailChange, JailName, JailSettings, JobId, LogPosition};
 
-use super::commands::{Outcome, option_name, refused};
+use super::commands::{Outcome, refused};
 use super::crew::Parts;
 use super::main_loop::MainLoop;
 use super::message::Reload as Reread;
@@ -88,9 +88,7 @@ impl Draft {
                 self.log.push((option, value));
                 Ok(())
             }
-            Request::Set { option, value } => {
-                self.next.set_server(option_name(option), &value).map(drop)
-            }
+            Request::Set { option, value } => self.next.set_server(option.name(), &value).map(drop),
             Request::ConfigError(text) => {
                 self.notes.push((Level::Error, "transmitter", text));
                 Ok(())
@@ -119,7 +117,6 @@ impl MainLoop {
         let mut draft = Draft::new(self.setup.clone());
         let taken = draft.take(commands);
         self.finish(draft, taken, &Restart::default(), effects)?;
-        self.notify.ready();
         Ok(Value::None)
     }
 
@@ -208,10 +205,18 @@ impl MainLoop {
         self.share(&next);
         self.tell_notes(notes);
         let mut jobs = self.adopt(next, restart, checks, effects);
+        self.notify.ready();
+        // The configuration is in force, so one of these that fails keeps back no other.
+        let mut failed = None;
         for request in later {
-            jobs.extend(self.carry_out(request, effects)?.1);
+            match self.carry_out(request, effects) {
+                Ok((_, more)) => jobs.extend(more),
+                Err(exception) => {
+                    failed.get_or_insert(exception);
+                }
+            }
         }
-        Ok(jobs)
+        failed.map_or(Ok(jobs), Err)
     }
 
     /// Goes on with what `next` says, which was checked. Returns the jobs of what ended

@@ -134,6 +134,14 @@ pub(super) enum ServerOption {
     Monitor,
 }
 
+impl ServerOption {
+    /// The word by which it is set.
+    pub(super) fn name(self) -> &'static str {
+        let row = SERVER_OPTIONS.iter().find(|(_, option, _)| *option == self);
+        row.map_or("", |(name, ..)| name)
+    }
+}
+
 /// Options of the server: their names, and whether they can be asked for.
 const SERVER_OPTIONS: [(&str, ServerOption, bool); 9] = [
     ("loglevel", ServerOption::LogLevel, true),

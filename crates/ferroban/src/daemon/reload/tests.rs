@@ -164,10 +164,12 @@ fn a_stream_that_fails_halfway_changes_nothing() {
 #[test]
 fn what_is_refused_is_not_told_as_done() {
     let mut desk = Desk::new();
-    let text = "set|loglevel|NOTICE\nset|logtarget|/no/such/folder/x\nadd|b|polling";
+    let text =
+        "set|loglevel|NOTICE\nset|syslogsocket|/x\nset|logtarget|/no/such/folder/x\nadd|b|polling";
     let refused = desk.ask(&["server-stream".into(), stream(text)]);
     assert_eq!(refused, "Exception('Failed to change log target')");
     assert_eq!(desk.say("get|loglevel"), "'INFO'");
+    assert_eq!(desk.say("get|syslogsocket"), "'auto'");
     assert_eq!(
         desk.ask(&["server-stream".into(), stream("stop")]),
         "Exception('Invalid command')"
@@ -181,6 +183,18 @@ fn what_is_refused_is_not_told_as_done() {
     );
     let told = desk.told();
     assert!(!told.contains("Creating new jail"), "{told}");
+}
+
+#[test]
+fn what_fails_behind_a_configuration_keeps_back_nothing_else() {
+    let mut desk = Desk::new();
+    let text = "add|d|polling\nset|d|addfailregex|x <HOST>\nstart|d\nstop|nosuch\nstop|d";
+    let answer = desk.ask(&["server-stream".into(), stream(text)]);
+    assert_eq!(answer, "UnknownJailException('nosuch')");
+    assert_eq!(
+        desk.say("status"),
+        "[('Number of jail', 0), ('Jail list', '')]"
+    );
 }
 
 #[test]
@@ -202,7 +216,10 @@ fn a_reload_keeps_the_order_of_jails_and_the_database() {
     let order = "[('Number of jail', 2), ('Jail list', 'a, b')]";
     assert_eq!(desk.say("status"), order, "by name");
     assert_eq!(desk.say("banned"), "[{'b': []}, {'a': []}]");
-    let elsewhere = format!("set|dbfile|/nowhere\n{both}");
+    let elsewhere = format!(
+        "set|dbfile|{}\n{both}",
+        desk.folder.path().join("db").display()
+    );
     let refused = "RuntimeError('Cannot change database when there are jails present')";
     assert_eq!(desk.ask(&reload("--all", &elsewhere)), refused);
     assert_eq!(desk.say("status"), order);
