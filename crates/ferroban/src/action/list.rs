@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ferroban_engine::{Ban, FailId, JailName, Outcome, Timestamp};
 
 use super::shell::call::CallError;
-use super::shell::{Facts, Occasion, Shell};
+use super::shell::{Error, Facts, Occasion, Shell};
 use super::{Failed, Native};
 use crate::log::Log;
 
@@ -203,6 +203,20 @@ impl Actions {
     }
 
     fn reban_with(&mut self, place: usize, ban: &Ban) {
+        if let Some(Member { name, .. }) = self.members.get(place) {
+            let text = format!("[{}] Reban {}, action '{name}'", self.jail, ban.id);
+            self.log.line(crate::log::Level::Notice, "actions", &text);
+        }
+        self.command(place, ("reban", ban), |shell| shell.reban(ban));
+    }
+
+    /// Has an action run a command for a ban, and tells if that went wrong.
+    fn command(
+        &mut self,
+        place: usize,
+        (what, ban): (&str, &Ban),
+        run: impl FnOnce(&mut Shell) -> Result<(), Error>,
+    ) {
         let Some(Member {
             name,
             kind: Kind::Shell { shell, .. },
@@ -210,13 +224,10 @@ impl Actions {
         else {
             return;
         };
-        let jail = &self.jail;
-        let text = format!("[{jail}] Reban {}, action '{name}'", ban.id);
-        self.log.line(crate::log::Level::Notice, "actions", &text);
-        if let Err(error) = shell.reban(ban) {
-            let info = shell.info(ban);
+        if let Err(error) = run(shell) {
+            let (jail, info) = (&self.jail, shell.info(ban));
             let text = format!(
-                "Failed to execute reban jail '{jail}' action '{name}' info '{info}': {error}"
+                "Failed to execute {what} jail '{jail}' action '{name}' info '{info}': {error}"
             );
             self.log.error("actions", &text);
         }
@@ -244,23 +255,7 @@ impl Actions {
     }
 
     fn ban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member {
-            name,
-            kind: Kind::Shell { shell, .. },
-        }) = self.members.get_mut(place)
-        else {
-            return;
-        };
-        if ban.restored && shell.norestored() {
-            return;
-        }
-        if let Err(error) = shell.ban(ban) {
-            let (jail, info) = (&self.jail, shell.info(ban));
-            let text = format!(
-                "Failed to execute ban jail '{jail}' action '{name}' info '{info}': {error}"
-            );
-            self.log.error("actions", &text);
-        }
+        self.command(place, ("ban", ban), |shell| shell.ban(ban));
     }
 
     /// Has our own actions unban, with an answer for each. Who is not banned is unbanned
@@ -281,20 +276,7 @@ impl Actions {
     }
 
     fn unban_with(&mut self, place: usize, ban: &Ban) {
-        let Some(Member {
-            name,
-            kind: Kind::Shell { shell, .. },
-        }) = self.members.get_mut(place)
-        else {
-            return;
-        };
-        if let Err(error) = shell.unban(ban) {
-            let (jail, info) = (&self.jail, shell.info(ban));
-            let text = format!(
-                "Failed to execute unban jail '{jail}' action '{name}' info '{info}': {error}"
-            );
-            self.log.error("actions", &text);
-        }
+        self.command(place, ("unban", ban), |shell| shell.unban(ban));
     }
 
     /// Lifts all these bans: at once where an action can, else one after the other.

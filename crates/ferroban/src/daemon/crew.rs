@@ -235,13 +235,6 @@ impl Crew {
             return Vec::new();
         };
         let lines = |texts: &[String]| texts.join("\n");
-        let journal = |plan: &JailPlan| {
-            plan.journal
-                .iter()
-                .map(|group| group.join(" "))
-                .collect::<Vec<_>>()
-                .join(" + ")
-        };
         let filter = |plan: &JailPlan| {
             let count = plan.filter.failregex.len() + plan.filter.ignoreregex.len();
             format!("{count} pattern(s)")
@@ -257,7 +250,11 @@ impl Crew {
                 format!("{:?}", new.backend),
             ),
             OptionChange::between("logpath", lines(&old.logpaths), lines(&new.logpaths)),
-            OptionChange::between("journalmatch", journal(old), journal(new)),
+            OptionChange::between(
+                "journalmatch",
+                watcher::joined(&old.journal),
+                watcher::joined(&new.journal),
+            ),
             OptionChange::between("action", action(old), action(new)),
         ];
         let found = watcher::sources(new, self.by_hand.as_ref());

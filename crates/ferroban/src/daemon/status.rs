@@ -2,7 +2,7 @@
 //!
 //! What the fields are, [`view`](crate::wire::view) says; here they are filled in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ferroban_engine::settings::Watches;
 use ferroban_engine::{Ban, Effect, Event, FailId, JailName, JailStatus, Timestamp, event::Step};
@@ -105,9 +105,9 @@ fn step(during: Option<Step>) -> &'static str {
 
 /// The server and all its jails, in the order in which they were added.
 pub(super) fn server(main: &mut MainLoop) -> String {
-    let setups: Vec<JailSetup> = main.setup.jails().cloned().collect();
-    let jails = setups
-        .iter()
+    let setup = main.setup.clone();
+    let jails = setup
+        .jails()
         .filter_map(|setup| jail(main, setup))
         .collect();
     text(&ServerView {
@@ -186,11 +186,12 @@ pub(super) fn bans(main: &MainLoop, jail: Option<&str>, ids: &[FailId]) -> Resul
     }
     let setups = main.setup.jails();
     let setups = setups.filter(|setup| jail.is_none_or(|wanted| setup.name == *wanted));
+    let wanted: HashSet<&FailId> = ids.iter().collect();
     let mut all = Vec::new();
     for setup in setups {
         let kept_by = main.crew.keeper(&setup.plan().actions);
         let bans = main.engine.bans_and_state(&setup.name).into_iter();
-        let bans = bans.filter(|(ban, _)| ids.is_empty() || ids.contains(&ban.id));
+        let bans = bans.filter(|(ban, _)| wanted.is_empty() || wanted.contains(&ban.id));
         all.extend(bans.map(|(ban, applied)| view(&setup.name, &ban, holds(kept_by, applied))));
     }
     Ok(text(&all))

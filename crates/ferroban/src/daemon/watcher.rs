@@ -194,7 +194,7 @@ pub(super) fn watches(sources: &[Source]) -> Watches {
 }
 
 /// Journal matches as people write them: `A=1 B=2 + C=3`.
-fn joined(matches: &[Vec<String>]) -> String {
+pub(super) fn joined(matches: &[Vec<String>]) -> String {
     let groups: Vec<String> = matches.iter().map(|group| group.join(" ")).collect();
     groups.join(" + ")
 }
