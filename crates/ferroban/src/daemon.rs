@@ -5,12 +5,12 @@
 //! | main | the engine | the inbox, at most until the engine wants to be woken |
 //! | recorder | the database | its queue |
 //! | watcher, one a source | the source and the filters that read it | new lines |
-//! | actor, one a jail | its action | its queue |
-//! | control | the socket | clients |
+//! | actor, one a jail | its actions | its queue |
+//! | control, one a socket | its connections | clients |
 //! | signals | nothing | signals |
 //! | log | the log's file | its queue; when it is full, lines are lost and counted |
 //!
-//! They send plain messages and share no state. The main thread never waits for
+//! They send plain messages; what they share are a few counters. The main thread never waits for
 //! anybody's queue, so no circle of full queues can form.
 
 mod actor;
