@@ -279,3 +279,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pattern_or_what_stands_before_it_says_who_failed() {
+    assert_eq!(check_failregex(None, "from <HOST>"), Ok(()));
+    assert_eq!(
+        check_failregex(Some("^x <F-CONTENT>.+</F-CONTENT>$"), "from <HOST>"),
+        Ok(())
+    );
+    assert_eq!(
+        check_failregex(Some("^<HOST> <F-CONTENT>.+</F-CONTENT>$"), "no id"),
+        Ok(())
+    );
+    for prefix in [None, Some("^x <F-CONTENT>.+</F-CONTENT>$")] {
+        let checked = check_failregex(prefix, "no id");
+        assert!(
+            matches!(checked, Err(FilterError::NoIdentity { .. })),
+            "{checked:?}"
+        );
+    }
+}

@@ -588,7 +588,15 @@ mod tests {
         let held = all.map(ban_of).to_vec();
         queue.send(Order::Job(job(1, Task::Stop(held))));
         io::Write::write_all(&mut gate, b"\n").unwrap();
-        drop((gate, queue));
+        drop(queue);
+        // A second ban would find the gate open, and its end would hold nobody.
+        let _open = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&go)
+            .unwrap();
+        io::Write::write_all(&mut gate, b"\n\n").unwrap();
+        drop(gate);
         thread.join().unwrap();
         assert_eq!(messages.try_iter().count(), 4);
         let did = fs::read_to_string(&rec).unwrap();

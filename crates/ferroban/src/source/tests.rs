@@ -45,6 +45,26 @@ impl Log {
     }
 }
 
+#[test]
+fn only_a_file_has_a_mark_and_nobody_waits_for_whoever_writes_to_a_pipe() {
+    let pipe = Log::new();
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe.path, kind, mode, 0).unwrap();
+    let (sender, mark) = std::sync::mpsc::channel();
+    let path = pipe.path.clone();
+    let asks = std::thread::Builder::new();
+    let asks = asks
+        .spawn(move || drop(sender.send(super::mark(&path))))
+        .unwrap();
+    let mark = mark.recv_timeout(Duration::from_secs(5));
+    // Whoever waits all the same is let go.
+    let both_ends = OpenOptions::new().read(true).write(true).open(&pipe.path);
+    asks.join().unwrap();
+    drop(both_ends);
+    assert_eq!(mark, Ok(None));
+    assert!(super::mark(&Log::with("first\n").path).is_some());
+}
+
 fn append(path: &Path, text: impl AsRef<[u8]>) {
     let mut file = OpenOptions::new()
         .append(true)

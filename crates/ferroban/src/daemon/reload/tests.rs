@@ -2,6 +2,8 @@
 
 use super::*;
 use std::fs;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use ferroban_engine::Engine;
@@ -11,6 +13,7 @@ use crate::daemon::crew::Crew;
 use crate::daemon::database::Database;
 use crate::daemon::facts::Facts;
 use crate::daemon::message::Message;
+use crate::daemon::office::{Caller, Response};
 use crate::log::{Log, Target};
 
 /// A daemon without threads of its own, and what it logs.
@@ -183,6 +186,26 @@ fn what_is_refused_is_not_told_as_done() {
     );
     let told = desk.told();
     assert!(!told.contains("Creating new jail"), "{told}");
+}
+
+#[test]
+fn another_monitors_socket_that_cannot_be_leaves_the_one_there_is() {
+    let mut desk = Desk::new();
+    let respond = |_: &[u8], _: &Caller| Response::One(Vec::new());
+    desk.main_loop.monitor.offer(Arc::new(respond));
+    let (good, bad) = (desk.folder.path().join("m"), desk.folder.path().join("log"));
+    let set = |path: &Path| {
+        let socket = ("socket".to_owned(), path.display().to_string().into());
+        ["set".into(), "monitor".into(), Word::Dict(vec![socket])]
+    };
+    let is_open = |path: &Path| UnixStream::connect(path).is_ok();
+    let shown = desk.ask(&set(&good));
+    assert!(is_open(&good), "{shown}");
+    let refused = desk.ask(&set(&bad));
+    assert!(refused.starts_with("OSError("), "{refused}");
+    assert!(is_open(&good));
+    assert_eq!(desk.say("get|monitor"), shown);
+    desk.main_loop.monitor.close();
 }
 
 #[test]
