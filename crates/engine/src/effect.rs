@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ban::Ban;
 use crate::event::Event;
 use crate::id::{FailId, JailName};
+use crate::inquiry::Inquiry;
 
 /// One consequence of a decision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,8 @@ pub enum Effect {
     Save(Save),
     /// Do this, and say afterwards how it went.
     Act(Job),
+    /// Find this out, and bring the answer to [`Engine::found_out`](crate::Engine::answered).
+    Inquire(Inquiry),
     /// Tell people.
     Report(Event),
 }

@@ -74,6 +74,8 @@ pub struct LogLine<'a> {
 pub struct Failure {
     /// Whose.
     pub id: FailId,
+    /// Whether the id is a name whose addresses have failed, rather than itself.
+    pub lookup: Lookup,
     /// When.
     pub time: Timestamp,
     /// How many it stands for, and what is known about it.
@@ -86,6 +88,7 @@ impl Failure {
     pub fn new(id: FailId, time: Timestamp) -> Self {
         Self {
             id,
+            lookup: Lookup::None,
             time,
             ticket: Ticket {
                 failures: 1,
@@ -93,6 +96,18 @@ impl Failure {
             },
         }
     }
+}
+
+/// Whether an id is a name whose addresses are meant, by `usedns`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub enum Lookup {
+    /// It is the id itself.
+    #[default]
+    None,
+    /// Its addresses are meant.
+    Addresses,
+    /// The same, and what they are is told: `usedns = warn`.
+    Told,
 }
 
 /// What a filter wants people to know.
@@ -396,7 +411,12 @@ fn failure(mut fields: Fields, matches: Vec<Match>, time: Timestamp) -> Option<F
         matches,
         captures: fields.into_pairs(),
     };
-    Some(Failure { id, time, ticket })
+    Some(Failure {
+        id,
+        lookup: Lookup::None,
+        time,
+        ticket,
+    })
 }
 
 /// What one line may stand for at most (`message repeated N times`).

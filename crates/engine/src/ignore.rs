@@ -46,12 +46,18 @@ impl IgnoreList {
 }
 
 /// Why a failure was not counted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum IgnoreReason {
     /// `ignoreself`: the address is this host's own.
     OwnAddress,
-    /// An entry of `ignoreip`.
+    /// An address or network of `ignoreip`.
     Ip,
+    /// A name of `ignoreip` has this address.
+    Name,
+    /// A file of `ignoreip` lists it: `file:/` and the path.
+    File(String),
+    /// The `ignorecommand` said so.
+    Command,
     /// It is protected.
     Protected(Protection),
 }

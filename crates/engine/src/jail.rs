@@ -149,7 +149,9 @@ impl Jail {
         if matches!(self.actions, Actions::Added | Actions::Stopped) {
             return;
         }
-        let Failure { id, time, ticket } = failure;
+        let Failure {
+            id, time, ticket, ..
+        } = failure;
         let time = time.min(turn.now);
         if let Some(why) = self.ignore_reason(&id, turn.protected) {
             turn.report(Event::Ignored {

@@ -11,6 +11,7 @@ pub mod failures;
 pub mod filter;
 pub mod id;
 pub mod ignore;
+pub mod inquiry;
 mod jail;
 pub mod options;
 pub mod plan;
@@ -22,8 +23,9 @@ pub use effect::{Done, Effect, Job, JobId, LogPosition, Outcome, Reason, Save, T
 pub use engine::Engine;
 pub use event::Event;
 pub use ferroban_date::Timestamp;
-pub use filter::{Failure, Filter, FilterError, FilterNote, LogLine};
+pub use filter::{Failure, Filter, FilterError, FilterNote, LogLine, Lookup};
 pub use id::{FailId, JailName, JailNameError, Network};
 pub use ignore::{IgnoreReason, Protected, Protection};
+pub use inquiry::{Ask, Finding, IgnoreCache, IgnoreEntry, Inquiry, InquiryId, Suspect};
 pub use plan::{JailChange, OptionChange};
 pub use settings::{FilterSettings, JailSettings};

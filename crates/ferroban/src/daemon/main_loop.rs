@@ -9,7 +9,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use ferroban_engine::{Effect, Engine, Event, JailName, Job, JobId, LogPosition, Save, Timestamp};
+use ferroban_engine::{
+    Effect, Engine, Event, Inquiry, JailName, Job, JobId, LogPosition, Save, Timestamp,
+};
 
 use super::actor::Call;
 use super::crew::Crew;
@@ -312,6 +314,7 @@ impl MainLoop {
                 Effect::Report(event) => events.push(event),
                 Effect::Save(save) => saves.push(save),
                 Effect::Act(job) => jobs.push(job),
+                Effect::Inquire(inquiry) => self.inquire(inquiry),
             }
         }
         if !saves.is_empty() || self.positions_written.elapsed() >= POSITIONS_EVERY {
@@ -334,6 +337,16 @@ impl MainLoop {
         for event in &events {
             self.tell(event);
         }
+    }
+
+    /// Hands an inquiry to somebody who can find out.
+    #[expect(
+        clippy::needless_pass_by_value,
+        clippy::unused_self,
+        reason = "nobody asks yet"
+    )]
+    fn inquire(&self, inquiry: Inquiry) {
+        drop(inquiry);
     }
 
     /// Notes what jails have counted, before their actions ask.

@@ -35,7 +35,7 @@ fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
         Event::Ignored { jail, id, why } => (
             Level::Info,
             "filter",
-            format!("[{jail}] Ignore {id} by {}", reason(*why)),
+            format!("[{jail}] Ignore {id} by {}", reason(why)),
         ),
         Event::Banned { jail, id } => (Level::Notice, "actions", format!("[{jail}] Ban {id}")),
         Event::Restored { jail, id } => (
@@ -139,10 +139,13 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
     }
 }
 
-fn reason(why: IgnoreReason) -> String {
+fn reason(why: &IgnoreReason) -> String {
     match why {
         IgnoreReason::OwnAddress => "ignoreself rule".into(),
         IgnoreReason::Ip => "ip".into(),
+        IgnoreReason::Name => "dns".into(),
+        IgnoreReason::File(path) => path.clone(),
+        IgnoreReason::Command => "command".into(),
         IgnoreReason::Protected(why) => format!("protection: {why}"),
     }
 }

@@ -74,7 +74,7 @@ fn words(event: &Event) -> (Tone, Option<&JailName>, String) {
         Event::Found { jail, id, .. } => plain(jail, format!("{id} failed")),
         Event::Attempted { jail, id, .. } => plain(jail, format!("{id} failed, says a client")),
         Event::Ignored { jail, id, why } => {
-            plain(jail, format!("{id} failed, not counted: {}", reason(*why)))
+            plain(jail, format!("{id} failed, not counted: {}", reason(why)))
         }
         Event::Banned { jail, id } => odd(jail, format!("{id} banned")),
         Event::Restored { jail, id } => odd(jail, format!("{id} banned, from the database")),
@@ -158,10 +158,13 @@ fn doing(during: Step, id: Option<&FailId>) -> String {
     }
 }
 
-fn reason(why: IgnoreReason) -> String {
+fn reason(why: &IgnoreReason) -> String {
     match why {
         IgnoreReason::OwnAddress => "an own address".to_owned(),
         IgnoreReason::Ip => "in ignoreip".to_owned(),
+        IgnoreReason::Name => "a name in ignoreip".to_owned(),
+        IgnoreReason::File(path) => format!("in {path}"),
+        IgnoreReason::Command => "by ignorecommand".to_owned(),
         IgnoreReason::Protected(why) => why.to_string(),
     }
 }
