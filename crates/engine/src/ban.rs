@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ferroban_date::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::capture::Capture;
 use crate::id::FailId;
 
 /// How long a ban lasts.
@@ -135,7 +136,7 @@ pub struct Ticket {
     pub matches: Vec<Match>,
     /// Named captures of the filter (`user`, `ip4` …), latest value wins, in
     /// the order they first appeared.
-    pub captures: Vec<(String, String)>,
+    pub captures: Vec<(String, Capture)>,
 }
 
 impl Ticket {
@@ -143,7 +144,7 @@ impl Ticket {
     #[must_use]
     pub fn text_len(&self) -> usize {
         let line = |found: &Match| found.before.len() + found.date.len() + found.after.len();
-        let capture = |(name, value): &(String, String)| name.len() + value.len();
+        let capture = |(name, value): &(String, Capture)| name.len() + value.text_len();
         self.matches.iter().map(line).sum::<usize>()
             + self.captures.iter().map(capture).sum::<usize>()
     }
@@ -251,12 +252,12 @@ mod tests {
             ticket.matches.iter().map(Match::joined).collect::<Vec<_>>(),
             ["b", "c"]
         );
-        assert_eq!(ticket.captures, [("user".to_owned(), "c".to_owned())]);
+        assert_eq!(ticket.captures, [("user".to_owned(), "c".into())]);
     }
 
     #[test]
     fn where_room_is_short_a_ticket_keeps_who_it_is() {
-        let capture = |name: &str| (name.to_owned(), "x".repeat(8));
+        let capture = |name: &str| (name.to_owned(), Capture::from("x".repeat(8)));
         let ticket = Ticket {
             failures: 2,
             matches: vec![Match::new("", "", "a line")],

@@ -3,20 +3,25 @@
 //! Every door takes `now` and leaves its consequences in `effects`, in the order
 //! in which they must be carried out.
 
+mod asking;
+
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ferroban_date::Timestamp;
 
-use crate::ban::Ban;
+use crate::ban::{Ban, Match};
 use crate::command::{Answer, Command, CommandError, Counts, JailStatus, Reply};
 use crate::effect::{Done, Effect, JobId};
 use crate::event::Event;
-use crate::filter::Failure;
+use crate::filter::{Failure, Lookup};
 use crate::id::{FailId, JailName};
-use crate::ignore::Protected;
-use crate::jail::{Jail, JobIds, Turn};
+use crate::ignore::{IgnoreReason, Protected};
+use crate::inquiry::{Ask, Finding, InquiryId};
+use crate::jail::{Jail, JobIds, Turn, Weighed};
 use crate::plan::{self, JailChange};
 use crate::settings::JailSettings;
+use asking::{Asking, Open, Purpose};
 
 /// Decides who is banned.
 #[derive(Debug, Default)]
@@ -30,6 +35,10 @@ pub struct Engine {
     ending: Vec<Jail>,
     /// What is told of a jail that began anew, once its earlier life has ended.
     waiting: Vec<(JailName, Event)>,
+    /// Failures whose fate is being found out.
+    asking: Asking,
+    /// Failures that came while too many waited, and how many there were when that was told.
+    unasked: (u64, u64),
 }
 
 impl Engine {
@@ -91,6 +100,7 @@ impl Engine {
         if self.is_ending(name) {
             self.tell_later(name, before, effects);
         }
+        self.ask_about_restored(now, name, effects);
     }
 
     /// Whether there is such a jail and it works.
@@ -253,21 +263,236 @@ impl Engine {
         failure: Failure,
         effects: &mut Vec<Effect>,
     ) {
-        self.on(jail, now, effects, |jail, turn| jail.failure(failure, turn));
+        self.suspect(now, (jail, Purpose::Count), failure, effects);
+    }
+
+    /// Learns the answer to an inquiry. One that comes too late changes nothing.
+    pub fn found_out(
+        &mut self,
+        now: Timestamp,
+        id: InquiryId,
+        finding: Finding,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(open) = self.asking.close(id) else {
+            return;
+        };
+        let (jail, waits) = (open.jail.clone(), open.failure.id.clone());
+        match finding {
+            Finding::Addresses(addresses) => self.resolved(now, open, addresses, effects),
+            Finding::NoAddress(_) => {}
+            Finding::Ignored { why, remembered } => {
+                self.weighed(now, open, (why, remembered), effects);
+            }
+        }
+        self.go_on(now, &jail, &waits, effects);
     }
 
     /// When [`wake`](Self::wake) next has something to do.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Timestamp> {
-        self.jails.values().filter_map(Jail::next_wakeup).min()
+        let jails = self.jails.values().filter_map(Jail::next_wakeup);
+        jails.chain(self.asking.deadline()).min()
     }
 
-    /// Lifts the bans whose time is up, and tries failed actions again.
+    /// Lifts the bans whose time is up, tries failed actions again, and decides about
+    /// failures for which no answer came.
     pub fn wake(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        while let Some(id) = self.asking.overdue(now) {
+            self.overdue(now, id, effects);
+        }
         self.each(now, effects, |jail, turn| {
             jail.wake(turn);
             Vec::new()
         });
+    }
+
+    /// Lets a failure wait behind earlier ones of its id, or decides about it.
+    fn suspect(
+        &mut self,
+        now: Timestamp,
+        (jail, purpose): (&JailName, Purpose),
+        failure: Failure,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.asking.has_room() {
+            self.unasked(now, (jail, purpose), failure, effects);
+        } else if let Some(failure) = self.asking.wait_behind(jail, failure, purpose) {
+            self.judge(now, (jail, purpose), failure, effects);
+        }
+    }
+
+    /// Decides about a failure as far as that is possible; else asks, and says so.
+    fn judge(
+        &mut self,
+        now: Timestamp,
+        (jail, purpose): (&JailName, Purpose),
+        failure: Failure,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let weigh = |jail: &mut Jail, turn: &mut Turn<'_>| jail.weigh(failure, turn);
+        match self.on(jail, now, effects, weigh) {
+            Some(Weighed::Count(failure)) => self.count(now, (jail, purpose), failure, effects),
+            Some(Weighed::Ignore(failure, why)) => {
+                self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects);
+            }
+            Some(Weighed::Ask(failure, ask)) => {
+                let inquiry = self.asking.open(now, (jail, purpose), (failure, ask));
+                effects.push(Effect::Inquire(inquiry));
+                return true;
+            }
+            Some(Weighed::Drop) | None => {}
+        }
+        false
+    }
+
+    /// Goes on with what waited for the answer about an id.
+    fn go_on(&mut self, now: Timestamp, jail: &JailName, id: &FailId, effects: &mut Vec<Effect>) {
+        while let Some((failure, purpose)) = self.asking.next_behind(jail, id) {
+            if self.judge(now, (jail, purpose), failure, effects) {
+                return;
+            }
+        }
+    }
+
+    fn count(
+        &mut self,
+        now: Timestamp,
+        (jail, purpose): (&JailName, Purpose),
+        failure: Failure,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.on(jail, now, effects, |jail, turn| match purpose {
+            Purpose::Count => jail.count(failure, turn),
+            Purpose::Attempt => jail.count_attempt(failure, turn),
+            Purpose::Keep => {}
+        });
+    }
+
+    /// Tells why a failure is ignored, unless that was remembered.
+    fn ignore(
+        &mut self,
+        now: Timestamp,
+        (jail, purpose): (&JailName, Purpose),
+        (id, why): (FailId, Option<IgnoreReason>),
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(why) = why {
+            let (jail, id) = (jail.clone(), id.clone());
+            effects.push(Effect::Report(Event::Ignored { jail, id, why }));
+        }
+        if purpose == Purpose::Keep {
+            self.on(jail, now, effects, |jail, turn| jail.give_back(&id, turn));
+        }
+    }
+
+    /// Counts a failure of a name for each of its addresses.
+    fn resolved(
+        &mut self,
+        now: Timestamp,
+        open: Open,
+        addresses: Vec<IpAddr>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (jail, failure) = (open.jail, open.failure);
+        if failure.lookup == Lookup::Told && !addresses.is_empty() {
+            effects.push(Effect::Report(Event::Resolved {
+                jail: jail.clone(),
+                name: failure.id.to_string(),
+                addresses: addresses.clone(),
+            }));
+        }
+        for address in addresses {
+            let failure = Failure {
+                id: address.into(),
+                lookup: Lookup::None,
+                ..failure.clone()
+            };
+            self.suspect(now, (&jail, open.purpose), failure, effects);
+        }
+    }
+
+    /// Does what was found out about a failure that may have to be ignored.
+    fn weighed(
+        &mut self,
+        now: Timestamp,
+        open: Open,
+        (why, remembered): (Option<IgnoreReason>, bool),
+        effects: &mut Vec<Effect>,
+    ) {
+        let to = (&open.jail, open.purpose);
+        match why {
+            Some(why) => {
+                let told = (!remembered).then_some(why);
+                self.ignore(now, to, (open.failure.id, told), effects);
+            }
+            None => self.count(now, to, open.failure, effects),
+        }
+    }
+
+    /// Decides without an answer: whom nobody knows is not counted; who may have to be
+    /// ignored is judged by what the jail knows itself.
+    fn overdue(&mut self, now: Timestamp, id: InquiryId, effects: &mut Vec<Effect>) {
+        let Some(open) = self.asking.close(id) else {
+            return;
+        };
+        let (jail, waits) = (open.jail.clone(), open.failure.id.clone());
+        let (counted, seconds) = (matches!(open.ask, Ask::Ignored(_)), open.limit());
+        effects.push(Effect::Report(Event::Unanswered {
+            jail: jail.clone(),
+            id: waits.clone(),
+            seconds,
+            counted,
+        }));
+        if let Ask::Ignored(suspect) = &open.ask {
+            let why = suspect.decided.clone().or(suspect.otherwise.clone());
+            self.weighed(now, open, (why, false), effects);
+        }
+        self.go_on(now, &jail, &waits, effects);
+    }
+
+    /// Decides about a failure without asking, because too many wait already.
+    fn unasked(
+        &mut self,
+        now: Timestamp,
+        (jail, purpose): (&JailName, Purpose),
+        failure: Failure,
+        effects: &mut Vec<Effect>,
+    ) {
+        let weigh = |jail: &mut Jail, turn: &mut Turn<'_>| jail.weigh(failure, turn);
+        let Some(weighed) = self.on(jail, now, effects, weigh) else {
+            return;
+        };
+        let counted = match weighed {
+            Weighed::Count(failure) => {
+                return self.count(now, (jail, purpose), failure, effects);
+            }
+            Weighed::Ignore(failure, why) => {
+                return self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects);
+            }
+            Weighed::Drop => return,
+            Weighed::Ask(failure, Ask::Ignored(suspect)) => {
+                match suspect.decided.or(suspect.otherwise) {
+                    Some(why) => {
+                        self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects)
+                    }
+                    None => self.count(now, (jail, purpose), failure, effects),
+                }
+                true
+            }
+            Weighed::Ask(_, Ask::Addresses(_)) => false,
+        };
+        // At the first and then at every doubling: a flood must not fill the log.
+        let (total, last) = &mut self.unasked;
+        *total += 1;
+        if *total >= last.saturating_mul(2) {
+            *last = *total;
+            effects.push(Effect::Report(Event::Unasked {
+                jail: jail.clone(),
+                total: *total,
+                counted,
+            }));
+        }
     }
 
     /// Learns how a job went.
@@ -336,9 +561,7 @@ impl Engine {
             Command::AreBanned { jail, ids } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Flags(ids.iter().map(|id| jail.is_banned(id)).collect()).into()
             }),
-            Command::Attempt { jail, id, lines } => self.with(&jail, now, effects, |jail, turn| {
-                Reply::Count(usize::from(jail.attempt(id, &lines, turn))).into()
-            }),
+            Command::Attempt { jail, id, lines } => self.attempt(now, &jail, (id, &lines), effects),
             Command::BanIps { jail } => self.with(&jail, now, effects, |jail, _| {
                 Reply::Bans(jail.bans_by_end()).into()
             }),
@@ -363,6 +586,31 @@ impl Engine {
         }
     }
 
+    /// Counts a failure that a client reports, by one however many lines there are: that
+    /// is how fail2ban counts here.
+    fn attempt(
+        &mut self,
+        now: Timestamp,
+        jail: &JailName,
+        (id, lines): (FailId, &[String]),
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        let Some(at_work) = self.on(jail, now, effects, |jail, _| jail.counts_attempts()) else {
+            return Reply::Error(CommandError::UnknownJail(jail.to_string())).into();
+        };
+        if !at_work {
+            return Reply::Count(0).into();
+        }
+        let before = effects.len();
+        let mut failure = Failure::new(id, now);
+        failure.ticket.failures = u32::try_from(lines.len()).unwrap_or(u32::MAX).max(1);
+        failure.ticket.matches = lines.iter().map(|line| Match::new("", "", line)).collect();
+        self.suspect(now, (jail, Purpose::Attempt), failure, effects);
+        let ignored = |effect: &Effect| matches!(effect, Effect::Report(Event::Ignored { .. }));
+        let ignored = effects.iter().skip(before).any(ignored);
+        Reply::Count(usize::from(!ignored)).into()
+    }
+
     /// Ends every jail, in the order they were made. Returns the jobs that clean
     /// the firewall.
     pub fn stop(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Vec<JobId> {
@@ -378,6 +626,17 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         self.on(jail, now, effects, |jail, turn| jail.take_over(bans, turn));
+        self.ask_about_restored(now, jail, effects);
+    }
+
+    /// Restored bans hold until it is found out that one is to be ignored now.
+    fn ask_about_restored(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
+        let restored = self.on(name, now, effects, |jail, _| jail.restored_to_ask());
+        for failure in restored.unwrap_or_default() {
+            if self.asking.has_room() {
+                self.suspect(now, (name, Purpose::Keep), failure, effects);
+            }
+        }
     }
 
     /// Asks every jail, and answers with the sum once all jobs are done.
@@ -497,5 +756,7 @@ fn add(one: (usize, Vec<JobId>), other: (usize, Vec<JobId>)) -> (usize, Vec<JobI
     (count + other.0, jobs)
 }
 
+#[cfg(test)]
+mod asking_tests;
 #[cfg(test)]
 mod tests;

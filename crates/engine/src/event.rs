@@ -3,6 +3,8 @@
 //! An event holds facts; its wording is the business of whoever shows it, a log
 //! line or a JSON line.
 
+use std::net::IpAddr;
+
 use ferroban_date::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,27 @@ pub enum Event {
         jail: JailName,
         id: FailId,
         why: IgnoreReason,
+    },
+    /// A log named `name`, whose addresses are counted (`usedns = warn`).
+    Resolved {
+        jail: JailName,
+        name: String,
+        addresses: Vec<IpAddr>,
+    },
+    /// What had to be found out about a failure took longer than `seconds`. It counts all
+    /// the same, unless it is the name of somebody whose address nobody knows.
+    Unanswered {
+        jail: JailName,
+        id: FailId,
+        seconds: i64,
+        counted: bool,
+    },
+    /// So many failures wait for answers that `total` were decided without; `counted` says
+    /// how this one was.
+    Unasked {
+        jail: JailName,
+        total: u64,
+        counted: bool,
     },
     /// Decided: `id` is banned from now on.
     Banned { jail: JailName, id: FailId },

@@ -3,23 +3,34 @@
 //! The steps for one line are fail2ban's: find the date and cut it out, decide
 //! whether the line is recent enough to count, match `prefregex`, then the
 //! failregexes in order, then `ignoreregex`, then what the session of the line
-//! knows, and last who it was.
+//! knows, and last who it was. [`Filter::feed`] is this path as the daemon takes it;
+//! [`Filter::examine`] takes the same one and tells what it saw at each step.
 
 mod failregex;
+mod fields;
+mod lines;
+mod note;
 mod session;
+mod sight;
 mod tags;
+mod when;
 
-use std::fmt;
-
-use ferroban_date::{Detector, Search, Timestamp, Zone};
+use ferroban_date::{Detector, LogZone, Timestamp, Zone};
+use ferroban_regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ban::{Match, Ticket};
 use crate::id::FailId;
-use crate::settings::FilterSettings;
+use crate::settings::{FilterSettings, UseDns};
 pub use failregex::FilterError;
-use failregex::{FailRegex, Fields, check_identifies};
+use failregex::{FailRegex, check_identifies};
+use fields::Fields;
+use lines::{Lines, Taken};
+pub use note::FilterNote;
+use note::{Complaint, Told, cut};
 use session::{Sessions, Verdict};
+pub use sight::{DateSight, Found, Hit, Outcome, Sight};
+use when::{Cut, Times};
 
 /// What a pattern reads with its tags `<HOST>`, `<F-USER>` … expanded. Where `names` is
 /// false, `<HOST>` is an address and no name: what `usedns = no` makes of it.
@@ -33,7 +44,7 @@ pub fn expand(pattern: &str, names: bool) -> String {
 /// # Errors
 /// What is wrong with it.
 pub fn check_pattern(pattern: &str) -> Result<(), FilterError> {
-    FailRegex::new(pattern).map(drop)
+    FailRegex::new(pattern, false).map(drop)
 }
 
 /// Makes sure that a failregex compiles, and says whose failure it finds, by itself or
@@ -42,20 +53,13 @@ pub fn check_pattern(pattern: &str) -> Result<(), FilterError> {
 /// # Errors
 /// What is wrong with it.
 pub fn check_failregex(prefix: Option<&str>, pattern: &str) -> Result<(), FilterError> {
-    let failure = [FailRegex::new(pattern)?];
+    let failure = [FailRegex::new(pattern, false)?];
     // Only a pattern that does not say who failed needs to know what stands before it.
     check_identifies(None, &failure).or_else(|error| match prefix {
-        Some(prefix) => check_identifies(Some(&FailRegex::new(prefix)?), &failure),
+        Some(prefix) => check_identifies(Some(&FailRegex::new(prefix, false)?), &failure),
         None => Err(error),
     })
 }
-
-/// How far a line's time may lie from now, in seconds, before it counts as wrong.
-const ODD: i64 = 60;
-
-/// How often the same kind of complaint is repeated, in seconds: about old lines, odd
-/// times and names once a day, about patterns that give up once a minute.
-const COMPLAIN_EVERY: [i64; 4] = [24 * 60 * 60, 24 * 60 * 60, 24 * 60 * 60, 60];
 
 /// One line as a source hands it over.
 #[derive(Clone, Copy, Debug)]
@@ -110,76 +114,67 @@ pub enum Lookup {
     Told,
 }
 
-/// What a filter wants people to know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields are what they are called")]
-pub enum FilterNote {
-    /// A line's time is `seconds` before now (after, if negative), so it counts
-    /// as happening now.
-    OddTime { seconds: i64, line: String },
-    /// A line is older than `findtime` and was skipped while catching up.
-    TooOld { findtime: u32, line: String },
-    /// A line matched but has no time, while catching up, so it cannot count.
-    NoTime { line: String },
-    /// A line names its host instead of giving an address.
-    Name { name: String, line: String },
-    /// A pattern with back-references gave up on a line; it did not count.
-    GaveUp { pattern: String, line: String },
-}
-
 /// Turns lines into failures, for one jail and one log.
 #[derive(Debug)]
 pub struct Filter {
     prefix: Option<FailRegex>,
     failures: Vec<FailRegex>,
     ignored: Vec<FailRegex>,
-    findtime: i64,
-    dates: Detector,
-    zone: Zone,
+    /// The last lines, where patterns span several.
+    lines: Option<Lines>,
+    times: Times,
     sessions: Sessions,
-    last_time: Option<Timestamp>,
-    raw_names: bool,
-    told: [Option<Timestamp>; 4],
+    usedns: UseDns,
+    told: Told,
 }
 
-/// The part of a line that the patterns see, and what was cut out of it.
-struct Subject<'a> {
-    before: &'a str,
-    date: &'a str,
-    after: &'a str,
+/// A line on its way through the patterns.
+struct Look<'a, 'l> {
+    now: Timestamp,
+    line: &'a Cut<'l>,
+    /// When a failure would have happened; none if nobody knows.
     time: Option<Timestamp>,
+    /// Whether all failregexes are tried.
+    all: bool,
+}
+
+/// What the patterns made of a line.
+#[derive(Default)]
+struct Looked {
+    subject: String,
+    prefix: Option<Fields>,
+    content: Option<String>,
+    hits: Vec<Hit>,
 }
 
 impl Filter {
-    /// Compiles the patterns of a filter. Dates without a zone are in `zone`.
+    /// Compiles the patterns of a filter. Dates without a zone are in `zone`, unless the
+    /// settings say otherwise; `now` says which years are read.
     ///
     /// # Errors
     /// The first pattern that does not compile or identifies nobody.
-    pub fn new(settings: &FilterSettings, zone: Zone) -> Result<Self, FilterError> {
-        let prefix = settings
-            .prefregex
-            .as_deref()
-            .map(FailRegex::new)
-            .transpose()?;
-        let compile = |patterns: &[String]| -> Result<Vec<FailRegex>, FilterError> {
-            patterns
-                .iter()
-                .map(|pattern| FailRegex::new(pattern))
-                .collect()
+    pub fn new(settings: &FilterSettings, zone: Zone, now: Timestamp) -> Result<Self, FilterError> {
+        let names = settings.usedns != UseDns::No;
+        let multi_line = settings.maxlines > 1;
+        let compile =
+            |pattern: &String, multi_line: bool| FailRegex::with_names(pattern, multi_line, names);
+        let all = |patterns: &[String], multi_line: bool| -> Result<Vec<_>, FilterError> {
+            let compiled = patterns.iter().map(|pattern| compile(pattern, multi_line));
+            compiled.collect()
         };
-        let failures = compile(&settings.failregex)?;
+        let prefix = settings.prefregex.as_ref();
+        let prefix = prefix.map(|pattern| compile(pattern, false)).transpose()?;
+        let failures = all(&settings.failregex, multi_line)?;
         check_identifies(prefix.as_ref(), &failures)?;
         Ok(Self {
             prefix,
             failures,
-            ignored: compile(&settings.ignoreregex)?,
-            findtime: i64::from(settings.findtime),
-            dates: Detector::new(zone.clone()),
-            zone,
+            ignored: all(&settings.ignoreregex, false)?,
+            lines: multi_line.then(|| Lines::new(settings.maxlines)),
+            times: Times::new(detector(settings, &zone, now)?, zone, settings.findtime),
             sessions: Sessions::default(),
-            last_time: None,
-            raw_names: settings.raw_names,
-            told: [None; 4],
+            usedns: settings.usedns,
+            told: Told::default(),
         })
     }
 
@@ -191,48 +186,58 @@ impl Filter {
         failures: &mut Vec<Failure>,
         notes: &mut Vec<FilterNote>,
     ) {
-        let subject = self.cut_date(now, line);
-        let Some(admitted) = self.admit(now, line, subject.time, notes) else {
+        let cut_line = self.cut_date(now, line, notes);
+        let parts = (line, &cut_line);
+        let Some(time) = self.times.admit(now, parts, &mut self.told, notes) else {
             return;
         };
-        let mut text = String::with_capacity(subject.before.len() + subject.after.len() + 1);
-        text.extend([subject.before, subject.after, "\n"]);
-        let told = notes.len();
-        let fields = self.fields(&text, notes);
-        if notes.len() > told {
-            // Given up; whoever writes such lines must not fill our log with them.
-            let shown = usize::from(self.may_complain(3, now));
-            notes.truncate(told + shown);
-        }
-        let Some(fields) = fields else {
-            return;
+        let look = Look {
+            now,
+            line: &cut_line,
+            time,
+            all: false,
         };
-        let Some(time) = admitted else {
-            notes.push(FilterNote::NoTime {
-                line: cut(line.text),
-            });
-            return;
-        };
-        let shown = line.time.map(|time| self.iso(time));
-        let date = shown.as_deref().unwrap_or(subject.date);
-        let found = Match::new(subject.before, date, subject.after);
-        let Verdict::Failure { fields, matches } = self.sessions.judge(now, fields, found) else {
-            return;
-        };
-        let is_dns = fields.get("dns").map(str::to_owned);
-        match failure(fields, matches, time) {
-            Some(Failure {
-                id: FailId::Text(name),
-                ..
-            }) if !self.raw_names && is_dns.as_deref() == Some(&*name) => {
-                if self.may_complain(2, now) {
-                    notes.push(FilterNote::Name {
-                        name,
-                        line: cut(line.text),
-                    });
-                }
+        for hit in self.look(&look, notes).hits {
+            if let Outcome::Failure(found) = hit.outcome {
+                failures.push(found.failure);
             }
-            failure => failures.extend(failure),
+        }
+    }
+
+    /// Looks at one line without asking whether it is recent, and tells what it saw. With
+    /// `all`, every failregex is tried rather than all up to the first that matches.
+    pub fn examine(
+        &mut self,
+        now: Timestamp,
+        line: LogLine<'_>,
+        all: bool,
+        notes: &mut Vec<FilterNote>,
+    ) -> Sight {
+        let cut_line = self.cut_date(now, line, notes);
+        let time = cut_line.time;
+        let alone = [cut_line.before, cut_line.after, "\n"].concat();
+        let ignored = self.ignored_by(&alone, notes);
+        let shown = self.times.shown(&cut_line);
+        let look = Look {
+            now,
+            line: &cut_line,
+            time: Some(time.unwrap_or(now)),
+            all,
+        };
+        let mut looked = self.look(&look, notes);
+        for hit in &mut looked.hits {
+            if let Outcome::Failure(found) = &mut hit.outcome {
+                found.has_time = time.is_some();
+            }
+        }
+        Sight {
+            line: shown,
+            date: cut_line.date,
+            subject: looked.subject,
+            prefix: looked.prefix.map(|fields| fields.all()),
+            content: looked.content,
+            hits: looked.hits,
+            ignored,
         }
     }
 
@@ -240,155 +245,252 @@ impl Filter {
     /// window that counts: `None` if the line has no date. For a source that
     /// wants to skip the old part of a log.
     #[must_use]
-    pub fn is_old(&self, now: Timestamp, text: &str) -> Option<bool> {
-        let found = self.dates.find(text, now)?;
-        Some(found.time < now.plus_secs(-self.findtime))
+    pub fn is_old(&mut self, now: Timestamp, text: &str) -> Option<bool> {
+        self.times.is_old(now, text)
     }
 
     /// The window that counts, in seconds.
     #[must_use]
     pub fn findtime(&self) -> i64 {
-        self.findtime
+        self.times.findtime()
     }
 
-    fn cut_date<'a>(&self, now: Timestamp, line: LogLine<'a>) -> Subject<'a> {
-        if line.time.is_some() {
-            return Subject {
-                before: "",
-                date: "",
-                after: line.text,
-                time: line.time,
-            };
-        }
-        let whole = Subject {
-            before: "",
-            date: "",
-            after: line.text,
-            time: None,
-        };
-        let (span, time) = match self.dates.search(line.text, now) {
-            Search::Nothing => return whole,
-            // A date such as February 30 is cut out as well, but tells no time.
-            Search::Unusable { span } => (span, None),
-            Search::Found(found) => (found.span, Some(found.time)),
-        };
-        let parts = (
-            line.text.get(..span.start),
-            line.text.get(span.clone()),
-            line.text.get(span.end..),
-        );
-        match parts {
-            (Some(before), Some(date), Some(after)) => Subject {
-                before,
-                date,
-                after,
-                time,
-            },
-            _ => whole,
-        }
+    /// How dates are found.
+    #[must_use]
+    pub fn dates(&self) -> &Detector {
+        self.times.detector()
     }
 
-    /// How a time that does not stand in the line is shown: ISO, local, and a blank.
-    fn iso(&self, time: Timestamp) -> String {
-        let text = ferroban_date::local_text(time, &self.zone).replace(' ', "T");
-        format!("{text}.{:06} ", time.subsec_micros())
+    /// The pattern that is tried before the others.
+    #[must_use]
+    pub fn prefregex(&self) -> Option<&Regex> {
+        self.prefix.as_ref().map(FailRegex::regex)
     }
 
-    /// The time a line counts at. `None`: the line is skipped. `Some(None)`: a
-    /// match would have no time.
-    fn admit(
+    /// The patterns of failures.
+    pub fn failregex(&self) -> impl Iterator<Item = &Regex> {
+        self.failures.iter().map(FailRegex::regex)
+    }
+
+    /// The patterns of what is no failure after all.
+    pub fn ignoreregex(&self) -> impl Iterator<Item = &Regex> {
+        self.ignored.iter().map(FailRegex::regex)
+    }
+
+    fn cut_date<'l>(
         &mut self,
         now: Timestamp,
-        line: LogLine<'_>,
-        time: Option<Timestamp>,
+        line: LogLine<'l>,
         notes: &mut Vec<FilterNote>,
-    ) -> Option<Option<Timestamp>> {
-        if !line.live {
-            let Some(time) = time else { return Some(None) };
-            self.last_time = Some(time);
-            if time >= now.plus_secs(-self.findtime) {
-                return Some(Some(time));
-            }
-            if self.may_complain(0, now) {
-                let findtime = u32::try_from(self.findtime).unwrap_or(u32::MAX);
-                notes.push(FilterNote::TooOld {
-                    findtime,
-                    line: cut(line.text),
-                });
-            }
-            return None;
+    ) -> Cut<'l> {
+        let cut_line = self.times.cut(now, line);
+        if let Some(date) = when::unreadable(line.text, &cut_line.date)
+            && self.told.is_due(Complaint::Unreadable, now)
+        {
+            notes.push(FilterNote::Unreadable { date: cut(date) });
         }
-        let near = |time: Timestamp| now.micros_since(time).abs() <= ODD * 1_000_000;
-        let Some(time) = time else {
-            return Some(Some(
-                self.last_time.filter(|last| near(*last)).unwrap_or(now),
-            ));
-        };
-        self.last_time = Some(time);
-        if near(time) {
-            return Some(Some(time));
-        }
-        if self.may_complain(1, now) {
-            let seconds = now.micros_since(time) / 1_000_000;
-            notes.push(FilterNote::OddTime {
-                seconds,
-                line: cut(line.text),
-            });
-        }
-        self.last_time = Some(now);
-        Some(Some(now))
+        cut_line
     }
 
-    fn may_complain(&mut self, kind: usize, now: Timestamp) -> bool {
-        let (Some(told), Some(every)) = (self.told.get_mut(kind), COMPLAIN_EVERY.get(kind)) else {
-            return false;
+    /// Takes a line through the patterns.
+    fn look(&mut self, look: &Look<'_, '_>, notes: &mut Vec<FilterNote>) -> Looked {
+        let mut looked = Looked {
+            subject: self.subject(look.line),
+            ..Looked::default()
         };
-        let due = told.is_none_or(|last| (now.secs() - last.secs()).abs() >= *every);
-        if due {
-            *told = Some(now);
-        }
-        due
+        let told = notes.len();
+        self.try_patterns(look, &mut looked, notes);
+        self.spare_gave_up(look.now, told, notes);
+        looked
     }
 
-    /// What the patterns capture from a failure, or `None` if it is none.
-    fn fields(&self, text: &str, notes: &mut Vec<FilterNote>) -> Option<Fields> {
+    /// Whoever writes lines that patterns give up on must not fill our log with them.
+    fn spare_gave_up(&mut self, now: Timestamp, from: usize, notes: &mut Vec<FilterNote>) {
+        let gave_up = |note: &FilterNote| matches!(note, FilterNote::GaveUp { .. });
+        let Some(first) = notes.iter().skip(from).position(gave_up) else {
+            return;
+        };
+        let mut shown = self.told.is_due(Complaint::GaveUp, now);
+        let mut at = 0;
+        notes.retain(|note| {
+            at += 1;
+            at <= from + first || !gave_up(note) || std::mem::take(&mut shown)
+        });
+    }
+
+    /// What the patterns see of a line, with those before it where they span several.
+    fn subject(&mut self, line: &Cut<'_>) -> String {
+        let alone = |end: &str| [line.before, line.after, end].concat();
+        match &mut self.lines {
+            None => alone("\n"),
+            Some(lines) => {
+                lines.push(self.times.shown(line), alone(""));
+                lines.subject()
+            }
+        }
+    }
+
+    fn try_patterns(
+        &mut self,
+        look: &Look<'_, '_>,
+        looked: &mut Looked,
+        notes: &mut Vec<FilterNote>,
+    ) {
         // With many failregexes fail2ban also tries ignoreregex on the whole
         // line first, which is visible: there the prefix has not been cut.
-        if self.failures.len() > self.ignored.len() + 2 && self.is_ignored(text, notes) {
-            return None;
+        if self.failures.len() > self.ignored.len() + 2
+            && self.ignored_by(&looked.subject, notes).is_some()
+        {
+            return;
         }
-        let Some(prefix) = &self.prefix else {
-            return self.first_match(text, notes);
-        };
-        let mut fields = search(prefix, text, notes)?;
-        let content = fields.take("content").filter(|content| !content.is_empty());
-        let inner = match content {
-            Some(mut content) => {
-                content.push('\n');
-                self.first_match(&content, notes)?
+        if let Some(prefix) = &self.prefix {
+            let Some(hit) = search(prefix, &looked.subject, notes) else {
+                return;
+            };
+            let mut fields = hit.fields();
+            fields.take("content");
+            looked.content = hit.content().map(|content| format!("{content}\n"));
+            looked.prefix = Some(fields);
+            if let (Some(lines), Some(content)) = (&mut self.lines, &looked.content) {
+                // What is behind the prefix is all that is left of the lines.
+                let content = content.trim_end_matches('\n');
+                lines.clear();
+                lines.push(Match::new("", "", content), content.to_owned());
             }
-            None => self.first_match(text, notes)?,
+        }
+        let mut text = looked
+            .content
+            .clone()
+            .unwrap_or_else(|| looked.subject.clone());
+        for regex in 0..self.failures.len() {
+            let Some((fields, taken)) = self.try_one(regex, &text, look, notes) else {
+                continue;
+            };
+            let ignored = self.ignored_by(&taken.text, notes);
+            let outcome = match ignored {
+                Some(ignored) => Outcome::Ignored(ignored),
+                None => match self.judge(fields, &taken, look, (looked.prefix.as_ref(), notes)) {
+                    Some(outcome) => outcome,
+                    None => break,
+                },
+            };
+            looked.hits.push(Hit {
+                regex,
+                outcome,
+                back: taken.back,
+            });
+            if !look.all {
+                break;
+            }
+            if let Some(lines) = &self.lines {
+                text = lines.subject();
+            }
+        }
+    }
+
+    /// Tries one failregex: what it captured, and which lines it took.
+    fn try_one(
+        &mut self,
+        regex: usize,
+        text: &str,
+        look: &Look<'_, '_>,
+        notes: &mut Vec<FilterNote>,
+    ) -> Option<(Fields, Taken)> {
+        let regex = self.failures.get(regex)?;
+        let hit = search(regex, text, notes)?;
+        let taken = match &mut self.lines {
+            Some(lines) => lines.take(&hit.span(), &hit.skipped()),
+            None => Taken {
+                lines: vec![self.times.shown(look.line)],
+                back: vec![0],
+                text: text.to_owned(),
+            },
         };
-        fields.merge(inner);
-        Some(fields)
+        Some((hit.fields(), taken))
     }
 
-    fn first_match(&self, text: &str, notes: &mut Vec<FilterNote>) -> Option<Fields> {
-        let fields = self
-            .failures
-            .iter()
-            .find_map(|regex| search(regex, text, notes))?;
-        (!self.is_ignored(text, notes)).then_some(fields)
+    /// What a match amounts to. `None`: nobody knows when it was, so it cannot count.
+    fn judge(
+        &mut self,
+        own: Fields,
+        taken: &Taken,
+        look: &Look<'_, '_>,
+        (prefix, notes): (Option<&Fields>, &mut Vec<FilterNote>),
+    ) -> Option<Outcome> {
+        let dated = matches!(
+            look.line.date,
+            DateSight::Found { .. } | DateSight::Given(_) | DateSight::Empty
+        );
+        if !dated && self.told.is_due(Complaint::NoTime, look.now) {
+            let shown = self.times.shown(look.line);
+            notes.push(FilterNote::NoTime {
+                line: cut(&shown.joined()),
+                date: shown.date,
+            });
+        }
+        let time = look.time?;
+        let fields = match prefix {
+            Some(prefix) => {
+                let mut fields = prefix.clone();
+                fields.merge(own);
+                fields
+            }
+            None => own,
+        };
+        let verdict = self.sessions.judge(look.now, fields, taken.lines.clone());
+        Some(match verdict {
+            Verdict::Harmless => Outcome::Harmless,
+            Verdict::Pending => Outcome::Pending,
+            Verdict::Failure { fields, matches } => match self.failure(&fields, matches, time) {
+                Some(failure) => Outcome::Failure(Box::new(Found {
+                    failure,
+                    has_time: true,
+                    fields: fields.all(),
+                })),
+                None => Outcome::Pending,
+            },
+        })
     }
 
-    fn is_ignored(&self, text: &str, notes: &mut Vec<FilterNote>) -> bool {
-        self.ignored
-            .iter()
-            .any(|regex| search(regex, text, notes).is_some())
+    /// Who failed, by the fixed order of precedence: `fid`, `ip4`, `ip6`, `dns`.
+    fn failure(&self, fields: &Fields, matches: Vec<Match>, time: Timestamp) -> Option<Failure> {
+        let id = fields.identity()?;
+        let lookup = match (&id, fields.name(), self.usedns) {
+            (FailId::Text(_), Some(_), UseDns::Yes) => Lookup::Addresses,
+            (FailId::Text(_), Some(_), UseDns::Warn) => Lookup::Told,
+            (FailId::Text(_), Some(_), UseDns::No) => return None,
+            _ => Lookup::None,
+        };
+        let mut captures = fields.kept();
+        if let Some(address) = fields.address() {
+            captures.push(("ip".to_owned(), address.into()));
+        }
+        let ticket = Ticket {
+            failures: fields.repeat().clamp(1, MAX_REPEAT),
+            matches,
+            captures,
+        };
+        Some(Failure {
+            id,
+            lookup,
+            time,
+            ticket,
+        })
+    }
+
+    /// The ignoreregex that matches a text.
+    fn ignored_by(&self, text: &str, notes: &mut Vec<FilterNote>) -> Option<usize> {
+        let matches = |regex: &FailRegex| search(regex, text, notes).is_some();
+        self.ignored.iter().position(matches)
     }
 }
 
-fn search(regex: &FailRegex, text: &str, notes: &mut Vec<FilterNote>) -> Option<Fields> {
+/// The first match of a pattern. One that gives up is told, and counts as no match.
+fn search<'r, 't>(
+    regex: &'r FailRegex,
+    text: &'t str,
+    notes: &mut Vec<FilterNote>,
+) -> Option<failregex::Hit<'r, 't>> {
     regex.search(text).unwrap_or_else(|_| {
         notes.push(FilterNote::GaveUp {
             pattern: regex.as_str().into(),
@@ -398,49 +500,24 @@ fn search(regex: &FailRegex, text: &str, notes: &mut Vec<FilterNote>) -> Option<
     })
 }
 
-/// Who failed, by the fixed order of precedence: `fid`, `ip4`, `ip6`, `dns`.
-fn failure(mut fields: Fields, matches: Vec<Match>, time: Timestamp) -> Option<Failure> {
-    let failures = fields
-        .take("repeat")
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1u32);
-    let id = fields.identity()?;
-    fields.drop_internal();
-    let ticket = Ticket {
-        failures: failures.clamp(1, MAX_REPEAT),
-        matches,
-        captures: fields.into_pairs(),
-    };
-    Some(Failure {
-        id,
-        lookup: Lookup::None,
-        time,
-        ticket,
-    })
+fn detector(
+    settings: &FilterSettings,
+    zone: &Zone,
+    now: Timestamp,
+) -> Result<Detector, FilterError> {
+    let detector = Detector::with_patterns(&settings.datepattern, zone.clone(), now)
+        .map_err(FilterError::DatePattern)?;
+    match &settings.logtimezone {
+        Some(zone) => {
+            let zone = LogZone::parse(zone).map_err(FilterError::LogZone)?;
+            Ok(detector.in_log_zone(zone))
+        }
+        None => Ok(detector),
+    }
 }
 
 /// What one line may stand for at most (`message repeated N times`).
 const MAX_REPEAT: u32 = 1000;
-
-/// Enough of a line to recognise it by.
-fn cut(text: &str) -> String {
-    text.get(..text.floor_char_boundary(400))
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned()
-}
-
-impl fmt::Display for FilterNote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OddTime { seconds, line } => write!(f, "time is {seconds} s off: {line}"),
-            Self::TooOld { findtime, line } => write!(f, "older than {findtime} s: {line}"),
-            Self::NoTime { line } => write!(f, "match without a time: {line}"),
-            Self::Name { name, line } => write!(f, "'{name}' is a name: {line}"),
-            Self::GaveUp { pattern, line } => write!(f, "'{pattern}' gave up on: {line}"),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

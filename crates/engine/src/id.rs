@@ -163,9 +163,9 @@ impl From<IpAddr> for FailId {
 impl fmt::Display for FailId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(address) => address.fmt(f),
-            Self::Network(network) if network.prefix == 0 => network.address.fmt(f),
-            Self::Network(network) => write!(f, "{}/{}", network.address, network.prefix),
+            Self::Address(address) => Ntop(*address).fmt(f),
+            Self::Network(network) if network.prefix == 0 => Ntop(network.address).fmt(f),
+            Self::Network(network) => write!(f, "{}/{}", Ntop(network.address), network.prefix),
             Self::Text(text) => f.write_str(text),
         }
     }
@@ -186,6 +186,23 @@ impl Serialize for FailId {
 impl<'de> Deserialize<'de> for FailId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self::parse(&text))
+    }
+}
+
+/// An address as the C library writes it: of an IPv6 address with nothing in its first
+/// 96 bits, the rest looks like IPv4.
+struct Ntop(IpAddr);
+
+impl fmt::Display for Ntop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let IpAddr::V6(v6) = self.0
+            && let [0, 0, 0, 0, 0, 0, high, _] = v6.segments()
+            && high > 0
+            && let Some(v4) = v6.to_ipv4()
+        {
+            return write!(f, "::{v4}");
+        }
+        self.0.fmt(f)
     }
 }
 
@@ -335,6 +352,10 @@ mod tests {
             ("10.0.0.0/0", "0.0.0.0"),
             ("192.0.2.1/32", "192.0.2.1"),
             ("::ffff:c000:201", "192.0.2.1"),
+            ("::ffff:c000", "::255.255.192.0"),
+            ("::1:0", "::0.1.0.0"),
+            ("::1", "::1"),
+            ("::c000", "::c000"),
         ];
         for (text, expected) in cases {
             let id = FailId::parse(text);

@@ -10,12 +10,32 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{FailId, Network};
+use crate::inquiry::IgnoreEntry;
 
-/// The addresses and networks of `ignoreip`.
+/// The entries of `ignoreip`.
 #[derive(Clone, Debug, Default)]
 pub struct IgnoreList {
     exact: HashSet<FailId>,
-    networks: Vec<Network>,
+    /// Everything else, in the order in which it is looked at.
+    rest: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+enum Entry {
+    Network(Network),
+    /// Somebody else has to look.
+    Elsewhere(IgnoreEntry),
+}
+
+/// What the list says about an id.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Listed {
+    /// It is on the list as it stands.
+    pub exactly: bool,
+    /// What has to be looked at elsewhere before the next holds.
+    pub elsewhere: Vec<IgnoreEntry>,
+    /// It lies in a network of the list.
+    pub within: bool,
 }
 
 impl IgnoreList {
@@ -25,23 +45,47 @@ impl IgnoreList {
         let mut list = Self::default();
         for entry in entries {
             match entry {
-                FailId::Network(network) => list.networks.push(*network),
-                FailId::Address(_) | FailId::Text(_) => {
-                    list.exact.insert(entry.clone());
+                FailId::Network(network) => list.rest.push(Entry::Network(*network)),
+                FailId::Address(_) => drop(list.exact.insert(entry.clone())),
+                FailId::Text(text) => {
+                    let entry = IgnoreEntry::parse(text);
+                    list.rest.push(Entry::Elsewhere(entry));
                 }
             }
         }
         list
     }
 
-    /// Why `id` is ignored, if it is.
+    /// Whether anything of it has to be looked at elsewhere.
     #[must_use]
-    pub fn reason(&self, id: &FailId) -> Option<IgnoreReason> {
-        let listed = self.exact.contains(id)
-            || id
-                .network()
-                .is_some_and(|inner| self.networks.iter().any(|network| network.contains(inner)));
-        listed.then_some(IgnoreReason::Ip)
+    pub fn asks(&self) -> bool {
+        let elsewhere = |entry: &Entry| matches!(entry, Entry::Elsewhere(_));
+        self.rest.iter().any(elsewhere)
+    }
+
+    /// What it says about `id`.
+    #[must_use]
+    pub fn look(&self, id: &FailId) -> Listed {
+        if self.exact.contains(id) {
+            return Listed {
+                exactly: true,
+                ..Listed::default()
+            };
+        }
+        let mut listed = Listed::default();
+        let inner = id.network();
+        for entry in &self.rest {
+            match entry {
+                Entry::Elsewhere(entry) => listed.elsewhere.push(entry.clone()),
+                Entry::Network(network) => {
+                    if inner.is_some_and(|inner| network.contains(inner)) {
+                        listed.within = true;
+                        break;
+                    }
+                }
+            }
+        }
+        listed
     }
 }
 
@@ -121,9 +165,35 @@ mod tests {
             ("bob", false),
         ];
         for (text, expected) in cases {
+            let listed = list.look(&FailId::parse(text));
+            assert_eq!(listed.exactly || listed.within, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_files_are_looked_at_in_their_place() {
+        let entries = ["a.example", "10.0.0.0/8", "file:/etc/friends", "bob"];
+        let list = IgnoreList::new(&entries.map(FailId::parse));
+        let (name, file) = (
+            IgnoreEntry::Name("a.example".into()),
+            IgnoreEntry::File("/etc/friends".into()),
+        );
+        let bob = IgnoreEntry::Name("bob".into());
+        let cases = [
+            ("10.1.1.1", vec![name.clone()], true),
+            (
+                "192.0.2.1",
+                vec![name.clone(), file.clone(), bob.clone()],
+                false,
+            ),
+            ("bob", vec![name, file, bob], false),
+        ];
+        for (text, elsewhere, within) in cases {
+            let listed = list.look(&FailId::parse(text));
+            assert!(!listed.exactly, "{text}");
             assert_eq!(
-                list.reason(&FailId::parse(text)).is_some(),
-                expected,
+                (listed.elsewhere, listed.within),
+                (elsewhere, within),
                 "{text}"
             );
         }

@@ -6,6 +6,7 @@
 //! daemon brings an [`Finding`] back; if none comes in time, the engine decides
 //! without.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -92,4 +93,58 @@ pub enum Finding {
         /// Whether the answer was remembered; then nothing is logged about it.
         remembered: bool,
     },
+}
+
+/// As the option is written.
+impl fmt::Display for IgnoreCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            key,
+            count,
+            seconds,
+        } = self;
+        write!(f, "key=\"{key}\", max-count={count}, max-time={seconds}")
+    }
+}
+
+impl IgnoreEntry {
+    /// What an item of `ignoreip` means that is no address and no network.
+    ///
+    /// `file:/p`, `file://p` and `file:///p` are all `/p`; `file:p`, `file:./p` and
+    /// `file://./p` are relative to where the daemon runs.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let Some(path) = text.strip_prefix("file:") else {
+            return Self::Name(text.to_owned());
+        };
+        let bare = path.trim_start_matches('/');
+        let relative = !path.starts_with('/') || bare.starts_with("./");
+        Self::File(if relative {
+            bare.to_owned()
+        } else {
+            format!("/{bare}")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_a_name_or_a_file() {
+        let file = |path: &str| IgnoreEntry::File(path.to_owned());
+        let cases = [
+            ("host.example", IgnoreEntry::Name("host.example".into())),
+            ("file:/p", file("/p")),
+            ("file://p", file("/p")),
+            ("file:///p/q", file("/p/q")),
+            ("file:rel", file("rel")),
+            ("file:./rel", file("./rel")),
+            ("file://./rel", file("./rel")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(IgnoreEntry::parse(text), expected, "{text}");
+        }
+    }
 }

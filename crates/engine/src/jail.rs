@@ -10,15 +10,16 @@ use std::collections::HashMap;
 use applying::{Actions, Purpose, Retries};
 use ferroban_date::Timestamp;
 
-use crate::ban::{Ban, Match, Ticket};
+use crate::ban::{Ban, Ticket};
 use crate::bans::{Bans, Held};
 use crate::command::{Counts, JailStatus};
 use crate::effect::{Effect, Job, JobId, Reason, Save, Task};
 use crate::event::Event;
 use crate::failures::Failures;
-use crate::filter::Failure;
+use crate::filter::{Failure, Lookup};
 use crate::id::{FailId, JailName};
-use crate::ignore::{IgnoreList, IgnoreReason, Protected, Protection, protection};
+use crate::ignore::{IgnoreList, IgnoreReason, Listed, Protected, Protection, protection};
+use crate::inquiry::{Ask, Suspect};
 use crate::settings::JailSettings;
 
 /// Hands out names for jobs.
@@ -84,6 +85,20 @@ pub(crate) struct Jail {
     total_bans: u64,
     told_forgotten: u64,
     told_shortened: bool,
+    /// Who was restored lately.
+    restored: Vec<FailId>,
+}
+
+/// What is known about a failure before it counts.
+pub(crate) enum Weighed {
+    /// It counts.
+    Count(Failure),
+    /// It is ignored.
+    Ignore(Failure, IgnoreReason),
+    /// That has to be found out.
+    Ask(Failure, Ask),
+    /// The jail has ended.
+    Drop,
 }
 
 impl Jail {
@@ -102,6 +117,7 @@ impl Jail {
             total_bans: 0,
             told_forgotten: 0,
             told_shortened: false,
+            restored: Vec::new(),
         };
         turn.save(Save::Jail {
             jail: jail.name(),
@@ -144,23 +160,69 @@ impl Jail {
         self.settings.name.clone()
     }
 
+    /// What is known about a failure before it counts.
+    pub(crate) fn weigh(&self, mut failure: Failure, turn: &Turn<'_>) -> Weighed {
+        if matches!(self.actions, Actions::Stopped) {
+            return Weighed::Drop;
+        }
+        failure.time = failure.time.min(turn.now);
+        if failure.lookup != Lookup::None {
+            let name = failure.id.to_string();
+            return Weighed::Ask(failure, Ask::Addresses(name));
+        }
+        let guarded = protection(turn.protected, &failure.id);
+        let own = guarded.filter(|entry| entry.why == Protection::OwnAddress);
+        let listed = self.ignored.look(&failure.id);
+        let decided = match own {
+            Some(_) if self.settings.ignoreself => Some(IgnoreReason::OwnAddress),
+            _ => listed.exactly.then_some(IgnoreReason::Ip),
+        };
+        let within = listed.within.then_some(IgnoreReason::Ip);
+        let otherwise = within.or(guarded.map(|entry| IgnoreReason::Protected(entry.why)));
+        let settings = &self.settings;
+        if settings.ignorecache.is_none() {
+            // What needs no asking is decided at once.
+            match (decided, otherwise) {
+                (Some(why), _) => return Weighed::Ignore(failure, why),
+                (None, Some(why)) if listed.elsewhere.is_empty() => {
+                    return Weighed::Ignore(failure, why);
+                }
+                (None, None) if listed.elsewhere.is_empty() && settings.ignorecommand.is_none() => {
+                    return Weighed::Count(failure);
+                }
+                (None, otherwise) => {
+                    let suspect = self.suspect(&failure, (None, listed, otherwise));
+                    return Weighed::Ask(failure, suspect);
+                }
+            }
+        }
+        let suspect = self.suspect(&failure, (decided, listed, otherwise));
+        Weighed::Ask(failure, suspect)
+    }
+
+    fn suspect(
+        &self,
+        failure: &Failure,
+        (decided, listed, otherwise): (Option<IgnoreReason>, Listed, Option<IgnoreReason>),
+    ) -> Ask {
+        Ask::Ignored(Box::new(Suspect {
+            failure: failure.clone(),
+            cache: self.settings.ignorecache.clone(),
+            decided,
+            entries: listed.elsewhere,
+            otherwise,
+            command: self.settings.ignorecommand.clone(),
+        }))
+    }
+
     /// Counts a failure, and bans when it was one too many.
-    pub(crate) fn failure(&mut self, failure: Failure, turn: &mut Turn<'_>) {
+    pub(crate) fn count(&mut self, failure: Failure, turn: &mut Turn<'_>) {
         if matches!(self.actions, Actions::Added | Actions::Stopped) {
             return;
         }
         let Failure {
             id, time, ticket, ..
         } = failure;
-        let time = time.min(turn.now);
-        if let Some(why) = self.ignore_reason(&id, turn.protected) {
-            turn.report(Event::Ignored {
-                jail: self.name(),
-                id,
-                why,
-            });
-            return;
-        }
         self.failures.sweep(turn.now, self.settings.findtime);
         turn.report(Event::Found {
             jail: self.name(),
@@ -172,6 +234,53 @@ impl Jail {
             self.ban(id, time, ticket, turn);
         }
         self.tell_forgotten(turn);
+    }
+
+    /// Whether a failure counts that a client reports.
+    pub(crate) fn counts_attempts(&self) -> bool {
+        self.actions != Actions::Stopped
+    }
+
+    /// Counts a failure that a client reported.
+    pub(crate) fn count_attempt(&mut self, failure: Failure, turn: &mut Turn<'_>) {
+        let Failure {
+            id, time, ticket, ..
+        } = failure;
+        turn.report(Event::Attempted {
+            jail: self.name(),
+            id: id.clone(),
+            time,
+        });
+        self.total_failures += 1;
+        let limits = self.settings.limits();
+        if let Some((ticket, time)) = self.failures.add(&id, time, ticket, limits) {
+            self.ban(id, time, ticket, turn);
+        }
+    }
+
+    /// Bans that were restored and of which has to be asked whether they are to be ignored
+    /// now; each is asked about once.
+    pub(crate) fn restored_to_ask(&mut self) -> Vec<Failure> {
+        let restored = std::mem::take(&mut self.restored);
+        let asks = self.settings.ignorecommand.is_some() || self.ignored.asks();
+        let failure = |id: FailId| {
+            let ban = &self.bans.get(&id)?.ban;
+            Some(Failure {
+                id: ban.id.clone(),
+                lookup: Lookup::None,
+                time: ban.time,
+                ticket: ban.ticket.clone(),
+            })
+        };
+        let restored = restored.into_iter().filter(|_| asks);
+        restored.filter_map(failure).collect()
+    }
+
+    /// Lifts a restored ban that is to be ignored. What is stored about it stays.
+    pub(crate) fn give_back(&mut self, id: &FailId, turn: &mut Turn<'_>) {
+        if let Some(ban) = self.bans.remove(id) {
+            self.lift(ban, turn);
+        }
     }
 
     /// Bans these ids by order. Returns how many were not banned before, the
@@ -276,35 +385,6 @@ impl Jail {
             enabled: false,
         });
         job
-    }
-
-    /// Counts a failure that a client reports. Returns whether it counts.
-    pub(crate) fn attempt(&mut self, id: FailId, lines: &[String], turn: &mut Turn<'_>) -> bool {
-        if self.actions == Actions::Stopped {
-            return false;
-        }
-        if let Some(why) = self.ignore_reason(&id, turn.protected) {
-            let jail = self.name();
-            turn.report(Event::Ignored { jail, id, why });
-            return false;
-        }
-        turn.report(Event::Attempted {
-            jail: self.name(),
-            id: id.clone(),
-            time: turn.now,
-        });
-        let ticket = Ticket {
-            failures: u32::try_from(lines.len()).unwrap_or(u32::MAX).max(1),
-            matches: lines.iter().map(|line| Match::new("", "", line)).collect(),
-            captures: Vec::new(),
-        };
-        // By one, however many lines there are: that is how fail2ban counts here.
-        self.total_failures += 1;
-        let limits = self.settings.limits();
-        if let Some((ticket, time)) = self.failures.add(&id, turn.now, ticket, limits) {
-            self.ban(id, time, ticket, turn);
-        }
-        true
     }
 
     /// The configuration was read again.
@@ -498,6 +578,7 @@ impl Jail {
             jail: self.name(),
             id: ban.id.clone(),
         });
+        self.restored.push(ban.id.clone());
         self.keep(ban, turn);
         None
     }
@@ -519,16 +600,19 @@ impl Jail {
         job
     }
 
+    /// Why an id is ignored, as far as the jail knows by itself.
     fn ignore_reason(&self, id: &FailId, protected: &[Protected]) -> Option<IgnoreReason> {
         let own = |entry: &Protected| entry.why == Protection::OwnAddress;
         match protection(protected, id) {
             Some(entry) if own(&entry) && self.settings.ignoreself => {
                 Some(IgnoreReason::OwnAddress)
             }
-            guarded => self
-                .ignored
-                .reason(id)
-                .or(guarded.map(|entry| IgnoreReason::Protected(entry.why))),
+            guarded => {
+                let listed = self.ignored.look(id);
+                let is_listed = listed.exactly || listed.within;
+                let listed = is_listed.then_some(IgnoreReason::Ip);
+                listed.or(guarded.map(|entry| IgnoreReason::Protected(entry.why)))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod ban;
 pub mod bans;
+pub mod capture;
 pub mod command;
 pub mod effect;
 pub mod engine;
@@ -18,14 +19,18 @@ pub mod plan;
 pub mod settings;
 
 pub use ban::{Ban, BanTime, BanTimeError, Match, Ticket};
+pub use capture::Capture;
 pub use command::{Answer, Command, CommandError, Counts, JailStatus, Reply};
 pub use effect::{Done, Effect, Job, JobId, LogPosition, Outcome, Reason, Save, Task};
 pub use engine::Engine;
 pub use event::Event;
 pub use ferroban_date::Timestamp;
-pub use filter::{Failure, Filter, FilterError, FilterNote, LogLine, Lookup};
+pub use filter::{
+    DateSight, Failure, Filter, FilterError, FilterNote, Found, Hit, LogLine, Lookup,
+    Outcome as HitOutcome, Sight,
+};
 pub use id::{FailId, JailName, JailNameError, Network};
 pub use ignore::{IgnoreReason, Protected, Protection};
 pub use inquiry::{Ask, Finding, IgnoreCache, IgnoreEntry, Inquiry, InquiryId, Suspect};
 pub use plan::{JailChange, OptionChange};
-pub use settings::{FilterSettings, JailSettings};
+pub use settings::{FilterSettings, JailSettings, UseDns};

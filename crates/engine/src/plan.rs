@@ -101,6 +101,13 @@ pub(crate) fn differences(old: &JailSettings, new: &JailSettings) -> Vec<OptionC
         between("bantime", |s| s.bantime.secs().to_string()),
         between("maxmatches", |s| s.maxmatches.to_string()),
         between("ignoreself", |s| s.ignoreself.to_string()),
+        between("ignorecommand", |s| {
+            s.ignorecommand.clone().unwrap_or_default()
+        }),
+        between("ignorecache", |s| {
+            let cache = s.ignorecache.as_ref();
+            cache.map(ToString::to_string).unwrap_or_default()
+        }),
         OptionChange::between("ignoreip", list(&old.ignoreip), list(&new.ignoreip)),
     ];
     all.into_iter().flatten().collect()

@@ -1,11 +1,15 @@
 //! What a jail and its filter are told to do, with every oddity of the
 //! configuration already resolved.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ban::BanTime;
 use crate::failures::Limits;
 use crate::id::{FailId, JailName};
+use crate::inquiry::IgnoreCache;
 
 /// How a jail counts and bans.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +28,10 @@ pub struct JailSettings {
     pub ignoreip: Vec<FailId>,
     /// Whether this host's own addresses are never counted.
     pub ignoreself: bool,
+    /// A command that says whether a failure is to be ignored, with its tags.
+    pub ignorecommand: Option<String>,
+    /// How long it is remembered who is to be ignored.
+    pub ignorecache: Option<IgnoreCache>,
     /// The name of its backend, for `status`.
     pub backend: String,
     /// Whether it pauses: nobody is unbanned meanwhile.
@@ -44,6 +52,8 @@ impl JailSettings {
             maxmatches: 5,
             ignoreip: Vec::new(),
             ignoreself: true,
+            ignorecommand: None,
+            ignorecache: None,
             backend: String::new(),
             idle: false,
             watches: Watches::Files(Vec::new()),
@@ -79,9 +89,56 @@ pub struct FilterSettings {
     pub failregex: Vec<String>,
     /// What is no failure after all.
     pub ignoreregex: Vec<String>,
-    /// `usedns = raw`: a name is banned as it stands. Otherwise it would have to be
-    /// resolved, which nobody does yet, so it is told and not counted.
-    pub raw_names: bool,
+    /// How many lines a pattern may span. With more than one, `^` and `$` are those of
+    /// each line.
+    pub maxlines: usize,
+    /// What becomes of names.
+    pub usedns: UseDns,
+    /// How dates look; the default patterns if there are none.
+    pub datepattern: Vec<String>,
+    /// The zone of dates that name none, other than this host's.
+    pub logtimezone: Option<String>,
     /// The jail's window in seconds: older lines are skipped while catching up.
     pub findtime: u32,
+}
+
+/// What becomes of a host that is named rather than given by its address.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UseDns {
+    /// Its addresses have failed.
+    Yes,
+    /// The same, and which they are is told.
+    #[default]
+    Warn,
+    /// Nobody has.
+    No,
+    /// The name itself has.
+    Raw,
+}
+
+/// As the option is written.
+impl fmt::Display for UseDns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yes => "yes",
+            Self::Warn => "warn",
+            Self::No => "no",
+            Self::Raw => "raw",
+        })
+    }
+}
+
+impl FromStr for UseDns {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "yes" => Ok(Self::Yes),
+            "warn" => Ok(Self::Warn),
+            "no" => Ok(Self::No),
+            "raw" => Ok(Self::Raw),
+            _ => Err(()),
+        }
+    }
 }

@@ -956,11 +956,11 @@ fn another_ban_time_only_has_the_bans_hold_until_another_end() {
 
 /// A failure that bans at once, with a long line, and with an address beside the id.
 fn long_failure(number: usize) -> Failure {
-    let capture = |name: &str, value: String| (name.to_owned(), value);
+    let capture = |name: &str, value: String| (name.to_owned(), value.into());
     Failure {
         ticket: Ticket {
             failures: 3,
-            matches: vec![crate::ban::Match::new("", "", &"x".repeat(8 << 10))],
+            matches: vec![Match::new("", "", &"x".repeat(8 << 10))],
             captures: vec![
                 capture("fid", format!("session-{number}")),
                 capture("ip4", format!("10.0.{}.{}", number >> 8, number & 255)),

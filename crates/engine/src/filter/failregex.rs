@@ -1,11 +1,14 @@
 //! One compiled pattern, and what it captures.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-use ferroban_regex::{Exhausted, Flags, Regex};
+use ferroban_regex::{Captures, Exhausted, Flags, Regex};
 
+use super::fields::{Fields, IDENTITY};
 use super::tags;
-use crate::id::{FailId, Network};
+use crate::capture::Capture;
 
 /// Why a filter cannot be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +27,10 @@ pub enum FilterError {
         /// The pattern as compiled.
         pattern: String,
     },
+    /// A date pattern that is none.
+    DatePattern(ferroban_date::PatternError),
+    /// A time zone that is none.
+    LogZone(ferroban_date::LogZoneError),
 }
 
 impl fmt::Display for FilterError {
@@ -34,6 +41,8 @@ impl fmt::Display for FilterError {
                 write!(f, "Unable to compile regular expression '{pattern}'")
             }
             Self::NoIdentity { pattern } => write!(f, "No failure-id group in '{pattern}'"),
+            Self::DatePattern(error) => error.fmt(f),
+            Self::LogZone(error) => error.fmt(f),
         }
     }
 }
@@ -42,16 +51,10 @@ impl std::error::Error for FilterError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Broken { source, .. } => Some(source),
-            Self::Empty | Self::NoIdentity { .. } => None,
+            Self::Empty | Self::NoIdentity { .. } | Self::DatePattern(_) | Self::LogZone(_) => None,
         }
     }
 }
-
-/// The groups that say who failed, in order of precedence.
-const IDENTITY: [&str; 4] = ["fid", "ip4", "ip6", "dns"];
-
-/// Groups that steer the filter and mean nothing to an action.
-const INTERNAL: [&str; 5] = ["content", "once", "repeat", "nofail", "cidr"];
 
 /// The longest captured value that is kept, in bytes; the rest is cut. Sessions,
 /// tickets and the database hold many of them, and the attacker chooses how long.
@@ -62,54 +65,187 @@ const VALUE_LIMIT: usize = 4 * 1024;
 pub(super) struct FailRegex {
     regex: Regex,
     /// Group names with their numbers, in the order of the groups.
-    names: Vec<(String, usize)>,
+    names: Vec<(Arc<str>, usize)>,
+    /// `alt_NAME` groups, by the name that they stand in for.
+    alternatives: Vec<Derived>,
+    /// `tuple_NAME` groups, by the name that they make a tuple of.
+    tuples: Vec<Derived>,
+    /// The groups of `<SKIPLINES>`.
+    skipped: Vec<usize>,
+}
+
+/// A field that is made of others.
+#[derive(Clone, Debug)]
+struct Derived {
+    name: Arc<str>,
+    /// The groups it is made of, in order.
+    from: Vec<Arc<str>>,
+}
+
+/// A match.
+pub(super) struct Hit<'r, 't> {
+    regex: &'r FailRegex,
+    captures: Captures<'t>,
 }
 
 impl FailRegex {
-    pub(super) fn new(pattern: &str) -> Result<Self, FilterError> {
+    /// Compiles a pattern; with `multi_line`, `^` and `$` are those of each line.
+    pub(super) fn new(pattern: &str, multi_line: bool) -> Result<Self, FilterError> {
+        Self::with_names(pattern, multi_line, true)
+    }
+
+    /// The same; where `names` is false, `<HOST>` is an address and no name.
+    pub(super) fn with_names(
+        pattern: &str,
+        multi_line: bool,
+        names: bool,
+    ) -> Result<Self, FilterError> {
         if pattern.is_empty() {
             return Err(FilterError::Empty);
         }
-        let expanded = tags::expand(pattern, true);
-        let regex =
-            Regex::new(&expanded, Flags::default()).map_err(|source| FilterError::Broken {
-                pattern: expanded,
-                source,
-            })?;
-        let names = regex
+        let expanded = tags::expand(pattern, names);
+        let flags = Flags {
+            multi_line,
+            ..Flags::default()
+        };
+        let regex = Regex::new(&expanded, flags).map_err(|source| FilterError::Broken {
+            pattern: expanded,
+            source,
+        })?;
+        let names: Vec<(Arc<str>, usize)> = regex
             .group_names()
-            .map(|(name, index)| (name.to_owned(), index))
+            .map(|(name, index)| (Arc::from(name), index))
             .collect();
-        Ok(Self { regex, names })
+        let skipped = names.iter().filter(|(name, _)| is_skipped(name));
+        Ok(Self {
+            skipped: skipped.map(|(_, index)| *index).collect(),
+            alternatives: derived(&names, "alt_"),
+            tuples: derived(&names, "tuple_"),
+            regex,
+            names,
+        })
     }
 
     pub(super) fn as_str(&self) -> &str {
         self.regex.as_str()
     }
 
-    pub(super) fn search(&self, text: &str) -> Result<Option<Fields>, Exhausted> {
-        let Some(captures) = self.regex.search(text)? else {
-            return Ok(None);
-        };
-        let named = |(name, index): &(String, usize)| {
-            let value = captures.get(*index)?;
-            // The content is what the other patterns see; it must be whole.
-            let limit = if name == "content" {
-                value.len()
-            } else {
-                VALUE_LIMIT
-            };
-            let kept = value.get(..value.floor_char_boundary(limit))?;
-            Some((name.clone(), kept.to_owned()))
-        };
-        Ok(Some(Fields(self.names.iter().filter_map(named).collect())))
+    pub(super) fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
+    /// The first match in a text.
+    pub(super) fn search<'t>(&self, text: &'t str) -> Result<Option<Hit<'_, 't>>, Exhausted> {
+        let found = self.regex.search(text)?;
+        Ok(found.map(|captures| Hit {
+            regex: self,
+            captures,
+        }))
     }
 
     fn identifies(&self) -> bool {
         self.names
             .iter()
-            .any(|(name, _)| name == "mlfid" || IDENTITY.contains(&name.as_str()))
+            .any(|(name, _)| **name == *"mlfid" || IDENTITY.contains(&&**name))
     }
+}
+
+impl<'t> Hit<'_, 't> {
+    /// `<F-CONTENT>`, if it captured anything.
+    pub(super) fn content(&self) -> Option<&'t str> {
+        let (_, index) = (self.regex.names.iter()).find(|(name, _)| **name == *"content")?;
+        self.captures.get(*index).filter(|text| !text.is_empty())
+    }
+
+    /// Where it matched, in bytes.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.captures.span(0).unwrap_or_default()
+    }
+
+    /// The lines between those that matched, in bytes.
+    pub(super) fn skipped(&self) -> Vec<Range<usize>> {
+        let spans = self.regex.skipped.iter();
+        spans
+            .filter_map(|index| self.captures.span(*index))
+            .collect()
+    }
+
+    /// What the groups captured, and what is made of them.
+    pub(super) fn fields(&self) -> Fields {
+        let regex = self.regex;
+        let mut fields: Fields = regex
+            .names
+            .iter()
+            .map(|(name, index)| {
+                let kept = |text: &str| {
+                    Some(
+                        text.get(..text.floor_char_boundary(VALUE_LIMIT))?
+                            .to_owned(),
+                    )
+                };
+                let value = self.captures.get(*index).and_then(kept);
+                (Arc::clone(name), value.map(Capture::Text))
+            })
+            .collect();
+        for alternative in &regex.alternatives {
+            if fields.text(&alternative.name).is_none_or(str::is_empty) {
+                let mut texts = alternative.from.iter().filter_map(|name| fields.text(name));
+                if let Some(text) = texts.find(|text| !text.is_empty()) {
+                    let text = text.to_owned();
+                    fields.set(&alternative.name, text.into());
+                }
+            }
+        }
+        for tuple in &regex.tuples {
+            let parts = std::iter::once(&tuple.name).chain(&tuple.from);
+            let parts = parts.map(|name| fields.text(name).map(str::to_owned));
+            let parts = Capture::Tuple(parts.collect());
+            fields.set(&tuple.name, parts);
+        }
+        fields
+    }
+}
+
+fn is_skipped(name: &str) -> bool {
+    let number = name.strip_prefix("skiplines");
+    number.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// The fields that groups with this prefix make: `alt_user` and `alt_user_2` belong to
+/// `user`, `tuple_id` to the failure's id.
+fn derived(names: &[(Arc<str>, usize)], prefix: &str) -> Vec<Derived> {
+    let mut all: Vec<Derived> = Vec::new();
+    for (name, _) in names {
+        let Some(rest) = name.strip_prefix(prefix) else {
+            continue;
+        };
+        let base = match rest.rsplit_once('_') {
+            Some((base, number))
+                if number.bytes().all(|byte| byte.is_ascii_digit()) && !number.is_empty() =>
+            {
+                base
+            }
+            _ => rest,
+        };
+        let base = match base {
+            "id" => "fid",
+            "port" => "fport",
+            base => base,
+        };
+        match all.iter_mut().find(|derived| *derived.name == *base) {
+            Some(derived) => derived.from.push(Arc::clone(name)),
+            None => all.push(Derived {
+                name: Arc::from(base),
+                from: vec![Arc::clone(name)],
+            }),
+        }
+    }
+    for derived in &mut all {
+        derived.from.sort();
+    }
+    all
 }
 
 /// Every failregex must be able to say whose failure it is, by itself or through
@@ -126,59 +262,5 @@ pub(super) fn check_identifies(
             pattern: regex.as_str().to_owned(),
         }),
         None => Ok(()),
-    }
-}
-
-/// Named captures, in the order they appeared.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Fields(Vec<(String, String)>);
-
-impl Fields {
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(own, _)| own == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
-
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        let index = self.0.iter().position(|(own, _)| own == name)?;
-        Some(self.0.remove(index).1)
-    }
-
-    /// Takes over all of `other`, whose values win.
-    pub(super) fn merge(&mut self, other: Self) {
-        for (name, value) in other.0 {
-            match self.0.iter_mut().find(|(own, _)| *own == name) {
-                Some((_, old)) => *old = value,
-                None => self.0.push((name, value)),
-            }
-        }
-    }
-
-    /// Who failed, if it is known.
-    pub(super) fn identity(&self) -> Option<FailId> {
-        let text = IDENTITY.iter().find_map(|name| self.get(name))?;
-        let id = FailId::parse(text);
-        let prefix = self.get("cidr").and_then(|prefix| prefix.parse().ok());
-        Some(match (&id, prefix) {
-            (FailId::Address(address), Some(prefix)) if !self.has("fid") => {
-                Network::new(*address, prefix).into()
-            }
-            _ => id,
-        })
-    }
-
-    pub(super) fn drop_internal(&mut self) {
-        self.0
-            .retain(|(name, _)| !INTERNAL.contains(&name.as_str()));
-    }
-
-    pub(super) fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
     }
 }

@@ -5,12 +5,14 @@
 //! process id. The rules are fail2ban's, with one addition: a line matched by
 //! `<F-ONCE>` counts only if its session has not counted a failure before.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use ferroban_date::Timestamp;
 
-use super::failregex::Fields;
+use super::fields::Fields;
 use crate::ban::Match;
+use crate::capture::Capture;
 
 /// How many sessions are remembered; the oldest leaves first.
 const MAX_SESSIONS: usize = 100;
@@ -21,13 +23,18 @@ const LIFETIME: i64 = 300;
 /// How many lines one session keeps for a later failure.
 const MAX_LINES: usize = 20;
 
+/// How many users of one session are remembered.
+const MAX_USERS: usize = 20;
+
 /// What a matched line amounts to.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
     /// A failure, with everything its session knows.
     Failure { fields: Fields, matches: Vec<Match> },
-    /// Nothing to count.
-    Nothing,
+    /// No failure.
+    Harmless,
+    /// A failure, but nobody knows yet whose.
+    Pending,
 }
 
 /// The sessions of one filter.
@@ -41,7 +48,7 @@ pub(super) struct Sessions {
 #[derive(Debug, Default)]
 struct Session {
     fields: Fields,
-    users: HashSet<String>,
+    users: Vec<String>,
     /// Lines that were no failures, to be shown with the next one.
     lines: Vec<Match>,
     /// A failure was seen whose address is not known yet.
@@ -51,12 +58,16 @@ struct Session {
 }
 
 impl Sessions {
-    /// Decides about a matched line, and remembers what it says.
-    pub(super) fn judge(&mut self, now: Timestamp, fields: Fields, line: Match) -> Verdict {
-        let Some(key) = fields.get("mlfid").map(str::to_owned) else {
-            return Verdict::Failure {
-                fields,
-                matches: vec![line],
+    /// Decides about matched lines, and remembers what they say.
+    pub(super) fn judge(&mut self, now: Timestamp, fields: Fields, lines: Vec<Match>) -> Verdict {
+        let Some(key) = fields.text("mlfid").map(str::to_owned) else {
+            return if fields.identity().is_some() {
+                Verdict::Failure {
+                    fields,
+                    matches: lines,
+                }
+            } else {
+                Verdict::Pending
             };
         };
         self.expire(now);
@@ -64,7 +75,7 @@ impl Sessions {
         let known = self.by_key.remove(&key);
         let fresh = known.is_none();
         let mut session = known.unwrap_or_default();
-        let verdict = session.take(fields, line);
+        let verdict = session.take(fields, lines, fresh);
         if !forget {
             if fresh {
                 self.make_room();
@@ -100,41 +111,54 @@ impl Sessions {
 }
 
 impl Session {
-    fn take(&mut self, fields: Fields, line: Match) -> Verdict {
-        let mut harmless = fields.has("nofail") || fields.has("mlfgained");
+    fn take(&mut self, mut fields: Fields, lines: Vec<Match>, fresh: bool) -> Verdict {
+        fields.take("mlfforget");
+        let gained = fields.take("mlfgained").is_some();
+        let mut harmless = gained || fields.has("nofail");
         let once = fields.has("once");
-        // Whether there were two is all that matters.
-        if let Some(user) = fields.get("user")
-            && self.users.len() < 2
-        {
-            self.users.insert(user.to_owned());
-        }
-        for flag in ["nofail", "mlfgained", "once", "repeat"] {
+        for flag in ["nofail", "once", "repeat"] {
             self.fields.take(flag);
         }
-        if fields.has("mlfgained") && std::mem::take(&mut self.pending) {
+        if gained && std::mem::take(&mut self.pending) {
             self.lines.clear();
         }
-        self.fields.merge(fields);
+        let user = fields.text("user").map(str::to_owned);
+        if fresh {
+            self.fields = fields;
+            self.meet(user);
+        } else {
+            self.meet(user);
+            self.fields.merge(fields);
+        }
         if self.pending || self.users.len() > 1 {
             harmless = false;
         }
         if once && self.counted {
             harmless = true;
         }
-        self.remember(line);
+        lines.into_iter().for_each(|line| self.remember(line));
         if harmless {
-            return Verdict::Nothing;
+            return Verdict::Harmless;
         }
         if self.fields.identity().is_none() {
             self.pending = true;
-            return Verdict::Nothing;
+            return Verdict::Pending;
         }
         self.pending = false;
         self.counted = true;
         Verdict::Failure {
             fields: self.fields.clone(),
             matches: std::mem::take(&mut self.lines),
+        }
+    }
+
+    /// Notes a user of the session.
+    fn meet(&mut self, user: Option<String>) {
+        let Some(user) = user else { return };
+        if self.users.len() < MAX_USERS && !self.users.contains(&user) {
+            self.users.push(user);
+            let all = Capture::Set(self.users.clone());
+            self.fields.set(&Arc::from("users"), all);
         }
     }
 
@@ -154,11 +178,8 @@ mod tests {
     /// `c1 <words>`: the words name flags, `u=` a user and an address the host.
     fn fields(text: &str) -> Fields {
         let pattern = r"^<F-MLFID>\S+</F-MLFID>(?: <F-NOFAIL>nofail</F-NOFAIL>)?(?: <F-ONCE>once</F-ONCE>)?(?: <F-MLFGAINED>gained</F-MLFGAINED>)?(?: <F-MLFFORGET>forget</F-MLFFORGET>)?(?: u=<F-USER>\S+</F-USER>)?(?: <ADDR>)?$";
-        FailRegex::new(pattern)
-            .unwrap()
-            .search(text)
-            .unwrap()
-            .unwrap()
+        let regex = FailRegex::new(pattern, false).unwrap();
+        regex.search(text).unwrap().unwrap().fields()
     }
 
     /// Lines, and for each the address counted and how many lines were shown.
@@ -171,11 +192,11 @@ mod tests {
         lines
             .iter()
             .map(
-                |text| match sessions.judge(now, fields(text), Match::default()) {
+                |text| match sessions.judge(now, fields(text), vec![Match::default()]) {
                     Verdict::Failure { fields, matches } => {
                         Some((fields.identity().unwrap().to_string(), matches.len()))
                     }
-                    Verdict::Nothing => None,
+                    _ => None,
                 },
             )
             .collect()
@@ -252,9 +273,13 @@ mod tests {
     fn sessions_that_are_over_push_no_open_one_out() {
         let mut sessions = Sessions::default();
         let mut judge = |text: &str| {
-            let verdict = sessions.judge(Timestamp::from_secs(0), fields(text), Match::default());
+            let verdict = sessions.judge(
+                Timestamp::from_secs(0),
+                fields(text),
+                vec![Match::default()],
+            );
             let kept = (sessions.by_key.len(), sessions.oldest_first.len());
-            (verdict != Verdict::Nothing, kept)
+            (matches!(verdict, Verdict::Failure { .. }), kept)
         };
         judge("c1 nofail 1.2.3.4");
         for other in 0..=MAX_SESSIONS {
@@ -268,17 +293,13 @@ mod tests {
     fn the_oldest_session_leaves_first_and_all_leave_in_time() {
         let mut sessions = Sessions::default();
         let start = Timestamp::from_secs(0);
-        sessions.judge(start, fields("c1 nofail 1.2.3.4"), Match::default());
+        sessions.judge(start, fields("c1 nofail 1.2.3.4"), vec![]);
         for other in 0..100 {
-            sessions.judge(
-                start,
-                fields(&format!("x{other} nofail 1.2.3.4")),
-                Match::default(),
-            );
+            sessions.judge(start, fields(&format!("x{other} nofail 1.2.3.4")), vec![]);
         }
         assert_eq!(
-            sessions.judge(start, fields("c1"), Match::default()),
-            Verdict::Nothing
+            sessions.judge(start, fields("c1"), vec![]),
+            Verdict::Pending
         );
         assert!(
             sessions.by_key.len() <= MAX_SESSIONS && sessions.oldest_first.len() <= MAX_SESSIONS
@@ -286,8 +307,8 @@ mod tests {
 
         let later = Timestamp::from_secs(LIFETIME);
         assert_eq!(
-            sessions.judge(later, fields("x99"), Match::default()),
-            Verdict::Nothing
+            sessions.judge(later, fields("x99"), vec![]),
+            Verdict::Pending
         );
         assert_eq!(sessions.by_key.len(), 1);
     }

@@ -3,6 +3,8 @@
 //! The expansions are those of fail2ban 1.1, since filters in the field lean on
 //! their group names and on exactly what they match.
 
+use std::fmt::Write as _;
+
 const IP4: &str = r"(?:::f{4,6}:)?(?P<ip4>(?:\d{1,3}\.){3}\d{1,3})";
 const IP6: &str = r"(?P<ip6>(?:[0-9a-fA-F]{1,4}::?|:){1,7}(?:[0-9a-fA-F]{1,4}|(?<=:):))";
 const DNS: &str = r"(?P<dns>[\w\-.^_]*\w)";
@@ -18,11 +20,17 @@ pub(super) fn expand(pattern: &str, names: bool) -> String {
     let pattern = pattern.as_str();
     let mut out = String::with_capacity(pattern.len() + 64);
     let mut open: Vec<String> = Vec::new();
+    let mut skips = 0;
     let mut rest = pattern;
     while let Some((before, tag, after)) = next_tag(rest) {
         out.push_str(before);
         match replacement(tag, names, &mut open) {
             Some(text) => out.push_str(&text),
+            None if tag == "SKIPLINES" => {
+                // Writing to a string cannot fail.
+                write!(out, r"\n(?P<skiplines{skips}>(?:(?:.*\n)*?))").ok();
+                skips += 1;
+            }
             None => out.extend(["<", tag, ">"]),
         }
         rest = after;
@@ -108,6 +116,10 @@ mod tests {
             ("(?P<CIDR>x)", "(?P<CIDR>x)"),
             ("<F-FIELD_1>x</F-FIELD_1>", "(?P<field_1>x)"),
             ("<F-A><F-B>x</F-B></F-A>", "(?P<a>(?P<b>x))"),
+            (
+                "a<SKIPLINES>b<SKIPLINES>",
+                r"a\n(?P<skiplines0>(?:(?:.*\n)*?))b\n(?P<skiplines1>(?:(?:.*\n)*?))",
+            ),
         ];
         for (pattern, expected) in cases {
             assert_eq!(expand(pattern, true), expected, "{pattern}");

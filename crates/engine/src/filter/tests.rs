@@ -1,4 +1,5 @@
 use super::*;
+use crate::capture::Capture;
 use proptest::prelude::*;
 
 const NOW: i64 = 1_781_524_800; // 2026-06-15 12:00:00 UTC
@@ -9,13 +10,13 @@ fn settings(failregex: &[&str], ignoreregex: &[&str]) -> FilterSettings {
         prefregex: None,
         failregex: texts(failregex),
         ignoreregex: texts(ignoreregex),
-        raw_names: false,
         findtime: 600,
+        ..FilterSettings::default()
     }
 }
 
 fn filter(settings: &FilterSettings) -> Filter {
-    Filter::new(settings, Zone::utc()).unwrap()
+    Filter::new(settings, Zone::utc(), Timestamp::from_secs(NOW)).unwrap()
 }
 
 fn feed(filter: &mut Filter, text: &str, live: bool) -> (Vec<Failure>, Vec<FilterNote>) {
@@ -44,7 +45,14 @@ fn a_pattern_that_gives_up_is_told_once_a_minute_and_counts_nothing() {
 
 #[test]
 fn a_pattern_that_names_nobody_is_refused_unless_a_session_may() {
-    let accepted = |pattern: &str| Filter::new(&settings(&[pattern], &[]), Zone::utc()).is_ok();
+    let accepted = |pattern: &str| {
+        Filter::new(
+            &settings(&[pattern], &[]),
+            Zone::utc(),
+            Timestamp::from_secs(NOW),
+        )
+        .is_ok()
+    };
     for (pattern, good) in [
         (r"x <F-USER>\S+</F-USER>", false),
         (r"x <F-MLFID>\S+</F-MLFID>", true),
@@ -73,7 +81,7 @@ fn a_line_becomes_a_failure_with_everything_it_says() {
     assert_eq!(failure.time.secs(), NOW - 2);
     assert_eq!(failure.ticket.failures, 1);
     let captures =
-        [("ip4", "192.0.2.7"), ("user", "bob")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        [("ip4", "192.0.2.7"), ("user", "bob")].map(|(n, v)| (n.to_owned(), Capture::from(v)));
     assert_eq!(failure.ticket.captures, captures);
     let found = Match {
         before: String::new(),
@@ -99,7 +107,7 @@ fn identities_follow_the_order_of_precedence() {
     ];
     for (pattern, line, expected) in cases {
         let settings = FilterSettings {
-            raw_names: true,
+            usedns: UseDns::Raw,
             ..settings(&[pattern], &[])
         };
         let (failures, _) = feed(&mut filter(&settings), line, true);
@@ -109,17 +117,34 @@ fn identities_follow_the_order_of_precedence() {
 }
 
 #[test]
-fn names_are_told_and_not_counted_unless_they_are_wanted_raw() {
-    let mut filter = filter(&settings(&["^ bad <HOST>$"], &[]));
-    let (failures, notes) = feed(&mut filter, " bad some.name", true);
-    assert_eq!(failures, []);
-    assert!(matches!(notes.as_slice(), [FilterNote::Name { name, .. }] if name == "some.name"));
-    assert_eq!(
-        feed(&mut filter, " bad other.name", true),
-        (vec![], vec![]),
-        "once a day"
-    );
-    assert_eq!(feed(&mut filter, " bad 192.0.2.7", true).0.len(), 1);
+fn names_are_to_be_looked_up_as_usedns_says() {
+    let cases = [
+        // usedns, the failure's lookup
+        (UseDns::Yes, Some(Lookup::Addresses)),
+        (UseDns::Warn, Some(Lookup::Told)),
+        (UseDns::No, None),
+        (UseDns::Raw, Some(Lookup::None)),
+    ];
+    for (usedns, lookup) in cases {
+        for pattern in ["^ bad <HOST>$", "^ bad <DNS>$"] {
+            let settings = FilterSettings {
+                usedns,
+                ..settings(&[pattern], &[])
+            };
+            let mut filter = filter(&settings);
+            let (named, notes) = feed(&mut filter, " bad some.name", true);
+            let told = named.first().map(|failure| failure.lookup);
+            assert_eq!(told, lookup, "{usedns:?} {pattern}");
+            assert!(
+                !notes
+                    .iter()
+                    .any(|note| !matches!(note, FilterNote::NoTime { .. }))
+            );
+            let (known, _) = feed(&mut filter, " bad 192.0.2.7", true);
+            let by_address = known.first().map(|failure| failure.lookup);
+            assert_eq!(by_address, Some(Lookup::None), "{usedns:?} {pattern}");
+        }
+    }
 }
 
 #[test]
@@ -247,7 +272,13 @@ fn captured_values_are_cut() {
     let mut filter = filter(&settings(&["^ bad <ADDR> user=<F-USER>.*</F-USER>$"], &[]));
     let line = format!(" bad 192.0.2.7 user={}", "é".repeat(100_000));
     let (failures, _) = feed(&mut filter, &line, true);
-    let length = |f: &Failure| f.ticket.captures.iter().map(|(_, value)| value.len()).max();
+    let length = |f: &Failure| {
+        f.ticket
+            .captures
+            .iter()
+            .map(|(_, value)| value.text_len())
+            .max()
+    };
     assert_eq!(failures.first().and_then(length), Some(4096));
 }
 
@@ -259,7 +290,12 @@ fn filters_that_cannot_work_say_why() {
         ("no host", "No failure-id group in 'no host'"),
     ];
     for (pattern, expected) in cases {
-        let error = Filter::new(&settings(&[pattern], &[]), Zone::utc()).unwrap_err();
+        let error = Filter::new(
+            &settings(&[pattern], &[]),
+            Zone::utc(),
+            Timestamp::from_secs(NOW),
+        )
+        .unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
@@ -274,7 +310,7 @@ proptest! {
         prop_assert!(failures.len() <= 1);
         for failure in failures {
             for (_, value) in failure.ticket.captures {
-                prop_assert!(text.contains(&value));
+                prop_assert!(value.text().is_none_or(|value| text.contains(value)));
             }
         }
     }
@@ -298,4 +334,274 @@ fn a_pattern_or_what_stands_before_it_says_who_failed() {
             "{checked:?}"
         );
     }
+}
+
+/// What a session of lines comes to: for each line, who failed and how many lines are
+/// shown.
+fn run(filter: &mut Filter, lines: &[&str]) -> Vec<Vec<(String, usize)>> {
+    let failed = |line: &&str| {
+        let (failures, _) = feed(filter, line, true);
+        let shown = |f: &Failure| (f.id.to_string(), f.ticket.matches.len());
+        failures.iter().map(shown).collect()
+    };
+    lines.iter().map(failed).collect()
+}
+
+fn capture(failure: &Failure, name: &str) -> Option<Capture> {
+    let mut captures = failure.ticket.captures.iter();
+    let (_, value) = captures.find(|(known, _)| known == name)?;
+    Some(value.clone())
+}
+
+#[test]
+fn a_pattern_may_span_lines_and_those_it_took_are_gone() {
+    let settings = FilterSettings {
+        maxlines: 3,
+        ..settings(
+            &[
+                r"a <F-USER>\w+</F-USER><SKIPLINES>.* b fail <HOST>$",
+                "c <HOST>$",
+            ],
+            &[],
+        )
+    };
+    let lines = [
+        ("2026-06-15 12:00:00 h a joe", 0),
+        ("2026-06-15 12:00:00 h noise", 0),
+        ("2026-06-15 12:00:00 h b fail 1.2.3.4", 2),
+        ("2026-06-15 12:00:00 h b fail 1.2.3.5", 0),
+        ("2026-06-15 12:00:00 h a x", 0),
+        ("2026-06-15 12:00:00 h c 1.2.3.4", 1),
+        ("2026-06-15 12:00:00 h b fail 1.2.3.6", 2),
+    ];
+    let mut filter = filter(&settings);
+    for (line, expected) in lines {
+        let got = run(&mut filter, &[line]);
+        let shown: usize = got.iter().flatten().map(|(_, lines)| lines).sum();
+        assert_eq!(shown, expected, "{line}");
+    }
+}
+
+#[test]
+fn what_is_ignored_takes_its_lines_with_it() {
+    let settings = FilterSettings {
+        maxlines: 3,
+        ..settings(&[r"a \w+<SKIPLINES>.*fail <HOST>$"], &["joe"])
+    };
+    let mut filter = filter(&settings);
+    let lines = ["h a joe", "h noise", "h fail 1.2.3.4", "h fail 1.2.3.5"];
+    assert_eq!(run(&mut filter, &lines), vec![vec![]; 4]);
+    let lines = ["h a ann", "h fail 1.2.3.4"];
+    assert_eq!(run(&mut filter, &lines).last().unwrap().len(), 1);
+}
+
+#[test]
+fn alternatives_stand_in_and_tuples_are_made() {
+    let text = |text: &str| Some(Capture::from(text));
+    let tuple = |parts: &[Option<&str>]| {
+        let parts = parts.iter().map(|part| part.map(str::to_owned));
+        Some(Capture::Tuple(parts.collect()))
+    };
+    let cases = [
+        // pattern, line, field, its value, id
+        (
+            "<F-USER>a?</F-USER>,<F-ALT_USER>b?</F-ALT_USER>,<F-ALT_USER_1>c</F-ALT_USER_1> <HOST>",
+            ",b,c 1.2.3.4",
+            ("user", text("b")),
+            "1.2.3.4",
+        ),
+        (
+            "<F-USER>a?</F-USER>,<F-ALT_USER>b?</F-ALT_USER>,<F-ALT_USER_1>c</F-ALT_USER_1> <HOST>",
+            ",,c 1.2.3.4",
+            ("user", text("c")),
+            "1.2.3.4",
+        ),
+        (
+            "<F-ALT_USER1>b</F-ALT_USER1>,<F-ALT_USER_12>d</F-ALT_USER_12> <HOST>",
+            "b,d 1.2.3.4",
+            ("user1", text("b")),
+            "1.2.3.4",
+        ),
+        (
+            "<F-ALT_USER1>b</F-ALT_USER1>,<F-ALT_USER_12>d</F-ALT_USER_12> <HOST>",
+            "b,d 1.2.3.4",
+            ("user", text("d")),
+            "1.2.3.4",
+        ),
+        (
+            "<F-TUPLE_USER>b</F-TUPLE_USER>(?:<F-TUPLE_USER_2>d</F-TUPLE_USER_2>)?,<F-ALT_USER>q</F-ALT_USER> <HOST>",
+            "b,q 1.2.3.4",
+            ("user", tuple(&[Some("q"), Some("b"), None])),
+            "1.2.3.4",
+        ),
+        (
+            "<F-ID>a</F-ID> <F-TUPLE_ID>b</F-TUPLE_ID>",
+            "a b",
+            ("tuple_id", text("b")),
+            "('a', 'b')",
+        ),
+        (
+            "<HOST> <F-TUPLE_ID_1>c</F-TUPLE_ID_1> <F-TUPLE_ID>b</F-TUPLE_ID>",
+            "1.2.3.4 c b",
+            ("fid", tuple(&[None, Some("b"), Some("c")])),
+            "(None, 'b', 'c')",
+        ),
+        (
+            "<HOST> <F-TUPLE_ID>x</F-TUPLE_ID>",
+            "1.2.3.4 x",
+            ("ip", text("1.2.3.4")),
+            "(None, 'x')",
+        ),
+        (
+            r"<F-ID>\S+</F-ID> <HOST>",
+            "1.2.3.4 1.2.3.5",
+            ("ip", text("1.2.3.5")),
+            "1.2.3.4",
+        ),
+        (
+            r"<F-ID>\S+</F-ID> <HOST>",
+            "1.2.3.4 1.2.3.4",
+            ("ip", None),
+            "1.2.3.4",
+        ),
+    ];
+    for (pattern, line, (field, expected), id) in cases {
+        let mut filter = filter(&settings(&[&format!("^{pattern}$")], &[]));
+        let (failures, _) = feed(&mut filter, line, true);
+        let [failure] = failures.as_slice() else {
+            panic!("{pattern} on {line}: {failures:?}")
+        };
+        assert_eq!(capture(failure, field), expected, "{pattern}: {field}");
+        assert_eq!(failure.id.to_string(), id, "{pattern}");
+    }
+}
+
+#[test]
+fn a_session_knows_its_users_and_forgets_what_steered_it() {
+    let mut settings = settings(
+        &[
+            r"^bad(?: user <F-USER>\S+</F-USER>)?$",
+            "^<F-NOFAIL>connect</F-NOFAIL> <HOST>$",
+            r"^<F-MLFFORGET><F-MLFGAINED>ok</F-MLFGAINED></F-MLFFORGET> <F-USER>\S+</F-USER>$",
+        ],
+        &[],
+    );
+    settings.prefregex = Some(r"^<F-MLFID>\S+</F-MLFID> <F-CONTENT>.+</F-CONTENT>$".into());
+    let mut filter = filter(&settings);
+    run(&mut filter, &["c1 connect 1.2.3.4", "c1 bad user joe"]);
+    let (failures, _) = feed(&mut filter, "c1 ok ann", true);
+    let [failure] = failures.as_slice() else {
+        panic!("two users: {failures:?}")
+    };
+    let names: Vec<&str> = failure
+        .ticket
+        .captures
+        .iter()
+        .map(|(name, _)| &**name)
+        .collect();
+    assert_eq!(names, ["mlfid", "ip4", "users", "user"]);
+    let users = ["joe", "ann"].map(str::to_owned).to_vec();
+    assert_eq!(capture(failure, "users"), Some(Capture::Set(users)));
+}
+
+#[test]
+fn a_line_without_a_date_belongs_to_the_one_before() {
+    let mut filter = filter(&settings(&["fail <ADDR>$"], &[]));
+    let cases = [
+        // line, seconds before now, as it is shown
+        (
+            "2026-06-15 11:59:58 h fail 192.0.2.1",
+            Some(2),
+            "2026-06-15 11:59:58 h fail 192.0.2.1",
+        ),
+        (
+            "h fail 192.0.2.2",
+            Some(2),
+            "2026-06-15 11:59:58h fail 192.0.2.2",
+        ),
+        (
+            "Feb 30 10:00:00 h fail 192.0.2.3",
+            Some(2),
+            "2026-06-15 11:59:58Feb 30 10:00:00 h fail 192.0.2.3",
+        ),
+        (
+            "2026-06-15 11:58:00 h fail 192.0.2.1",
+            Some(120),
+            "2026-06-15 11:58:00 h fail 192.0.2.1",
+        ),
+        ("h fail 192.0.2.2", None, ""),
+        ("Feb 30 10:00:00 h fail 192.0.2.3", None, ""),
+    ];
+    for (line, ago, shown) in cases {
+        let (failures, _) = feed(&mut filter, line, false);
+        let got = failures.first().map(|f| NOW - f.time.secs());
+        assert_eq!(got, ago, "{line}");
+        let match_shown = failures.first().and_then(|f| f.ticket.matches.first());
+        let match_shown = match_shown.map(Match::joined).unwrap_or_default();
+        assert_eq!(match_shown, shown);
+    }
+}
+
+#[test]
+fn a_match_without_a_date_of_its_own_is_told_once_a_day() {
+    let mut filter = filter(&settings(&["fail <ADDR>$"], &[]));
+    let (_, notes) = feed(&mut filter, "h fail 192.0.2.2", true);
+    assert!(
+        matches!(notes.as_slice(), [FilterNote::NoTime { date, .. }] if date.is_empty()),
+        "{notes:?}"
+    );
+    let (_, notes) = feed(&mut filter, "Feb 30 10:00:00 h fail 192.0.2.2", true);
+    assert!(
+        matches!(notes.as_slice(), [FilterNote::Unreadable { date }] if date == "Feb 30 10:00:00"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn everything_seen_in_a_line_can_be_told() {
+    let mut settings = settings(
+        &["^bad <ADDR>$", "^bad (?P<x>q)?<F-ID>\\S+</F-ID>$", "^good"],
+        &["192\\.0\\.2\\.9"],
+    );
+    settings.failregex.pop();
+    settings.prefregex = Some("^ host <F-CONTENT>.+</F-CONTENT>$".into());
+    let mut filter = filter(&settings);
+    let mut examine = |text: &str| {
+        let now = Timestamp::from_secs(NOW);
+        let line = LogLine {
+            text,
+            time: None,
+            live: false,
+        };
+        filter.examine(now, line, true, &mut Vec::new())
+    };
+    let sight = examine("1999-01-01 00:00:00 x");
+    assert_eq!((sight.date, sight.prefix), (DateSight::None, None));
+    let sight = examine("2026-06-15 01:00:00 host bad 192.0.2.7");
+    assert!(matches!(&sight.date, DateSight::Found { span, .. } if *span == (0..19)));
+    assert_eq!(sight.subject, " host bad 192.0.2.7\n");
+    assert_eq!(sight.content.as_deref(), Some("bad 192.0.2.7\n"));
+    let outcomes: Vec<(usize, bool)> = sight
+        .hits
+        .iter()
+        .map(|hit| (hit.regex, matches!(hit.outcome, Outcome::Failure(_))))
+        .collect();
+    assert_eq!(outcomes, [(0, true), (1, true)]);
+    let sight = examine(" host bad 192.0.2.9");
+    assert_eq!(sight.ignored, Some(0));
+    assert!(matches!(
+        sight.hits.first().unwrap().outcome,
+        Outcome::Ignored(0)
+    ));
+    let Some(Outcome::Failure(found)) = examine(" host bad bob").hits.pop().map(|hit| hit.outcome)
+    else {
+        panic!("an id is no address")
+    };
+    assert!(!found.has_time, "the line before is too long ago");
+    let names: Vec<&str> = found.fields.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(
+        names,
+        ["fid"],
+        "groups that took no part do not hide the prefix's"
+    );
 }

@@ -8,7 +8,9 @@ use std::io;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 
-use ferroban_engine::{Ban, Filter, JailName, JailSettings, Job, OptionChange, Task};
+use ferroban_engine::{
+    Ban, Filter, FilterSettings, JailName, JailSettings, Job, OptionChange, Task,
+};
 
 use super::actor::{self, Call, Change, Order, Queue};
 use super::facts::Facts;
@@ -87,7 +89,8 @@ impl Crew {
 
     /// Makes the actions of a jail, and makes sure that its filter works.
     pub(super) fn check(&self, plan: &JailPlan) -> Result<Parts, String> {
-        Filter::new(&plan.filter, clock::zone().clone()).map_err(|error| report::chain(&error))?;
+        Filter::new(&plan.filter, clock::zone().clone(), clock::now())
+            .map_err(|error| report::chain(&error))?;
         plan.actions
             .iter()
             .map(|action| Ok((action.name.clone(), self.part(plan, action)?)))
@@ -263,11 +266,17 @@ impl Crew {
             watcher::names(sources),
             watcher::names(&found),
         ));
-        let names = |plan: &JailPlan| {
-            let raw = plan.filter.raw_names;
-            String::from(if raw { "raw" } else { "not raw" })
+        let between = |option: &str, text: fn(&FilterSettings) -> String| {
+            OptionChange::between(option, text(&old.filter), text(&new.filter))
         };
-        all.push(OptionChange::between("usedns", names(old), names(new)));
+        all.extend([
+            between("usedns", |filter| filter.usedns.to_string()),
+            between("maxlines", |filter| filter.maxlines.to_string()),
+            between("datepattern", |filter| filter.datepattern.join("\n")),
+            between("logtimezone", |filter| {
+                filter.logtimezone.clone().unwrap_or_default()
+            }),
+        ]);
         if patterns(old) != patterns(new) {
             let to = format!("{}, changed", filter(new));
             all.push(OptionChange::between("filter", filter(old), to));

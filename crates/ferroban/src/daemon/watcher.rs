@@ -274,7 +274,7 @@ impl Watcher {
         } = start;
         let mut readers = Vec::new();
         for (jail, settings) in plan.readers {
-            match Filter::new(&settings, clock::zone().clone()) {
+            match Filter::new(&settings, clock::zone().clone(), clock::now()) {
                 Ok(filter) => readers.push(Reader {
                     jail,
                     filter,
@@ -366,7 +366,7 @@ impl Watcher {
         // What is old for the jail that looks back furthest is old for all.
         if let Some(reader) = self
             .readers
-            .iter()
+            .iter_mut()
             .max_by_key(|reader| reader.filter.findtime())
         {
             let now = clock::now();

@@ -62,7 +62,7 @@ fn wrong(command: &[Word], refusal: &Refusal) -> LoadError {
 mod tests {
     use super::*;
 
-    use ferroban_engine::BanTime;
+    use ferroban_engine::{BanTime, UseDns};
 
     /// One command a line, words between `|`; what is in braces is a list.
     fn stream(text: &str) -> Vec<Command> {
@@ -113,9 +113,11 @@ mod tests {
             .filter_map(|it| it.get(..1))
             .collect();
         assert_eq!(starts, ["x", "y", "z"]);
-        assert!(plan.filter.raw_names);
+        assert_eq!(plan.filter.usedns, UseDns::Raw);
+        assert_eq!(plan.filter.datepattern, ["%Y"]);
+        assert_eq!(plan.filter.logtimezone.as_deref(), Some(""));
         assert_eq!(plan.logpaths, ["/h", "/t"]);
-        assert_eq!(plan.without_effect, ["datepattern = %Y", "logtimezone = "]);
+        assert_eq!(plan.without_effect, [] as [&str; 0]);
         assert_eq!(plan.journal, [vec!["A=1", "B=2"], vec!["C=3"]]);
         let options: Vec<(&str, Option<&String>)> = plan
             .actions

@@ -567,6 +567,9 @@ impl JailSetup {
             maxmatches: usize::try_from(self.maxmatches).unwrap_or(0),
             ignoreip: self.ignoreip.clone(),
             ignoreself: self.ignoreself,
+            ignorecommand: Some(shown(&self.ignorecommand))
+                .filter(|command| !["", "False"].contains(&command.as_str())),
+            ignorecache: option::cache(&self.ignorecache),
             idle: self.idle,
             backend: initiated(&self.backend).to_owned(),
             ..JailSettings::new(self.name.clone())
@@ -575,7 +578,13 @@ impl JailSetup {
             prefregex: Some(self.prefregex.clone()).filter(|regex| !regex.is_empty()),
             failregex: self.failregex.clone(),
             ignoreregex: self.ignoreregex.clone(),
-            raw_names: self.usedns == "raw",
+            maxlines: usize::try_from(self.maxlines).unwrap_or(1),
+            usedns: self.usedns.parse().unwrap_or_default(),
+            datepattern: self.datepattern.clone(),
+            logtimezone: match &self.logtimezone {
+                Word::None => None,
+                zone => Some(shown(zone)),
+            },
             findtime,
         };
         JailPlan {
@@ -600,26 +609,8 @@ impl JailSetup {
         if self.backend.contains('[') {
             note("backend", self.backend.clone());
         }
-        // The default patterns, only looked for at the beginning of a line.
-        if self
-            .datepattern
-            .iter()
-            .any(|pattern| pattern != "{^LN-BEG}")
-        {
-            note("datepattern", self.datepattern.join(" "));
-        }
-        if self.logtimezone != Word::None {
-            note("logtimezone", shown(&self.logtimezone));
-        }
-        if self.maxlines != 1 {
-            note("maxlines", self.maxlines.to_string());
-        }
         if !self.logencoding.eq_ignore_ascii_case("utf-8") {
             note("logencoding", self.logencoding.clone());
-        }
-        let ignorecommand = shown(&self.ignorecommand);
-        if !["", "False"].contains(&ignorecommand.as_str()) {
-            note("ignorecommand", ignorecommand);
         }
         let increments =
             |(name, word): &&(String, Word)| name == "increment" && *word == Word::Bool(true);

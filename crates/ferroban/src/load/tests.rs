@@ -18,7 +18,12 @@ fn filter(sample: &Value) -> Filter {
     let option = format!("sshd.filter=sshd[mode={}{attempts}]", field(sample, "mode"));
     let settings = embedded(&[option, "sshd.findtime=1h".to_owned()]).unwrap();
     let plan = settings.setup.plans().next().expect("the sshd jail is on");
-    Filter::new(&plan.filter, ferroban_date::Zone::utc()).unwrap()
+    Filter::new(
+        &plan.filter,
+        ferroban_date::Zone::utc(),
+        Timestamp::from_secs(NOW),
+    )
+    .unwrap()
 }
 
 /// What is reported for a line: who, how many, which user, when.
@@ -42,7 +47,7 @@ fn reported(
         .captures
         .into_iter()
         .find(|(name, _)| name == "user")
-        .map(|(_, user)| user);
+        .map(|(_, user)| user.to_string());
     Some((
         failure.id.to_string(),
         failure.ticket.failures,

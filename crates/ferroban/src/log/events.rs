@@ -4,6 +4,9 @@
 //! logger that begins with `ferroban`.
 
 use ferroban_date::local_text;
+use std::net::IpAddr;
+
+use ferroban_config::quoted;
 use ferroban_engine::{Event, FilterNote, IgnoreReason, JailName, event::Step};
 
 use super::{Level, Log};
@@ -37,6 +40,9 @@ fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
             "filter",
             format!("[{jail}] Ignore {id} by {}", reason(why)),
         ),
+        Event::Resolved {
+            name, addresses, ..
+        } => (Level::Warning, "ipdns", resolved(name, addresses)),
         Event::Banned { jail, id } => (Level::Notice, "actions", format!("[{jail}] Ban {id}")),
         Event::Restored { jail, id } => (
             Level::Notice,
@@ -92,6 +98,7 @@ fn trouble(event: &Event, action: &str) -> (Level, &'static str, String) {
 
 fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
     const LOGGER: &str = "ferroban.actions";
+    const FILTER: &str = "ferroban.filter";
     match event {
         Event::Refused { jail, id, why } => (
             Level::Warning,
@@ -109,6 +116,29 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
             LOGGER,
             format!("[{jail}] action '{action}' works again and holds {held} ban(s)"),
         ),
+        Event::Unanswered {
+            jail,
+            id,
+            seconds,
+            counted,
+        } => {
+            let fate = if *counted { "counted" } else { "not counted" };
+            let text = format!(
+                "[{jail}] {id}: what had to be asked about it was not answered within {seconds} s; {fate}"
+            );
+            (Level::Warning, FILTER, text)
+        }
+        Event::Unasked {
+            jail,
+            total,
+            counted,
+        } => {
+            let fate = if *counted { "counted" } else { "not counted" };
+            let text = format!(
+                "[{jail}] more failures wait for answers than can; {total} decided without, this one {fate}"
+            );
+            (Level::Warning, FILTER, text)
+        }
         Event::Forgotten { jail, total } => (
             Level::Warning,
             LOGGER,
@@ -150,6 +180,15 @@ fn reason(why: &IgnoreReason) -> String {
     }
 }
 
+fn resolved(name: &str, addresses: &[IpAddr]) -> String {
+    let addresses: Vec<String> = addresses
+        .iter()
+        .map(|address| quoted(&address.to_string()))
+        .collect();
+    let addresses = addresses.join(", ");
+    format!("Determined IP using DNS Lookup: {name} = {{{addresses}}}")
+}
+
 /// The longer a banned address goes on failing, the less its ban can be working.
 fn already(after: i64) -> Level {
     match after {
@@ -183,24 +222,23 @@ pub(crate) fn note(log: &Log, jail: &JailName, note: &FilterNote) {
             ),
             line,
         ),
-        FilterNote::NoTime { line } => {
-            log.warning(
-                "filter",
-                &format!("[{jail}] Found a match but no valid date/time found for '{line}'."),
-            );
-            log.warning(
-                "filter",
-                &format!(
-                    "[{jail}] Please try setting a custom date pattern (see man page jail.conf(5))."
+        FilterNote::NoTime { date, line } => {
+            let texts = [
+                format!(
+                    "Found a match but no valid date/time found for {}.",
+                    quoted(date)
                 ),
-            );
+                format!("Match without a timestamp: {line}"),
+                "Please try setting a custom date pattern (see man page jail.conf(5)).".to_owned(),
+            ];
+            for text in texts {
+                log.warning("filter", &format!("[{jail}] {text}"));
+            }
             return;
         }
-        FilterNote::Name { name, line } => {
-            let text = format!(
-                "[{jail}] '{name}' is a name, and names are not resolved in this version: set 'UseDNS no' in the program that logs, or usedns = raw. Line: {line}"
-            );
-            log.warning("ferroban.filter", &text);
+        FilterNote::Unreadable { date } => {
+            let text = format!("findFailure failed to parse timeText: {date}");
+            log.error("filter", &text);
             return;
         }
         FilterNote::GaveUp { pattern, line } => {

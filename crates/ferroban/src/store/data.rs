@@ -1,6 +1,6 @@
 //! The `data` column: what is known of a ban's failures, as fail2ban's JSON.
 
-use ferroban_engine::{Match, Ticket};
+use ferroban_engine::{Capture, Match, Ticket};
 use serde_json::{Map, Value, json};
 
 /// The text fail2ban writes: `matches`, `failures`, then the captures; `", "`
@@ -19,7 +19,7 @@ pub(super) fn text(ticket: &Ticket, max_matches: usize) -> String {
         format!("\"failures\": {}", ticket.failures),
     ];
     for (name, value) in &ticket.captures {
-        parts.push(format!("{}: {}", json!(name), json!(value)));
+        parts.push(format!("{}: {}", json!(name), spaced(&json!(value))));
     }
     format!("{{{}}}", parts.join(", "))
 }
@@ -75,15 +75,29 @@ fn read_match(value: &Value) -> Option<Match> {
     }
 }
 
-fn captures(map: Map<String, Value>) -> Vec<(String, String)> {
-    let text = |(name, value)| {
-        if let Value::String(text) = value {
-            Some((name, text))
-        } else {
-            None
-        }
+fn captures(map: Map<String, Value>) -> Vec<(String, Capture)> {
+    let capture = |(name, value): (String, Value)| {
+        let capture = match value {
+            Value::String(text) => Capture::Text(text),
+            Value::Array(items) => {
+                let mut parts = items.into_iter().map(|item| match item {
+                    Value::Null => Some(None),
+                    Value::String(text) => Some(Some(text)),
+                    _ => None,
+                });
+                let parts = parts.by_ref().collect::<Option<Vec<_>>>()?;
+                // A set and a tuple look the same here; only sessions make sets.
+                if name == "users" {
+                    Capture::Set(parts.into_iter().flatten().collect())
+                } else {
+                    Capture::Tuple(parts)
+                }
+            }
+            _ => return None,
+        };
+        Some((name, capture))
     };
-    map.into_iter().filter_map(text).collect()
+    map.into_iter().filter_map(capture).collect()
 }
 
 #[cfg(test)]
@@ -98,15 +112,17 @@ mod tests {
                 Match::new("", "2026-11-23 02:21:23", " bad 192.0.2.1"),
             ],
             captures: vec![
+                ("fid".into(), Capture::Tuple(vec![None, Some("42".into())])),
                 ("ip4".into(), "192.0.2.1".into()),
                 ("user".into(), "böb".into()),
+                ("users".into(), Capture::Set(vec!["böb".into(), "x".into()])),
             ],
         }
     }
 
     #[test]
     fn the_text_is_what_the_original_writes() {
-        let expected = r#"{"matches": [["", "2026-11-23 02:21:22", " bad 192.0.2.1 user=böb \"x\""], "2026-11-23 02:21:23 bad 192.0.2.1"], "failures": 3, "ip4": "192.0.2.1", "user": "böb"}"#;
+        let expected = r#"{"matches": [["", "2026-11-23 02:21:22", " bad 192.0.2.1 user=böb \"x\""], "2026-11-23 02:21:23 bad 192.0.2.1"], "failures": 3, "fid": [null, "42"], "ip4": "192.0.2.1", "user": "böb", "users": ["böb", "x"]}"#;
         assert_eq!(text(&ticket(), 10), expected);
         assert_eq!(
             text(&Ticket::default(), 10),

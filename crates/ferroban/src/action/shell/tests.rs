@@ -405,7 +405,9 @@ fn hostile_captures_of_a_ban_are_only_data() {
     let canary = scene.path().join("canary");
     let evil = format!("$(touch {0});`touch {0}`';touch {0};\"", canary.display());
     let mut ban = ban_of("x");
-    ban.ticket.captures.push(("user".into(), evil.clone()));
+    ban.ticket
+        .captures
+        .push(("user".into(), evil.clone().into()));
     ban.ticket
         .matches
         .push(ferroban_engine::Match::new("", "", &evil));

@@ -99,7 +99,7 @@ impl<'a> OfBan<'a> {
         );
         for (name, value) in &ticket.captures {
             // Writing to a string cannot fail.
-            write!(text, ", {}: {}", quoted(name), quoted(value)).ok();
+            write!(text, ", {}: {}", quoted(name), value.repr()).ok();
         }
         text.push('}');
         text
@@ -169,7 +169,10 @@ impl Values for OfBan<'_> {
         let ticket = &self.ban.ticket;
         let captured = ticket.captures.iter().find(|(known, _)| known == name);
         if let Some((_, value)) = captured {
-            return Some(Cow::Borrowed(value));
+            return Some(match value.text() {
+                Some(text) => Cow::Borrowed(text),
+                None => Cow::Owned(value.to_string()),
+            });
         }
         match name {
             "matches" => Some(list(&ticket.matches).into()),
@@ -244,7 +247,7 @@ fn address(ban: &Ban) -> Cow<'_, FailId> {
     let beside = ["ip4", "ip6", "dns"].into_iter().find_map(captured);
     let beside = beside.filter(|_| is_text && captured("fid").is_some());
     match captured("ip").or(beside) {
-        Some((_, text)) => Cow::Owned(FailId::parse(text)),
+        Some((_, value)) => Cow::Owned(FailId::parse(&value.to_string())),
         None => Cow::Borrowed(&ban.id),
     }
 }

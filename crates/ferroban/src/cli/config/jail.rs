@@ -4,7 +4,7 @@ use std::io;
 
 use ferroban_config::{Invocation, Layers, Options, Place, Value};
 use ferroban_date::Zone;
-use ferroban_engine::{Filter, FilterError, FilterSettings, JailName, options};
+use ferroban_engine::{Filter, FilterError, FilterSettings, JailName, Timestamp, options};
 
 use super::names;
 use super::part::PartFiles;
@@ -376,10 +376,10 @@ fn pattern_faults(jail: &Jail) -> Vec<(Place, What)> {
         prefregex: prefix.clone(),
         failregex: texts("failregex"),
         ignoreregex: texts("ignoreregex"),
-        findtime: 0,
-        raw_names: false,
+        ..FilterSettings::default()
     };
-    let fault = |settings: &FilterSettings| Filter::new(settings, Zone::utc()).err();
+    let fault =
+        |settings: &FilterSettings| Filter::new(settings, Zone::utc(), Timestamp::default()).err();
     if fault(&together).is_none() {
         return Vec::new();
     }

@@ -322,6 +322,9 @@ impl What {
                     write!(f, "{option} does not say who failed; write <HOST> in it")
                 }
                 FilterError::Empty => write!(f, "{option} is empty; write a pattern"),
+                FilterError::DatePattern(_) | FilterError::LogZone(_) => {
+                    write!(f, "{option}: {source}")
+                }
             },
             Self::NoFailregex { filter } => write!(
                 f,

@@ -76,6 +76,34 @@ fn words(event: &Event) -> (Tone, Option<&JailName>, String) {
         Event::Ignored { jail, id, why } => {
             plain(jail, format!("{id} failed, not counted: {}", reason(why)))
         }
+        Event::Resolved {
+            jail,
+            name,
+            addresses,
+        } => {
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            plain(jail, format!("{name} is {}", addresses.join(", ")))
+        }
+        Event::Unanswered {
+            jail,
+            id,
+            seconds,
+            counted,
+        } => odd(
+            jail,
+            format!("{id}: no answer within {seconds} s, {}", counting(*counted)),
+        ),
+        Event::Unasked {
+            jail,
+            total,
+            counted,
+        } => odd(
+            jail,
+            format!(
+                "too many failures wait for answers: {total} decided without, this one {}",
+                counting(*counted)
+            ),
+        ),
         Event::Banned { jail, id } => odd(jail, format!("{id} banned")),
         Event::Restored { jail, id } => odd(jail, format!("{id} banned, from the database")),
         Event::AlreadyBanned { jail, id, after } => odd(
@@ -89,6 +117,10 @@ fn words(event: &Event) -> (Tone, Option<&JailName>, String) {
         Event::Refused { jail, id, why } => odd(jail, format!("{id} not banned: {why}")),
         _ => firewall(event),
     }
+}
+
+fn counting(counted: bool) -> &'static str {
+    if counted { "counted" } else { "not counted" }
 }
 
 /// What concerns the firewall.

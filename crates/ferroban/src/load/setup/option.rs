@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ferroban_config::{Invocation, quoted};
 use ferroban_engine::filter::{check_failregex, check_pattern, expand};
-use ferroban_engine::{FailId, FilterError};
+use ferroban_engine::{FailId, FilterError, IgnoreCache};
 
 use super::value::{first, integer, seconds, shown, text};
 use super::{JailSetup, LogPath, Note};
@@ -56,7 +56,7 @@ const ROWS: &[Row] = &[
     Row { set: "addignoreip", get: "ignoreip", apply: add_ignored, ask: ignored, wanted: "addresses" },
     Row { set: "delignoreip", get: "ignoreip", apply: forget_ignored, ask: ignored, wanted: "an address that is ignored" },
     Row { set: "ignorecommand", get: "ignorecommand", apply: |jail, words, _| { jail.ignorecommand = first(words)?.clone(); Ok(()) }, ask: |jail| jail.ignorecommand.clone(), wanted: "a command" },
-    Row { set: "ignorecache", get: "ignorecache", apply: cache, ask: |jail| jail.ignorecache.clone(), wanted: "key=\"<ip>\", max-count=100, max-time=5m" },
+    Row { set: "ignorecache", get: "ignorecache", apply: set_cache, ask: |jail| jail.ignorecache.clone(), wanted: "key=\"<ip>\", max-count=100, max-time=5m" },
     Row { set: "addlogpath", get: "logpath", apply: add_log, ask: logs, wanted: "a file that is there, perhaps with head or tail behind a blank" },
     Row { set: "dellogpath", get: "logpath", apply: forget_log, ask: logs, wanted: "a file" },
     Row { set: "logencoding", get: "logencoding", apply: encoding, ask: |jail| jail.logencoding.as_str().into(), wanted: "the name of an encoding" },
@@ -250,7 +250,7 @@ fn ignored(jail: &JailSetup) -> Word {
 }
 
 /// `key="<ip>", max-count=100, max-time=5m`; nothing switches it off.
-fn cache(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), Refusal> {
+fn set_cache(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), Refusal> {
     let given = text(words)?;
     if given.is_empty() {
         jail.ignorecache = Word::None;
@@ -272,6 +272,19 @@ fn cache(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), 
     };
     jail.ignorecache = Word::List(vec![key.into(), Word::Int(count), time]);
     Ok(())
+}
+
+/// What the jail remembers of whom it ignores.
+pub(super) fn cache(told: &Word) -> Option<IgnoreCache> {
+    let Word::List(words) = told else {
+        return None;
+    };
+    let number = |place: usize| words.get(place).map_or(0, super::whole);
+    Some(IgnoreCache {
+        key: words.first().map(shown)?,
+        count: usize::try_from(number(1)).unwrap_or(0),
+        seconds: u32::try_from(number(2)).unwrap_or(0),
+    })
 }
 
 fn add_log(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result<(), Refusal> {

@@ -1,0 +1,89 @@
+//! Everything that a filter sees in one line, for those who want to understand it.
+
+use std::ops::Range;
+
+use ferroban_date::{Timestamp, Unusable};
+
+use super::Failure;
+use crate::ban::Match;
+use crate::capture::Capture;
+
+/// What [`Filter::examine`](super::Filter::examine) saw in a line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sight {
+    /// The line, split where its date is.
+    pub line: Match,
+    /// Its date.
+    pub date: DateSight,
+    /// What the patterns look at: the line without its date, or with `maxlines` the last
+    /// lines; each with a line end.
+    pub subject: String,
+    /// What prefregex captured, if it matched; none if there is no prefregex.
+    pub prefix: Option<Vec<(String, Option<Capture>)>>,
+    /// What failregexes look at after prefregex, where that is not the subject.
+    pub content: Option<String>,
+    /// The failregexes that matched, in the order in which they were tried.
+    pub hits: Vec<Hit>,
+    /// The ignoreregex that matches this line, whether or not a failregex does.
+    pub ignored: Option<usize>,
+}
+
+/// The date of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DateSight {
+    /// There is none.
+    None,
+    /// The source told the time; it does not stand in the line.
+    Given(Timestamp),
+    /// A date pattern took an empty text for a date.
+    Empty,
+    /// What looks like a date is none.
+    Unusable {
+        /// Where it stands, in bytes of the line.
+        span: Range<usize>,
+        /// What is wrong with it.
+        why: Unusable,
+    },
+    /// A date.
+    Found {
+        /// Where it stands, in bytes of the line.
+        span: Range<usize>,
+        /// When that is.
+        time: Timestamp,
+    },
+}
+
+/// A failregex that matched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Which, from 0.
+    pub regex: usize,
+    /// What it amounts to.
+    pub outcome: Outcome,
+    /// The lines that took part, as how far back they stand: 0 is this line.
+    pub back: Vec<u64>,
+}
+
+/// What a match amounts to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Nothing: this ignoreregex matches too.
+    Ignored(usize),
+    /// No failure by itself; the session remembers it.
+    Harmless,
+    /// A failure, but nobody knows yet whose.
+    Pending,
+    /// A failure.
+    Failure(Box<Found>),
+}
+
+/// A failure that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The failure.
+    pub failure: Failure,
+    /// Whether its time stands in the log; else it is that of the moment.
+    pub has_time: bool,
+    /// All groups in order, also those that took no part.
+    pub fields: Vec<(String, Option<Capture>)>,
+}
