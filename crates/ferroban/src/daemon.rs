@@ -6,6 +6,7 @@
 //! | recorder | the database | its queue |
 //! | watcher, one a source | the source and the filters that read it | new lines |
 //! | actor, one a jail | its actions | its queue |
+//! | asker, a few | nothing | names, files and commands that a jail asks about |
 //! | control, one a socket | its connections | clients |
 //! | signals | nothing | signals |
 //! | log | the log's file | its queue; when it is full, lines are lost and counted |
@@ -14,6 +15,8 @@
 //! anybody's queue, so no circle of full queues can form.
 
 mod actor;
+#[expect(dead_code, reason = "the main thread has no questions yet")]
+mod asker;
 mod commands;
 mod control;
 mod crew;

@@ -5,7 +5,7 @@
 //! down only:
 //!
 //! ```text
-//! cli -> daemon -> load, source, action, store, wire -> log, clock, report, process, sys
+//! cli -> daemon -> load, source, action, store, wire -> log, clock, names, report, process, sys
 //! ```
 
 pub mod action;
@@ -14,6 +14,11 @@ mod clock;
 mod daemon;
 mod load;
 mod log;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the main thread has no questions yet")
+)]
+mod names;
 mod process;
 mod report;
 pub mod source;

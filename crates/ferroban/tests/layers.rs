@@ -22,12 +22,17 @@ mod tests {
         &["cli"],
         &["daemon"],
         &["load", "source", "action", "store", "wire"],
-        &["log", "clock", "report", "process", "sys"],
+        &["log", "clock", "names", "report", "process", "sys"],
     ];
-    /// What a room may use of its own row: a line of the log starts with the time, and
-    /// a command has a limit of time and is told in the log.
-    const SIDEWAYS: [(&str, &str); 3] =
-        [("log", "clock"), ("process", "clock"), ("process", "log")];
+    /// What a room may use of its own row: a line of the log starts with the time, a
+    /// command has a limit of time and is told in the log, and what a name stands for is
+    /// known for a while.
+    const SIDEWAYS: [(&str, &str); 4] = [
+        ("log", "clock"),
+        ("names", "clock"),
+        ("process", "clock"),
+        ("process", "log"),
+    ];
 
     /// What a crate may use of ours.
     const CRATES: [(&str, &[&str]); 5] = [

@@ -14,6 +14,7 @@ pub(crate) mod call;
 mod error;
 mod family;
 mod filled;
+pub(crate) mod free;
 mod running;
 mod tags;
 mod texts;

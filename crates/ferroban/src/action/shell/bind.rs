@@ -42,6 +42,20 @@ pub(super) fn bind(text: &str, values: &dyn Values) -> Script {
     bound.script(&text)
 }
 
+/// Fills the tags of a text that no shell reads, in one pass. A NUL, of which values have
+/// none, ends each of them.
+pub(super) fn write_out(text: &str, values: &dyn Values) -> String {
+    let value = |tag: &str| {
+        let captured = || {
+            let name = capture_name(tag)?;
+            Some(values.capture(&capture_of(&name)).unwrap_or_default())
+        };
+        let value = values.value(tag).or_else(captured)?;
+        Some(value.replace('\0', "") + "\0")
+    };
+    replace(text, value).into_owned()
+}
+
 /// `user` of `F-USER`, if it is a tag of that kind.
 fn capture_name(tag: &str) -> Option<String> {
     let name = tag.strip_prefix("F-")?;
