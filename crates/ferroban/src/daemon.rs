@@ -15,13 +15,13 @@
 //! anybody's queue, so no circle of full queues can form.
 
 mod actor;
-#[expect(dead_code, reason = "the main thread has no questions yet")]
 mod asker;
 mod commands;
 mod control;
 mod crew;
 mod database;
 mod facts;
+mod inquiries;
 mod main_loop;
 mod message;
 mod monitor;
@@ -53,6 +53,7 @@ use crate::wire::UNCONFIGURED;
 use crew::Crew;
 use database::Database;
 use facts::Facts;
+use inquiries::Inquiries;
 use main_loop::MainLoop;
 use message::Message;
 pub use office::{Asked, understand};
@@ -299,18 +300,20 @@ impl Server {
 
     fn main_loop(&self, inbox: &SyncSender<Message>, log: &Log) -> MainLoop {
         let mut engine = Engine::new();
-        let protected = protect::find();
+        let protected = protect::find(&[]);
         tell_protected(&protected, self.conduct.own, log);
         engine.protect(protected);
+        let facts = Facts::default();
         let crew = Crew::new(
             inbox.clone(),
             log.clone(),
             self.conduct,
             self.by_hand.clone(),
-            Facts::default(),
+            facts.clone(),
         );
         let database = Database::new(inbox.clone(), log.clone());
-        MainLoop::new(engine, crew, database, log.clone())
+        let inquiries = Inquiries::new(inbox.clone(), facts, log.clone());
+        MainLoop::new(engine, crew, database, inquiries, log.clone())
     }
 }
 

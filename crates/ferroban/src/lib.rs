@@ -14,10 +14,6 @@ mod clock;
 mod daemon;
 mod load;
 mod log;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the main thread has no questions yet")
-)]
 mod names;
 mod process;
 mod report;

@@ -27,9 +27,10 @@ mod tests {
     /// What a room may use of its own row: a line of the log starts with the time, a
     /// command has a limit of time and is told in the log, and what a name stands for is
     /// known for a while.
-    const SIDEWAYS: [(&str, &str); 4] = [
+    const SIDEWAYS: [(&str, &str); 5] = [
         ("log", "clock"),
         ("names", "clock"),
+        ("log", "names"),
         ("process", "clock"),
         ("process", "log"),
     ];
@@ -39,7 +40,10 @@ mod tests {
         ("regex", &[]),
         ("config", &[]),
         ("date", &["ferroban-regex"]),
-        ("engine", &["ferroban-date", "ferroban-regex"]),
+        (
+            "engine",
+            &["ferroban-config", "ferroban-date", "ferroban-regex"],
+        ),
         (
             "ferroban",
             &["ferroban-engine", "ferroban-config", "ferroban-date"],

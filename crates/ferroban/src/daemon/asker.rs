@@ -14,6 +14,7 @@ mod list;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -35,6 +36,15 @@ const QUEUE: usize = 1024;
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long the end waits for the threads, after their commands were ended.
 const MOMENT: Duration = Duration::from_millis(200);
+
+/// What the threads tell.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Told {
+    /// The answer to an inquiry.
+    Found(InquiryId, Finding),
+    /// The addresses that this host's names have.
+    OwnNames(Vec<IpAddr>),
+}
 
 /// The pool. Dropping it ends the threads, each after what it is at.
 pub(super) struct Asker(Arc<Shared>);
@@ -69,16 +79,24 @@ struct Work {
     names: VecDeque<Inquiry>,
     /// Failures that may have to be ignored.
     suspects: VecDeque<Inquiry>,
+    /// Whether the addresses of this host's names are wanted.
+    own_names: bool,
     /// Threads at work.
     threads: usize,
     closed: bool,
+}
+
+/// One thing for a thread to do.
+enum Task {
+    Inquiry(Inquiry),
+    OwnNames,
 }
 
 impl Asker {
     /// Starts the threads. Each answer is given to `answer`, which may wait.
     pub(super) fn start<A>(means: Means, answer: A) -> io::Result<Self>
     where
-        A: Fn(InquiryId, Finding) + Clone + Send + 'static,
+        A: Fn(Told) + Clone + Send + 'static,
     {
         Self::start_with(means, (QUEUE, LIMIT), answer)
     }
@@ -86,7 +104,7 @@ impl Asker {
     /// The same with so many that may wait, and so much time for a command.
     fn start_with<A>(means: Means, (most, limit): (usize, Duration), answer: A) -> io::Result<Self>
     where
-        A: Fn(InquiryId, Finding) + Clone + Send + 'static,
+        A: Fn(Told) + Clone + Send + 'static,
     {
         let Means {
             resolver,
@@ -136,6 +154,12 @@ impl Asker {
         Ok(())
     }
 
+    /// Has the addresses found out that this host's names have.
+    pub(super) fn own_names(&self) {
+        self.0.work().own_names = true;
+        self.0.more.notify_all();
+    }
+
     /// Forgets what is remembered for a jail, and what it still asks: it has ended, or
     /// it ignores others now.
     pub(super) fn forget(&self, jail: &JailName) {
@@ -178,15 +202,19 @@ impl Drop for Asker {
 
 impl Work {
     /// The question that was asked first, of those that may be taken.
-    fn take(&mut self, takes_names: bool) -> Option<Inquiry> {
+    fn take(&mut self, takes_names: bool) -> Option<Task> {
+        if takes_names && std::mem::take(&mut self.own_names) {
+            return Some(Task::OwnNames);
+        }
         let id = |queue: &VecDeque<Inquiry>| queue.front().map(|inquiry| inquiry.id);
         let (name, suspect) = (id(&self.names).filter(|_| takes_names), id(&self.suspects));
         let is_name = name.is_some_and(|name| suspect.is_none_or(|suspect| name < suspect));
-        if is_name {
+        let first = if is_name {
             self.names.pop_front()
         } else {
             self.suspects.pop_front()
-        }
+        };
+        first.map(Task::Inquiry)
     }
 }
 
@@ -205,28 +233,30 @@ impl Shared {
     }
 
     /// Looks into one question after the other, until the end.
-    fn run(&self, takes_names: bool, answer: &dyn Fn(InquiryId, Finding)) {
-        while let Some(inquiry) = self.next(takes_names) {
-            let id = inquiry.id;
-            let finding = self.find(inquiry);
+    fn run(&self, takes_names: bool, answer: &dyn Fn(Told)) {
+        while let Some(task) = self.next(takes_names) {
+            let told = match task {
+                Task::Inquiry(inquiry) => Told::Found(inquiry.id, self.find(inquiry)),
+                Task::OwnNames => Told::OwnNames(self.ignored.own_addresses()),
+            };
             if self.work().closed {
                 break;
             }
-            answer(id, finding);
+            answer(told);
         }
         self.work().threads -= 1;
         self.ended.notify_all();
     }
 
     /// The next question that a thread may take.
-    fn next(&self, takes_names: bool) -> Option<Inquiry> {
+    fn next(&self, takes_names: bool) -> Option<Task> {
         let mut work = self.work();
         loop {
             if work.closed {
                 return None;
             }
-            if let Some(inquiry) = work.take(takes_names) {
-                return Some(inquiry);
+            if let Some(task) = work.take(takes_names) {
+                return Some(task);
             }
             work = self.more.wait(work).unwrap_or_else(PoisonError::into_inner);
         }

@@ -369,6 +369,7 @@ impl MainLoop {
         if limits != self.database.limits() {
             self.database.limit(limits);
         }
+        self.inquiries.allow_ipv6(&server.allowipv6);
         Ok(())
     }
 

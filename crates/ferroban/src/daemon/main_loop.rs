@@ -6,16 +6,17 @@
 //! than [`PATIENCE`]: a slow disk must not let an attacker in.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use ferroban_engine::{
-    Effect, Engine, Event, Inquiry, JailName, Job, JobId, LogPosition, Save, Timestamp,
-};
+use ferroban_engine::{Effect, Engine, Event, JailName, Job, JobId, LogPosition, Save, Timestamp};
 
 use super::actor::Call;
+use super::asker::Told;
 use super::crew::Crew;
 use super::database::Database;
+use super::inquiries::Inquiries;
 use super::message::{Answer, Message, Question, Reading};
 use super::monitor::Monitor;
 use super::notify::Notify;
@@ -56,6 +57,9 @@ pub(super) struct MainLoop {
     /// What it was told.
     pub(super) setup: Setup,
     pub(super) database: Database,
+    pub(super) inquiries: Inquiries,
+    /// The addresses that this host's names have.
+    own_names: Vec<IpAddr>,
     pub(super) log: Log,
     /// Transactions under way and the jobs that wait for them, oldest first.
     held: VecDeque<Held>,
@@ -104,12 +108,20 @@ impl Stopping {
 }
 
 impl MainLoop {
-    pub(super) fn new(engine: Engine, crew: Crew, database: Database, log: Log) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        crew: Crew,
+        database: Database,
+        inquiries: Inquiries,
+        log: Log,
+    ) -> Self {
         Self {
             engine,
             crew,
             setup: Setup::default(),
             database,
+            inquiries,
+            own_names: Vec::new(),
             held: VecDeque::new(),
             asked: Vec::new(),
             listeners: Vec::new(),
@@ -168,6 +180,7 @@ impl MainLoop {
         self.hand_out_held();
         self.monitor.close();
         self.crew.close();
+        self.inquiries.close();
         let stored = self.database.close();
         (self.stopping.take().unwrap_or_default(), stored)
     }
@@ -222,6 +235,14 @@ impl MainLoop {
             Message::Done(done) => {
                 self.engine.done(clock::now(), &done, effects);
                 self.job_done(done.job);
+            }
+            Message::FoundOut(Told::Found(id, finding)) => {
+                self.engine.found_out(clock::now(), id, finding, effects);
+                self.inquiries.go_on();
+            }
+            Message::FoundOut(Told::OwnNames(addresses)) => {
+                self.own_names = addresses;
+                self.protect();
             }
             Message::Committed(transaction) => {
                 self.late = self.late.filter(|(late, ..)| *late > transaction);
@@ -283,8 +304,8 @@ impl MainLoop {
 
     fn reading(&mut self, reading: Reading, effects: &mut Vec<Effect>) {
         if !reading.failures.is_empty() && self.protected.elapsed() >= PROTECT_EVERY {
-            self.protected = clock::tick();
-            self.engine.protect(protect::find());
+            self.protect();
+            self.inquiries.own_names();
         }
         let now = clock::now();
         for stored in self.database.late() {
@@ -303,6 +324,12 @@ impl MainLoop {
         }
     }
 
+    /// Looks up who is not to be banned without force.
+    fn protect(&mut self) {
+        self.protected = clock::tick();
+        self.engine.protect(protect::find(&self.own_names));
+    }
+
     /// Carries out what was decided: hands the transaction to the recorder, holds
     /// the jobs until it is written, and tells. Telling comes last: a log that
     /// nobody drains must not hold up a ban.
@@ -314,7 +341,7 @@ impl MainLoop {
                 Effect::Report(event) => events.push(event),
                 Effect::Save(save) => saves.push(save),
                 Effect::Act(job) => jobs.push(job),
-                Effect::Inquire(inquiry) => self.inquire(inquiry),
+                Effect::Inquire(inquiry) => self.inquiries.put(inquiry),
             }
         }
         if !saves.is_empty() || self.positions_written.elapsed() >= POSITIONS_EVERY {
@@ -337,16 +364,6 @@ impl MainLoop {
         for event in &events {
             self.tell(event);
         }
-    }
-
-    /// Hands an inquiry to somebody who can find out.
-    #[expect(
-        clippy::needless_pass_by_value,
-        clippy::unused_self,
-        reason = "nobody asks yet"
-    )]
-    fn inquire(&self, inquiry: Inquiry) {
-        drop(inquiry);
     }
 
     /// Notes what jails have counted, before their actions ask.
@@ -441,6 +458,7 @@ impl MainLoop {
         events::write(&self.log, event, action);
         if let Event::JailStopped { jail } = event {
             self.crew.gone(jail);
+            self.inquiries.forget(jail);
         }
         self.trouble.note(event, clock::now());
         self.spread(event);

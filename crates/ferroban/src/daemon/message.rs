@@ -4,6 +4,7 @@ use std::sync::mpsc::SyncSender;
 
 use ferroban_engine::{Ban, Done, Failure, JailChange, JailName, LogPosition};
 
+use super::asker::Told;
 use super::request::Request;
 use super::watcher::Begin;
 use crate::load::Settings;
@@ -16,6 +17,8 @@ pub(super) enum Message {
     Read(Reading),
     /// A watcher has ended; a successor begins here.
     WatcherEnded { number: u64, next: Begin },
+    /// An asker has found something out.
+    FoundOut(Told),
     /// An actor has done a job.
     Done(Done),
     /// The recorder has written transactions up to this one.

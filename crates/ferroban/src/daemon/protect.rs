@@ -13,8 +13,9 @@ use ferroban_engine::{FailId, Protected, Protection};
 /// How far up the parents of this process are followed.
 const MAX_PARENTS: usize = 32;
 
-/// Everything that is protected now.
-pub(super) fn find() -> Vec<Protected> {
+/// Everything that is protected now; `named` are the addresses that this host's names
+/// have.
+pub(super) fn find(named: &[IpAddr]) -> Vec<Protected> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let found = [
         (Protection::Session, sessions()),
@@ -26,6 +27,7 @@ pub(super) fn find() -> Vec<Protected> {
             Protection::OwnAddress,
             own_v6(&read("/proc/self/net/if_inet6")),
         ),
+        (Protection::OwnAddress, named.to_vec()),
         (
             Protection::Gateway,
             gateways_v4(&read("/proc/self/net/route")),
@@ -223,6 +225,6 @@ mod tests {
 
     #[test]
     fn the_loopback_address_of_this_very_host_is_found() {
-        assert!(find().iter().any(|entry| entry.address.is_loopback()));
+        assert!(find(&[]).iter().any(|entry| entry.address.is_loopback()));
     }
 }

@@ -350,6 +350,7 @@ impl MainLoop {
             let of = stored.iter().find(|stored| stored.jail == name);
             let bans = of.and_then(|stored| stored.bans.clone());
             let bans = bans.unwrap_or_default();
+            self.inquiries.own_names();
             self.engine.start_jail(clock::now(), &name, bans, effects);
         }
     }

@@ -3,14 +3,12 @@
 //! What fail2ban says too is worded exactly as it does; lines of our own carry a
 //! logger that begins with `ferroban`.
 
-use ferroban_date::local_text;
-use std::net::IpAddr;
-
 use ferroban_config::quoted;
+use ferroban_date::local_text;
 use ferroban_engine::{Event, FilterNote, IgnoreReason, JailName, event::Step};
 
 use super::{Level, Log};
-use crate::clock;
+use crate::{clock, names};
 
 /// Writes the line of an event. `action` is the name of the jail's action.
 pub(crate) fn write(log: &Log, event: &Event, action: &str) {
@@ -42,7 +40,11 @@ fn wording(event: &Event, action: &str) -> (Level, &'static str, String) {
         ),
         Event::Resolved {
             name, addresses, ..
-        } => (Level::Warning, "ipdns", resolved(name, addresses)),
+        } => (
+            Level::Warning,
+            names::LOGGER,
+            names::determined(name, addresses),
+        ),
         Event::Banned { jail, id } => (Level::Notice, "actions", format!("[{jail}] Ban {id}")),
         Event::Restored { jail, id } => (
             Level::Notice,
@@ -178,15 +180,6 @@ fn reason(why: &IgnoreReason) -> String {
         IgnoreReason::Command => "command".into(),
         IgnoreReason::Protected(why) => format!("protection: {why}"),
     }
-}
-
-fn resolved(name: &str, addresses: &[IpAddr]) -> String {
-    let addresses: Vec<String> = addresses
-        .iter()
-        .map(|address| quoted(&address.to_string()))
-        .collect();
-    let addresses = addresses.join(", ");
-    format!("Determined IP using DNS Lookup: {name} = {{{addresses}}}")
 }
 
 /// The longer a banned address goes on failing, the less its ban can be working.

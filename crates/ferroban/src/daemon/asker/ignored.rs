@@ -113,6 +113,18 @@ impl Ignored {
         Finding::Ignored { why, remembered }
     }
 
+    /// The addresses that this host's names have.
+    pub(super) fn own_addresses(&self) -> Vec<IpAddr> {
+        let names = self.resolver.own_names().into_iter();
+        let mut all: Vec<IpAddr> = names
+            .filter_map(|(_, found)| found.ok())
+            .flatten()
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// The addresses of a name; that it has none is told when it was found out.
     pub(super) fn addresses(&self, name: &str, now: Instant) -> Result<Vec<IpAddr>, String> {
         self.resolver.addresses_at(name, now).map_err(|error| {

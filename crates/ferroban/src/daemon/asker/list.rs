@@ -57,6 +57,7 @@ impl List {
     }
 
     /// How many addresses and networks there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries
     }

@@ -62,7 +62,11 @@ impl Scene {
             log,
         };
         let (answers, found) = channel();
-        let answer = move |id, finding| drop(answers.send((id, finding)));
+        let answer = move |told| {
+            if let Told::Found(id, finding) = told {
+                drop(answers.send((id, finding)));
+            }
+        };
         let limit = Duration::from_secs(60);
         Self {
             _folder: folder,
@@ -154,7 +158,12 @@ fn suspects_have_a_bound_too_and_what_was_asked_first_is_taken_first() {
     work.names.push_back(inquiry(2, name("a")));
     work.names.push_back(inquiry(3, name("b")));
     work.suspects.push_back(inquiry(4, suspect("")));
-    let mut taken = |takes_names| work.take(takes_names).map(|inquiry| inquiry.id.0);
+    let mut taken = |takes_names| {
+        work.take(takes_names).map(|task| match task {
+            Task::Inquiry(inquiry) => inquiry.id.0,
+            Task::OwnNames => 0,
+        })
+    };
     let order = [true, true, false, false, true, true].map(&mut taken);
     assert_eq!(order, [Some(1), Some(2), Some(4), None, Some(3), None]);
 

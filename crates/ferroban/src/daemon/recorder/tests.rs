@@ -11,6 +11,7 @@ use super::super::Conduct;
 use super::super::crew::Crew;
 use super::super::database::Database;
 use super::super::facts::Facts;
+use super::super::inquiries::Inquiries;
 use super::super::main_loop::MainLoop;
 use crate::log::{Level, Target};
 
@@ -331,13 +332,14 @@ fn bans_read_late_are_taken_over() {
         needs_commands: true,
         own: Level::Info,
     };
-    let facts = Facts::default();
-    let crew = Crew::new(inbox.clone(), log(folder.path()), conduct, None, facts);
-    let database = Database::new(inbox.clone(), log(folder.path()));
+    let (facts, log) = (Facts::default(), log(folder.path()));
+    let crew = Crew::new(inbox.clone(), log.clone(), conduct, None, facts.clone());
+    let database = Database::new(inbox.clone(), log.clone());
+    let inquiries = Inquiries::new(inbox.clone(), facts, log.clone());
     let mut engine = Engine::new();
     let now: Timestamp = clock::now();
     engine.add_jail(now, JailSettings::new(jail()), &mut Vec::new());
-    let mut main_loop = MainLoop::new(engine, crew, database, log(folder.path()));
+    let mut main_loop = MainLoop::new(engine, crew, database, inquiries, log);
     let bans = vec![new_ban("192.0.2.1"), new_ban("192.0.2.2")];
     inbox.send(Message::Stored(vec![(jail(), bans)])).unwrap();
     inbox.send(Message::Stop).unwrap();

@@ -12,6 +12,7 @@ use crate::daemon::Conduct;
 use crate::daemon::crew::Crew;
 use crate::daemon::database::Database;
 use crate::daemon::facts::Facts;
+use crate::daemon::inquiries::Inquiries;
 use crate::daemon::message::Message;
 use crate::daemon::office::{Caller, Response};
 use crate::log::{Log, Target};
@@ -35,10 +36,12 @@ impl Desk {
             needs_commands: true,
             own: Level::Info,
         };
-        let crew = Crew::new(inbox.clone(), log.clone(), conduct, None, Facts::default());
-        let database = Database::new(inbox, log.clone());
+        let facts = Facts::default();
+        let crew = Crew::new(inbox.clone(), log.clone(), conduct, None, facts.clone());
+        let database = Database::new(inbox.clone(), log.clone());
+        let inquiries = Inquiries::new(inbox, facts, log.clone());
         Self {
-            main_loop: MainLoop::new(Engine::new(), crew, database, log.clone()),
+            main_loop: MainLoop::new(Engine::new(), crew, database, inquiries, log.clone()),
             folder,
             log,
             _messages: messages,

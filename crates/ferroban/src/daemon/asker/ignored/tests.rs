@@ -270,7 +270,7 @@ fn a_key_that_strangers_made_long_is_not_remembered() {
         ..suspect("192.0.2.1")
     };
     let captures = &mut suspect.failure.ticket.captures;
-    captures.push(("user".into(), "a".repeat(MOST_KEY)));
+    captures.push(("user".into(), "a".repeat(MOST_KEY).into()));
     assert_eq!(scene.why(&suspect), Some(IgnoreReason::Ip));
     assert_eq!(scene.why(&suspect), Some(IgnoreReason::Ip));
 }
@@ -385,7 +385,7 @@ fn nothing_that_a_stranger_wrote_is_executed() {
     };
     suspect.failure.id = FailId::Text(evil.clone());
     let ticket = &mut suspect.failure.ticket;
-    ticket.captures.push(("user".into(), evil.clone()));
+    ticket.captures.push(("user".into(), evil.clone().into()));
     ticket.matches.push(Match::new("", "", &evil));
     assert_eq!(scene.why(&suspect), None);
     let recorded = fs::read_to_string(&rec).unwrap();
