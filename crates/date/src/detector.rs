@@ -1,25 +1,36 @@
-//! Which date in a line is the line's own.
+//! The date of a line, by the templates of one log.
 //!
-//! A line may carry several: its own, and others in text that an attacker wrote.
-//! fail2ban prefers what stands at the beginning, whatever its format, to anything
-//! inside; of several inside it takes the leftmost. A [`Detector`] chooses as
-//! fail2ban does on the first line of a log, and learns nothing from one line for
-//! the next: an answer never depends on what else was in the log.
-//!
-//! How dates look is left to [`builtin`](crate::builtin), what they mean to
+//! A [`Detector`] has a list of templates, the default ones or those of
+//! `datepattern`, and learns from each line which of them its log uses
+//! ([`choice`](crate::choice)). How a template finds a date is left to
+//! [`template`](crate::template), what the date means to
 //! [`fields`](crate::fields).
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::builtin::{AT_BEGIN, AT_FIRST, Template, clock, inside, tai64n};
-use crate::fields::{Value, last_year};
-use crate::pattern::{Reader, is_word};
-use crate::{Timestamp, Zone};
+use crate::builtin::{embedded, templates};
+use crate::choice::{Entry, Memory, choose};
+use crate::directive::years;
+use crate::fields::{Reading, last_year};
+use crate::line::Line;
+use crate::pattern::LINE_BEGIN;
+use crate::template::{Template, key};
+use crate::{LogZone, PatternError, Timestamp, Zone};
 
 /// Finds the date of a line.
+///
+/// It remembers which formats it has met and where, so the lines of one log, or of
+/// a few that are alike, should be shown to one detector.
 #[derive(Clone, Debug)]
 pub struct Detector {
     zone: Zone,
+    log_zone: Option<LogZone>,
+    entries: Vec<Entry>,
+    memory: Memory,
+    /// The last year that `%ExY` of the templates takes; none yet in 0.
+    last_year: i16,
+    last: Option<usize>,
 }
 
 /// The date of a line.
@@ -37,115 +48,228 @@ pub struct Found {
 pub enum Search {
     /// Nothing.
     Nothing,
-    /// There is a date, and it is cut, but it is none: the thirtieth of February,
-    /// a leap second, an unknown zone.
+    /// A template matched, but no text: there is no date in the line, and there need
+    /// not be one (`{NONE}`, or a pattern all of which is optional).
+    Empty,
+    /// There is a date, and it is cut, but it is none.
     Unusable {
         /// The bytes that are cut.
         span: Range<usize>,
+        /// What is wrong with it.
+        why: Unusable,
     },
     /// When it was written.
     Found(Found),
 }
 
-struct Hit {
-    span: Range<usize>,
-    value: Value,
+/// Why a date tells no time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unusable {
+    /// It names a zone that nobody knows.
+    UnknownZone(String),
+    /// It is no time: the thirtieth of February, a leap second, a zone in small
+    /// letters.
+    NotATime,
+    /// Something is missing that nothing can be put in place of: a day without a
+    /// month, or a month without a day.
+    Incomplete,
+}
+
+/// A template as `fail2ban-regex` reports it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TemplateView<'a> {
+    /// The pattern in words, as [`display_name`](crate::display_name) gives it.
+    pub name: &'a str,
+    /// The pattern; empty for one made of a word such as `EPOCH`, as in the original.
+    pub pattern: &'a str,
+    /// The regular expression that was made of it.
+    pub regex: &'a str,
+    /// How many lines were its own.
+    pub hits: u64,
+    /// How much it counts now.
+    pub weight: f64,
+    /// How much it counts by itself.
+    pub template_weight: f64,
 }
 
 impl Detector {
-    /// A detector for a log whose stamps are of that zone if they name none.
+    /// A detector of the default templates, for a log whose stamps are of that zone
+    /// if they name none.
     #[must_use]
     pub const fn new(zone: Zone) -> Self {
-        Self { zone }
+        Self {
+            zone,
+            log_zone: None,
+            entries: Vec::new(),
+            memory: Memory::new(),
+            last_year: 0,
+            last: None,
+        }
+    }
+
+    /// A detector of these patterns (`datepattern`), in this order; of the default
+    /// templates if there are none. `now` decides which years are believed.
+    ///
+    /// # Errors
+    /// [`PatternError`] if one is no pattern or no regular expression, or has the
+    /// name of another. (The original notices a broken expression only when a line
+    /// comes, and then loses every line.)
+    pub fn with_patterns(
+        patterns: &[String],
+        zone: Zone,
+        now: Timestamp,
+    ) -> Result<Self, PatternError> {
+        let mut detector = Self::new(zone);
+        detector.last_year = last_year(now);
+        let years = years(detector.last_year);
+        for pattern in patterns {
+            let pattern = pattern.trim();
+            if !pattern.is_empty() {
+                detector.add_pattern(pattern, &years)?;
+            }
+        }
+        let mut templates = detector.entries.iter().map(|entry| &entry.template);
+        templates.try_for_each(|template| template.check())?;
+        Ok(detector)
+    }
+
+    /// The same for a log with a zone of its own (`logtimezone`).
+    #[must_use]
+    pub fn in_log_zone(self, zone: LogZone) -> Self {
+        let log_zone = Some(zone);
+        Self { log_zone, ..self }
     }
 
     /// The date of a line, if it has one that is an instant. `now` decides the
     /// year of a stamp without one.
-    #[must_use]
-    pub fn find(&self, line: &str, now: Timestamp) -> Option<Found> {
+    pub fn find(&mut self, line: &str, now: Timestamp) -> Option<Found> {
         match self.search(line, now) {
             Search::Found(found) => Some(found),
-            Search::Nothing | Search::Unusable { .. } => None,
+            Search::Nothing | Search::Empty | Search::Unusable { .. } => None,
         }
     }
 
     /// As [`find`](Self::find), and tells a line without a date from one whose
     /// date is impossible.
-    #[must_use]
-    pub fn search(&self, line: &str, now: Timestamp) -> Search {
-        let start = Reader::new(line, last_year(now));
-        let Some(Hit { span, value }) = at_begin(start).or_else(|| anywhere(start)) else {
+    pub fn search(&mut self, line: &str, now: Timestamp) -> Search {
+        self.keep_years(last_year(now));
+        if self.entries.is_empty() {
+            let templates = templates(&years(self.last_year));
+            self.entries.extend(templates.into_iter().map(Entry::new));
+        }
+        let line = Line::new(line, self.last_year);
+        let chosen = choose(&mut self.entries, &mut self.memory, &line, now);
+        self.last = chosen.as_ref().map(|(index, _)| *index);
+        let Some((index, hit)) = chosen else {
             return Search::Nothing;
         };
-        match value.instant(&self.zone, now) {
-            Some(time) => Search::Found(Found { span, time }),
-            None => Search::Unusable { span },
+        let span = hit.cut.clone();
+        let Some(entry) = self.entries.get(index).filter(|_| !span.is_empty()) else {
+            return Search::Empty;
+        };
+        let reading = Reading {
+            zone: &self.zone,
+            log_zone: self.log_zone,
+            now,
+        };
+        match entry.template.instant(&hit, reading) {
+            Ok(time) => Search::Found(Found { span, time }),
+            Err(why) => Search::Unusable { span, why },
+        }
+    }
+
+    /// The templates in their present order; none before the first line if they are
+    /// the default ones.
+    #[must_use]
+    pub fn templates(&self) -> Vec<TemplateView<'_>> {
+        self.entries.iter().map(Entry::view).collect()
+    }
+
+    /// The place in [`templates`](Self::templates) of the one that the last line
+    /// searched belongs to, if it belongs to one.
+    #[must_use]
+    pub const fn last(&self) -> Option<usize> {
+        self.last
+    }
+
+    /// What is shown as the date pattern: the pattern, unless it is a word such as
+    /// `EPOCH`, and its name. Of more than two, they are the default ones to the
+    /// original, and of two it shows one.
+    #[must_use]
+    pub fn name(&self) -> (Option<&str>, &str) {
+        match self.entries.as_slice() {
+            [first] | [first, _] => (first.template.pattern(), first.template.name()),
+            _ => (None, "Default Detectors"),
+        }
+    }
+
+    fn add_pattern(&mut self, pattern: &str, years: &str) -> Result<(), PatternError> {
+        let key = key(pattern);
+        let append = !self.entries.is_empty();
+        if key == "{DEFAULT}" {
+            // As in the original: what is left without a template has the default
+            // ones, and what has one keeps it.
+            return Ok(());
+        }
+        if key == LINE_BEGIN {
+            let templates = templates(years);
+            let mut anchored = templates.into_iter().filter(Template::is_anchored);
+            return anchored.try_for_each(|template| self.add(template, append));
+        }
+        let make = |text: &str| {
+            let template = Template::new(text, years);
+            template.map_err(|problem| PatternError::bad(pattern, problem))
+        };
+        if key.contains("{DATE}") {
+            return embedded(pattern).try_for_each(|text| self.add(make(&text)?, append));
+        }
+        self.add(make(pattern)?, false)
+    }
+
+    /// Adds a template. One of a name that is there already is an error, or is
+    /// left out if `skip` says so.
+    fn add(&mut self, template: Template, skip: bool) -> Result<(), PatternError> {
+        let known = |entry: &Entry| entry.template.name() == template.name();
+        if self.entries.iter().any(known) {
+            return if skip {
+                Ok(())
+            } else {
+                Err(PatternError::Duplicate {
+                    name: template.name().to_owned(),
+                })
+            };
+        }
+        self.entries.push(Entry::new(template));
+        Ok(())
+    }
+
+    /// Remakes the templates when the clock has come to years that they do not take.
+    fn keep_years(&mut self, last_year: i16) {
+        if self.last_year == last_year {
+            return;
+        }
+        self.last_year = last_year;
+        let years = years(last_year);
+        for entry in &mut self.entries {
+            if let Ok(template) = entry.template.in_years(&years) {
+                entry.template = Arc::new(template);
+            }
         }
     }
 }
 
-/// The first template of the list that stands at the beginning, after at most two
-/// characters that belong to no word.
-fn at_begin(start: Reader<'_>) -> Option<Hit> {
-    let second = skip_mark(start);
-    let third = second.and_then(skip_mark);
-    let places = [third, second, Some(start)];
-    let hit = AT_BEGIN.iter().find_map(|template| {
-        let mut places = places.into_iter().flatten();
-        places.find_map(|place| read(*template, place))
-    });
-    hit.or_else(|| AT_FIRST.iter().find_map(|template| read(*template, start)))
-}
-
-fn skip_mark(place: Reader<'_>) -> Option<Reader<'_>> {
-    let mark = place.next_char().filter(|c| !is_word(*c))?;
-    Some(place.moved(place.at() + mark.len_utf8()))
-}
-
-/// The leftmost date, and of several that begin there the first of the list.
-///
-/// A TAI64N label is the last of fail2ban's list, and what fits last is taken
-/// although another date stands further left, unless at the second character.
-fn anywhere(start: Reader<'_>) -> Option<Hit> {
-    let hit = leftmost(start)?;
-    let place = start.moved(hit.span.start);
-    let is_label = place.peek() == Some(b'@');
-    let is_second = start.line().get(..place.at())?.chars().nth(1).is_none();
-    let rival = if is_label || is_second {
-        None
-    } else {
-        label(start.moved(hit.span.end))
-    };
-    Some(rival.unwrap_or(hit))
-}
-
-fn leftmost(start: Reader<'_>) -> Option<Hit> {
-    let clock = clock(start.line());
-    start.line().bytes().enumerate().find_map(|(at, byte)| {
-        let (templates, word) = inside(byte, clock);
-        let place = start.moved(at);
-        if templates.is_empty() || (word && !place.begins_word()) {
-            return None;
+impl Entry {
+    fn view(&self) -> TemplateView<'_> {
+        TemplateView {
+            name: self.template.name(),
+            pattern: self.template.pattern().unwrap_or(""),
+            regex: self.template.regex(),
+            hits: self.hits,
+            weight: self.weight(),
+            template_weight: self.template.weight(),
         }
-        templates.iter().find_map(|template| read(*template, place))
-    })
-}
-
-fn label(start: Reader<'_>) -> Option<Hit> {
-    let rest = start.line().get(start.at()..)?;
-    let mut places = rest
-        .match_indices('@')
-        .map(|(at, _)| start.moved(start.at() + at));
-    places.find_map(|place| read(tai64n, place))
-}
-
-fn read(template: Template, place: Reader<'_>) -> Option<Hit> {
-    let (end, value) = template(place)?;
-    Some(Hit {
-        span: place.at()..end,
-        value,
-    })
+    }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-//! What can be wrong with a zone that somebody asked for.
+//! What can be wrong with a zone or a date pattern that somebody asked for.
 
 use std::fmt;
 
@@ -43,3 +43,46 @@ impl std::error::Error for Error {
         }
     }
 }
+
+/// Why there is no such date pattern.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PatternError {
+    /// It has a directive that is none, or is no regular expression.
+    Bad {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it, in Python's words.
+        problem: String,
+    },
+    /// There is another of its name.
+    Duplicate {
+        /// The name, as [`display_name`](crate::display_name) gives it.
+        name: String,
+    },
+}
+
+impl PatternError {
+    pub(crate) fn bad(pattern: &str, problem: impl Into<String>) -> Self {
+        Self::Bad {
+            pattern: pattern.to_owned(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// The original's words.
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bad { pattern, problem } => write!(
+                f,
+                "Failed to set datepattern '{pattern}' (may be an invalid format or unescaped percent char): {problem}"
+            ),
+            Self::Duplicate { name } => {
+                write!(f, "There is already a template with name {name}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PatternError {}

@@ -1,67 +1,170 @@
 //! From the fields of a stamp to an instant: which year, which zone, and no
 //! thirtieth of February.
 //!
-//! Where the fields stand in the line is left to [`builtin`](crate::builtin).
+//! Where the fields stand in the line is left to [`template`](crate::template).
 
+use ferroban_regex::Captures;
+use jiff::Span;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
+use crate::decimal::int;
+use crate::log_zone::{LogZone, NoOffset, offset};
 use crate::zone::to_jiff;
-use crate::{Timestamp, Zone};
+use crate::{Timestamp, Unusable, Zone};
 
 const DAY: i64 = 86_400;
 
+/// Where and when a line is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading<'a> {
+    /// The zone of the machine.
+    pub(crate) zone: &'a Zone,
+    /// That of the log's stamps that name none, if it is not the machine's.
+    pub(crate) log_zone: Option<LogZone>,
+    pub(crate) now: Timestamp,
+}
+
 /// What a date in a line says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum Value<'a> {
     /// Seconds since the epoch, in whatever spelling.
     Instant(Timestamp),
     /// A calendar's fields.
-    Fields(Fields),
+    Fields(Fields<'a>),
 }
 
 /// A stamp in a calendar's terms. The numbers are as written: they need not be a time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Fields {
-    pub(crate) year: Option<i16>,
-    /// Month and day; none in a stamp that has only the time of day.
-    pub(crate) day: Option<(i8, i8)>,
-    pub(crate) hour: i8,
-    pub(crate) minute: i8,
-    pub(crate) second: i8,
-    pub(crate) zone: ZoneField,
+pub(crate) struct Fields<'a> {
+    pub(crate) year: Option<i64>,
+    pub(crate) month: Option<i64>,
+    pub(crate) day: Option<i64>,
+    pub(crate) hour: i64,
+    pub(crate) minute: i64,
+    pub(crate) second: i64,
+    /// 0 for Monday.
+    pub(crate) weekday: Option<i64>,
+    pub(crate) yearday: Option<i64>,
+    /// The week of the year, and whether weeks begin on Sunday.
+    pub(crate) week: Option<(i64, bool)>,
+    /// A zone's name, an offset or both, as written.
+    pub(crate) zone: Option<&'a str>,
 }
 
-/// What a stamp says about its zone.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum ZoneField {
-    /// Nothing.
-    #[default]
-    Absent,
-    /// So many seconds ahead of UTC.
-    Ahead(i64),
-    /// A name that is none of a zone.
-    Unknown,
-}
-
-impl Value {
+impl Value<'_> {
     /// The instant, if there is such a one.
-    pub(crate) fn instant(&self, zone: &Zone, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn instant(&self, reading: Reading<'_>) -> Result<Timestamp, Unusable> {
         match self {
-            Self::Instant(time) => Some(*time),
-            Self::Fields(fields) => fields.instant(zone, now),
+            Self::Instant(time) => Ok(*time),
+            Self::Fields(fields) => fields.instant(reading),
         }
     }
 }
 
-impl Fields {
-    fn instant(&self, zone: &Zone, now: Timestamp) -> Option<Timestamp> {
-        let date = self.date(zone, now)?;
-        match self.zone {
-            ZoneField::Absent => zone.instant(date, now),
-            ZoneField::Ahead(ahead) => Some(Timestamp::from_secs(reading(date)? - ahead)),
-            ZoneField::Unknown => None,
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+const WEEKDAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+
+/// The place of a name, or of its first three letters if it is `short`.
+fn place(names: &[&str], name: &str, short: bool) -> Option<i64> {
+    let name = name.to_lowercase();
+    let mut known = names.iter();
+    let at = known.position(|known| {
+        let known = if short { known.get(..3) } else { Some(*known) };
+        known == Some(&*name)
+    })?;
+    i64::try_from(at).ok()
+}
+
+impl<'a> Fields<'a> {
+    /// What the named groups of a match say, in the order of the groups.
+    pub(crate) fn of<'n>(
+        captures: &Captures<'a>,
+        names: impl Iterator<Item = (&'n str, usize)>,
+    ) -> Result<Self, Unusable> {
+        let mut fields = Self::default();
+        let mut half = None;
+        for (name, group) in names {
+            let Some(text) = captures.get(group) else {
+                continue;
+            };
+            if name == "I" {
+                half = Some(text);
+            }
+            fields.set(name, text)?;
         }
+        if half.is_some() {
+            let am_pm = captures.name("p").unwrap_or("").to_lowercase();
+            fields.hour = match (am_pm.as_str(), fields.hour) {
+                ("" | "am", 12) => 0,
+                ("pm", 12) => 12,
+                ("pm", hour) => hour.saturating_add(12),
+                (_, hour) => hour,
+            };
+        }
+        Ok(fields)
+    }
+
+    fn set(&mut self, name: &str, text: &'a str) -> Result<(), Unusable> {
+        let number = || int(text).ok_or(Unusable::NotATime);
+        let named = |place: Option<i64>| place.ok_or(Unusable::NotATime);
+        match name {
+            "y" => self.year = Some(this_century(number()?)),
+            "Y" => self.year = Some(number()?),
+            "m" => self.month = Some(number()?),
+            "b" => self.month = Some(named(place(&MONTHS, text, true))? + 1),
+            "B" => self.month = Some(named(place(&MONTHS, text, false))? + 1),
+            "d" => self.day = Some(number()?),
+            "H" | "I" => self.hour = number()?,
+            "M" => self.minute = number()?,
+            "S" => self.second = number()?,
+            "a" => self.weekday = Some(named(place(&WEEKDAYS, text, true))?),
+            "A" => self.weekday = Some(named(place(&WEEKDAYS, text, false))?),
+            "w" => self.weekday = Some(from_monday(number()?)),
+            "j" => self.yearday = Some(number()?),
+            "U" | "W" => self.week = Some((number()?, name == "U")),
+            "z" | "Z" => {
+                self.zone = Some(text);
+                // A zone that is none is told before whatever else is wrong.
+                offset(text).map_err(NoOffset::unusable)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn instant(&self, reading: Reading<'_>) -> Result<Timestamp, Unusable> {
+        let ahead = match self.zone {
+            None => reading.log_zone.map(LogZone::ahead),
+            Some(name) => Some(offset(name).map_err(NoOffset::unusable)?),
+        };
+        let date = self.date(reading, ahead)?;
+        let time = match ahead {
+            None => reading.zone.instant(date, reading.now),
+            Some(ahead) => seconds(date).map(|secs| Timestamp::from_secs(secs - ahead)),
+        };
+        time.ok_or(Unusable::NotATime)
     }
 
     /// Date and time as written, with what the stamp leaves out taken from `now`.
@@ -69,31 +172,119 @@ impl Fields {
     /// A day left out is the last one on which it has been so late; a year left
     /// out is this one unless that lies more than a day ahead, then the last.
     /// As in the original, what lies ahead is judged by the clock on the wall,
-    /// even of a stamp that names another zone: it is taken to UTC, `now` is not.
-    fn date(&self, zone: &Zone, now: Timestamp) -> Option<DateTime> {
-        let time = Time::new(self.hour, self.minute, self.second, 0).ok()?;
-        if let (Some(year), Some((month, day))) = (self.year, self.day) {
-            return Some(Date::new(year, month, day).ok()?.to_datetime(time));
+    /// even of a stamp of another zone: it is taken to UTC, `now` is not.
+    fn date(&self, reading: Reading<'_>, ahead: Option<i64>) -> Result<DateTime, Unusable> {
+        let wall = reading
+            .now
+            .secs()
+            .saturating_add(reading.zone.ahead(reading.now));
+        let year = self.year.unwrap_or_else(|| calendar(wall).year().into());
+        let (year, month, day) = self.day_of(year)?.unwrap_or_else(|| {
+            let today = calendar(wall);
+            (year, today.month().into(), today.day().into())
+        });
+        let time = time(self.hour, self.minute, self.second)?;
+        let on = |year| Ok(date(year, month, day)?.to_datetime(time));
+        let date = on(year)?;
+        if self.year.is_some() && self.is_dated() {
+            return Ok(date);
         }
-        let wall = now.secs().saturating_add(zone.ahead(now));
-        let today = calendar(wall);
-        let year = self.year.unwrap_or(today.year());
-        let (month, day) = self.day.unwrap_or((today.month(), today.day()));
-        let date = Date::new(year, month, day).ok()?.to_datetime(time);
-        let ahead = if let ZoneField::Ahead(ahead) = self.zone {
-            ahead
-        } else {
-            0
-        };
-        let early_by = (reading(date)? - ahead).saturating_sub(wall);
-        if self.day.is_none() && early_by > 0 {
-            return Some(date.date().yesterday().ok()?.to_datetime(time));
+        let early_by = seconds(date)
+            .ok_or(Unusable::NotATime)?
+            .saturating_sub(ahead.unwrap_or(0))
+            .saturating_sub(wall);
+        if !self.is_dated() && early_by > 0 {
+            let before = date.date().yesterday().map_err(|_| Unusable::NotATime)?;
+            return Ok(before.to_datetime(time));
         }
-        if self.day.is_some() && early_by > DAY {
-            return Some(Date::new(year - 1, month, day).ok()?.to_datetime(time));
+        if self.year.is_none() && early_by > DAY {
+            return on(year - 1);
         }
-        Some(date)
+        Ok(date)
     }
+
+    /// Whether the stamp tells the day.
+    fn is_dated(&self) -> bool {
+        let week = self.week.is_some() && self.weekday.is_some();
+        self.month.is_some() || self.day.is_some() || self.yearday.is_some() || week
+    }
+
+    /// Year, month and day of a stamp of that year, if it tells its day.
+    fn day_of(&self, year: i64) -> Result<Option<(i64, i64, i64)>, Unusable> {
+        if let (Some(month), Some(day)) = (self.month, self.day) {
+            return Ok(Some((year, month, day)));
+        }
+        let yearday = match (self.yearday, self.week, self.weekday) {
+            (None, Some(week), Some(weekday)) => Some(yearday(year, week, weekday)?),
+            (yearday, ..) => yearday,
+        };
+        if let Some(yearday) = yearday {
+            let first = date(year, 1, 1)?;
+            let days = yearday.checked_sub(1).ok_or(Unusable::NotATime)?;
+            let day = first
+                .checked_add(Span::new().try_days(days).map_err(|_| Unusable::NotATime)?)
+                .map_err(|_| Unusable::NotATime)?;
+            return Ok(Some((
+                day.year().into(),
+                day.month().into(),
+                day.day().into(),
+            )));
+        }
+        if self.month.is_some() || self.day.is_some() {
+            return Err(Unusable::Incomplete);
+        }
+        Ok(None)
+    }
+}
+
+/// A day of the week counted from Sunday, counted from Monday.
+const fn from_monday(day: i64) -> i64 {
+    if day < 1 { 6 } else { day - 1 }
+}
+
+/// Two digits are a year of this century.
+const fn this_century(year: i64) -> i64 {
+    if year <= 2000 {
+        year.saturating_add(2000)
+    } else {
+        year
+    }
+}
+
+/// The day of the year, counted from 1, of a day of a week. The days before the
+/// first whole week are week 0.
+fn yearday(year: i64, (week, from_sunday): (i64, bool), weekday: i64) -> Result<i64, Unusable> {
+    let first = date(year, 1, 1)?.weekday();
+    let (first, weekday) = if from_sunday {
+        (first.to_sunday_zero_offset(), (weekday + 1) % 7)
+    } else {
+        (first.to_monday_zero_offset(), weekday)
+    };
+    let first = i64::from(first);
+    let weeks = week.checked_mul(7).ok_or(Unusable::NotATime)?;
+    // Week 0 is the one of New Year, unless that is the first day of a week.
+    let skipped = if first == 0 { 7 } else { 0 };
+    let skipped = if week == 0 { 0 } else { skipped };
+    weeks
+        .checked_sub(skipped)
+        .and_then(|days| days.checked_add(1 + weekday - first))
+        .ok_or(Unusable::NotATime)
+}
+
+fn date(year: i64, month: i64, day: i64) -> Result<Date, Unusable> {
+    let date = || {
+        let year = i16::try_from(year).ok().filter(|year| *year > 0)?;
+        Date::new(year, month.try_into().ok()?, day.try_into().ok()?).ok()
+    };
+    date().ok_or(Unusable::NotATime)
+}
+
+fn time(hour: i64, minute: i64, second: i64) -> Result<Time, Unusable> {
+    let time = || {
+        let (hour, minute) = (hour.try_into().ok()?, minute.try_into().ok()?);
+        Time::new(hour, minute, second.try_into().ok()?, 0).ok()
+    };
+    time().ok_or(Unusable::NotATime)
 }
 
 /// The last year that `%ExY` takes: the end of the decade in which the third year
@@ -105,14 +296,14 @@ pub(crate) fn last_year(now: Timestamp) -> i16 {
 }
 
 /// Seconds from 1970 to `date`, as if there were no zones.
-fn reading(date: DateTime) -> Option<i64> {
+fn seconds(date: DateTime) -> Option<i64> {
     Some(Offset::UTC.to_timestamp(date).ok()?.as_second())
 }
 
-/// The inverse of [`reading`].
-fn calendar(reading: i64) -> Date {
+/// The inverse of [`seconds`].
+fn calendar(seconds: i64) -> Date {
     Offset::UTC
-        .to_datetime(to_jiff(Timestamp::from_secs(reading)))
+        .to_datetime(to_jiff(Timestamp::from_secs(seconds)))
         .date()
 }
 

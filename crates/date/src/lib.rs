@@ -8,7 +8,7 @@
 //! use ferroban_date::{Detector, Timestamp, Zone, local_text};
 //!
 //! let zone = Zone::posix("CET-01CEST-02,M3.5.0,M10.5.0")?;
-//! let detector = Detector::new(zone.clone());
+//! let mut detector = Detector::new(zone.clone());
 //! let now = Timestamp::from_secs(1_781_524_800); // 2026-06-15 12:00:00 UTC
 //!
 //! let line = "Jun 15 13:58:01 host sshd[7]: Failed password for root";
@@ -20,21 +20,42 @@
 //! ```
 //!
 //! It reads no clock: the caller passes `now`, which decides the year of a stamp
-//! that has none.
+//! that has none. A log of another format has a pattern of its own:
+//!
+//! ```
+//! use ferroban_date::{Detector, Search, Timestamp, Unusable, Zone};
+//!
+//! let now = Timestamp::from_secs(1_781_524_800);
+//! let patterns = [r"^\[(%d\.%m\.%Y %H:%M)\]".to_owned()];
+//! let mut detector = Detector::with_patterns(&patterns, Zone::utc(), now)?;
+//! let found = detector.find("[15.06.2026 11:58] failed", now).expect("it fits");
+//! assert_eq!(found.span, 1..17);
+//! let answer = detector.search("[30.02.2026 11:58] failed", now);
+//! assert_eq!(answer, Search::Unusable { span: 1..17, why: Unusable::NotATime });
+//! # Ok::<(), ferroban_date::PatternError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod builtin;
+mod choice;
+mod decimal;
 mod detector;
+mod directive;
 mod error;
 mod fields;
-mod names;
+mod line;
+mod log_zone;
 mod pattern;
+mod quick;
+mod reader;
+mod template;
 mod timestamp;
 mod zone;
 
-pub use detector::{Detector, Found, Search};
-pub use error::Error;
-pub use names::display_name;
+pub use detector::{Detector, Found, Search, TemplateView, Unusable};
+pub use error::{Error, PatternError};
+pub use log_zone::{LogZone, LogZoneError};
+pub use pattern::display_name;
 pub use timestamp::Timestamp;
 pub use zone::{Zone, local_text, local_text_millis, rfc3339_millis};
 

@@ -1,393 +1,263 @@
-//! The directives of a date pattern, read by hand: what `%H` accepts, what `%b` means.
+//! From a date pattern to the regular expression that finds whole dates only.
 //!
-//! A [`Reader`] stands somewhere in a line; each method steps over one directive
-//! and gives its value, or `None` if it does not stand there. The methods are
-//! greedy. That equals the original's regular expressions, which may go back,
-//! because after each field of varying width stands something that cannot be part
-//! of it; the one place where going back matters is the end of a date, and
-//! [`Reader::tail`] does it.
+//! A date must not be glued to a word: around what a pattern says, the expression
+//! asks for the edge of a word, unless the pattern brings its own edges (`^`, `$`,
+//! `**`, `{UNB}`) or stands at the beginning of the line (`{^LN-BEG}`). Its first
+//! group is what is cut from the line; a pattern without one is cut as a whole.
 //!
-//! Which directives make a template is left to [`builtin`](crate::builtin), and
-//! what the values mean to [`fields`](crate::fields). Only ASCII digits and
-//! letters are read, although the original takes those of any script.
+//! The texts are those of the original, letter by letter, because `fail2ban-regex`
+//! shows them, and because a pattern may rely on how they are put together.
 
-use crate::fields::ZoneField;
+use crate::directive::{is_caseless, pieces, regex, words};
 
-/// A place in a line.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a> {
-    line: &'a str,
-    at: usize,
-    last_year: i16,
+/// At the beginning of the line, after at most two characters of no word.
+pub(crate) const LINE_BEGIN: &str = "{^LN-BEG}";
+
+/// What stands left of a date.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Left {
+    Anything,
+    Edge,
+    LineBegin,
 }
 
-impl<'a> Reader<'a> {
-    /// The beginning of a line. `last_year` is the last that `%ExY` takes.
-    pub(crate) const fn new(line: &'a str, last_year: i16) -> Self {
-        Self {
-            line,
-            at: 0,
-            last_year,
-        }
-    }
+/// A pattern as the original makes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Expression {
+    /// How it is shown.
+    pub(crate) name: String,
+    /// The expression.
+    pub(crate) regex: String,
+    /// Whether it is bound to the beginning or the end of the line.
+    pub(crate) anchored: bool,
+}
 
-    /// The same line at another place.
-    pub(crate) const fn moved(self, at: usize) -> Self {
-        Self { at, ..self }
-    }
+/// The expression of a pattern with directives; what is wrong with it.
+pub(crate) fn expression(pattern: &str, years: &str) -> Result<Expression, String> {
+    let (body, left, right) = prefix(pattern);
+    let pieces = pieces(body);
+    let flags = if is_caseless(body) { "(?iu)" } else { "" };
+    let text = format!("{flags}{}", regex(&pieces, years)?);
+    Ok(bounded(words(&pieces), &text, left, right))
+}
 
-    pub(crate) const fn at(self) -> usize {
-        self.at
-    }
-
-    /// All of the line.
-    pub(crate) const fn line(self) -> &'a str {
-        self.line
-    }
-
-    pub(crate) fn peek(self) -> Option<u8> {
-        self.line.as_bytes().get(self.at).copied()
-    }
-
-    fn bytes<const N: usize>(self) -> Option<[u8; N]> {
-        self.line.as_bytes().get(self.at..)?.first_chunk().copied()
-    }
-
-    fn before(self) -> Option<char> {
-        self.line.get(..self.at)?.chars().next_back()
-    }
-
-    pub(crate) fn next_char(self) -> Option<char> {
-        self.line.get(self.at..)?.chars().next()
-    }
-
-    /// Whether this is a place where a date may begin that starts with a word
-    /// character: right of no other.
-    pub(crate) fn begins_word(self) -> bool {
-        match self
-            .at
-            .checked_sub(1)
-            .and_then(|at| self.line.as_bytes().get(at))
-        {
-            Some(byte) if byte.is_ascii() => !is_word(char::from(*byte)),
-            _ => !self.before().is_some_and(is_word),
-        }
-    }
-
-    /// Whether a date may end here: it must not be glued to word characters.
-    pub(crate) fn ends(self) -> bool {
-        !self.before().is_some_and(is_word) || !self.next_char().is_some_and(is_word)
-    }
-
-    // Plain text.
-
-    pub(crate) fn byte(&mut self, wanted: u8) -> Option<()> {
-        self.one_of(&[wanted]).map(|_| ())
-    }
-
-    pub(crate) fn one_of(&mut self, wanted: &[u8]) -> Option<u8> {
-        let found = self.peek().filter(|byte| wanted.contains(byte))?;
-        self.at += 1;
-        Some(found)
-    }
-
-    pub(crate) fn text(&mut self, wanted: &str) -> Option<()> {
-        self.line
-            .as_bytes()
-            .get(self.at..)?
-            .starts_with(wanted.as_bytes())
-            .then(|| self.at += wanted.len())
-    }
-
-    /// One blank or two.
-    pub(crate) fn blanks(&mut self) -> Option<()> {
-        self.byte(b' ')?;
-        self.byte(b' ').or(Some(()))
-    }
-
-    /// `\s*`
-    fn white(&mut self) {
-        while let Some(c) = self
-            .next_char()
-            .filter(|c| c.is_whitespace() || ('\x1c'..='\x1f').contains(c))
-        {
-            self.at += c.len_utf8();
-        }
-    }
-
-    // Numbers.
-
-    fn digit(&mut self) -> Option<i8> {
-        let found = self.peek().filter(u8::is_ascii_digit)?;
-        self.at += 1;
-        i8::try_from(found - b'0').ok()
-    }
-
-    fn two_digits(&mut self) -> Option<i8> {
-        Some(self.digit()? * 10 + self.digit()?)
-    }
-
-    fn up_to_two_digits(&mut self) -> Option<i8> {
-        let first = self.digit()?;
-        Some(self.digit().map_or(first, |second| first * 10 + second))
-    }
-
-    fn hex_digit(&mut self) -> Option<i64> {
-        let value = match self.peek()? {
-            digit @ b'0'..=b'9' => digit - b'0',
-            letter @ b'a'..=b'f' => letter - b'a' + 10,
-            _ => return None,
-        };
-        self.at += 1;
-        Some(i64::from(value))
-    }
-
-    /// So many lower-case hexadecimal digits, at most 15.
-    pub(crate) fn hex(&mut self, count: usize) -> Option<i64> {
-        (0..count).try_fold(0, |sum, _| Some(sum * 16 + self.hex_digit()?))
-    }
-
-    /// A decimal number of as many digits as there are, at most `most`, and how many.
-    pub(crate) fn decimal(&mut self, most: usize) -> (i64, usize) {
-        let start = self.at;
-        let mut sum = 0;
-        while self.at - start < most
-            && let Some(digit) = self.digit()
-        {
-            sum = sum * 10 + i64::from(digit);
-        }
-        (sum, self.at - start)
-    }
-
-    // Dates.
-
-    /// `%ExY`: a year from 2000 to the last that [`Reader::new`] was told.
-    pub(crate) fn year(&mut self) -> Option<i16> {
-        let year = i16::from(self.two_digits()?) * 100 + i16::from(self.two_digits()?);
-        (2000..=self.last_year).contains(&year).then_some(year)
-    }
-
-    /// `%Exy`
-    pub(crate) fn short_year(&mut self) -> Option<i16> {
-        Some(2000 + i16::from(self.two_digits()?))
-    }
-
-    /// `%m`
-    pub(crate) fn month(&mut self) -> Option<i8> {
-        self.up_to_two_digits()
-            .filter(|month| (1..=12).contains(month))
-    }
-
-    /// `%Exm`
-    pub(crate) fn two_digit_month(&mut self) -> Option<i8> {
-        self.two_digits().filter(|month| (1..=12).contains(month))
-    }
-
-    /// `%d`: instead of a leading zero there may be a blank.
-    pub(crate) fn day(&mut self) -> Option<i8> {
-        let day = match self.byte(b' ') {
-            Some(()) => self.digit(),
-            None => self.up_to_two_digits(),
-        };
-        day.filter(|day| (1..=31).contains(day))
-    }
-
-    /// `%Exd`
-    pub(crate) fn two_digit_day(&mut self) -> Option<i8> {
-        self.two_digits().filter(|day| (1..=31).contains(day))
-    }
-
-    fn three_letters(&mut self) -> Option<[u8; 3]> {
-        let name = self.bytes()?.map(|byte: u8| byte.to_ascii_lowercase());
-        self.at += 3;
-        Some(name)
-    }
-
-    /// `%b`
-    pub(crate) fn month_name(&mut self) -> Option<i8> {
-        Some(match &self.three_letters()? {
-            b"jan" => 1,
-            b"feb" => 2,
-            b"mar" => 3,
-            b"apr" => 4,
-            b"may" => 5,
-            b"jun" => 6,
-            b"jul" => 7,
-            b"aug" => 8,
-            b"sep" => 9,
-            b"oct" => 10,
-            b"nov" => 11,
-            b"dec" => 12,
-            _ => return None,
-        })
-    }
-
-    /// `(?:%a )?`: nobody asks whether the weekday is right.
-    pub(crate) fn weekday(&mut self) {
-        let mut after = *self;
-        let name = after.three_letters();
-        let is_day = matches!(
-            name.as_ref(),
-            Some(b"mon" | b"tue" | b"wed" | b"thu" | b"fri" | b"sat" | b"sun")
-        );
-        if is_day && after.byte(b' ').is_some() {
-            *self = after;
-        }
-    }
-
-    // Times of day.
-
-    /// `%H`
-    pub(crate) fn hour(&mut self) -> Option<i8> {
-        self.up_to_two_digits().filter(|hour| *hour <= 23)
-    }
-
-    /// `%k`: takes 24 to 29 too, which are no time.
-    pub(crate) fn blank_hour(&mut self) -> Option<i8> {
-        self.byte(b' ').or(Some(()))?;
-        self.up_to_two_digits().filter(|hour| *hour <= 29)
-    }
-
-    /// `%ExH`
-    pub(crate) fn two_digit_hour(&mut self) -> Option<i8> {
-        self.two_digits().filter(|hour| *hour <= 23)
-    }
-
-    /// `%I`
-    pub(crate) fn half_day_hour(&mut self) -> Option<i8> {
-        self.up_to_two_digits()
-            .filter(|hour| (1..=12).contains(hour))
-    }
-
-    /// `:%M:%S`: takes the seconds 60 and 61 too, which are no time.
-    pub(crate) fn minute_second(&mut self) -> Option<(i8, i8)> {
-        self.byte(b':')?;
-        let minute = self.up_to_two_digits().filter(|minute| *minute <= 59)?;
-        self.byte(b':')?;
-        let second = self.up_to_two_digits().filter(|second| *second <= 61)?;
-        Some((minute, second))
-    }
-
-    /// `:?%ExM:?%ExS`
-    pub(crate) fn two_digit_minute_second(&mut self) -> Option<(i8, i8)> {
-        self.byte(b':').or(Some(()))?;
-        let minute = self.two_digits().filter(|minute| *minute <= 59)?;
-        self.byte(b':').or(Some(()))?;
-        let second = self.two_digits().filter(|second| *second <= 61)?;
-        Some((minute, second))
-    }
-
-    /// `%p`, as the hours to add
-    pub(crate) fn half_day(&mut self) -> Option<i8> {
-        let [half, m] = self.bytes()?.map(|byte: u8| byte.to_ascii_lowercase());
-        self.at += 2;
-        match (half, m) {
-            (b'a', b'm') => Some(0),
-            (b'p', b'm') => Some(12),
-            _ => None,
-        }
-    }
-
-    // Zones.
-
-    /// `%z` where a date may end after it. `folded`: letters count in any case,
-    /// and then only the upper-case ones are a zone.
-    pub(crate) fn zone(&mut self, folded: bool) -> Option<ZoneField> {
-        if matches!(self.peek()?, b'+' | b'-') {
-            return self.offset();
-        }
-        let known = ["Z", "UTC", "GMT"].into_iter().find_map(|name| {
-            let end = self.at + name.len();
-            let word = self.line.get(self.at..end)?;
-            let same = word == name || (folded && word.eq_ignore_ascii_case(name));
-            (same && self.moved(end).ends()).then_some((end, word == name))
-        });
-        let (end, upper) = known?;
-        self.at = end;
-        Some(if upper {
-            ZoneField::Ahead(0)
-        } else {
-            ZoneField::Unknown
-        })
-    }
-
-    /// `[+-][01]\d(?::?\d{2})?`
-    fn offset(&mut self) -> Option<ZoneField> {
-        let sign = if self.one_of(b"+-")? == b'-' { -1 } else { 1 };
-        let hours = i64::from(self.two_digits().filter(|hours| *hours <= 19)?);
-        let mut long = *self;
-        let minutes = long
-            .byte(b':')
-            .or(Some(()))
-            .and_then(|()| long.two_digits());
-        if let Some(minutes) = minutes.filter(|_| long.ends()) {
-            *self = long;
-            return Some(ZoneField::Ahead(
-                sign * (hours * 3600 + i64::from(minutes) * 60),
-            ));
-        }
-        self.ends().then_some(ZoneField::Ahead(sign * hours * 3600))
-    }
-
-    /// `%Z` and a blank: any word of 3 to 5 letters, or `Z`.
-    pub(crate) fn zone_name(&mut self) -> Option<&'a str> {
-        let rest = self.line.get(self.at..)?;
-        let length = rest
-            .bytes()
-            .take(6)
-            .take_while(u8::is_ascii_alphabetic)
-            .count();
-        let name = rest.get(..length)?;
-        if !(name.eq_ignore_ascii_case("z") || (3..=5).contains(&length)) {
-            return None;
-        }
-        self.at += length;
-        self.byte(b' ')?;
-        Some(name)
-    }
-
-    /// `\s*%z`
-    pub(crate) fn spaced_zone(&mut self) -> Option<ZoneField> {
-        self.white();
-        self.zone(false)
-    }
-
-    // The end.
-
-    /// `(?:[marks]%f)?`, and after it what `last` reads, if that is there: the
-    /// longest of the ways to end here that is not glued to a word.
-    pub(crate) fn tail<T>(
-        self,
-        marks: &[u8],
-        last: fn(&mut Self) -> Option<T>,
-    ) -> Option<(usize, Option<T>)> {
-        let starts = [self.fraction(marks), Some(self)];
-        starts.into_iter().flatten().find_map(|start| {
-            let mut longer = start;
-            let value = last(&mut longer).filter(|_| longer.ends());
-            let end = if value.is_some() { longer } else { start };
-            end.ends().then_some((end.at, value))
-        })
-    }
-
-    /// As [`tail`](Self::tail), with nothing after the fraction.
-    pub(crate) fn plain_tail(self, marks: &[u8]) -> Option<usize> {
-        Some(self.tail(marks, |_| None::<()>)?.0)
-    }
-
-    fn fraction(mut self, marks: &[u8]) -> Option<Self> {
-        self.one_of(marks)?;
-        let (_, digits) = self.decimal(6);
-        (digits > 0).then_some(self)
+/// The pattern without its prefix, and what the prefix says about its edges.
+fn prefix(pattern: &str) -> (&str, Left, bool) {
+    if let Some(body) = pattern.strip_prefix("{UNB}") {
+        (body, Left::Anything, false)
+    } else if let Some(body) = pattern.strip_prefix(LINE_BEGIN) {
+        (body, Left::LineBegin, true)
+    } else {
+        (pattern, Left::Edge, true)
     }
 }
 
-/// A character of a word: not one that a date may touch.
-pub(crate) fn is_word(c: char) -> bool {
-    c == '_'
-        || if c.is_ascii() {
-            c.is_ascii_alphanumeric()
-        } else {
-            c.is_alphanumeric()
+/// The name under which fail2ban shows a date pattern.
+///
+/// ```
+/// assert_eq!(ferroban_date::display_name("%Y-%m-%d"), "Year-Month-Day");
+/// assert_eq!(ferroban_date::display_name("EPOCH"), "Epoch");
+/// ```
+///
+/// What is wrong with a pattern does not matter here: an unknown directive is
+/// shown as it is.
+#[must_use]
+pub fn display_name(pattern: &str) -> String {
+    if let Some(name) = crate::template::special_name(pattern) {
+        return name;
+    }
+    let (body, left, _) = prefix(pattern);
+    let name = words(&pieces(body));
+    if left == Left::LineBegin && !brings_left_edge(body) {
+        return format!("{LINE_BEGIN}{name}");
+    }
+    name
+}
+
+/// Puts the edges around an expression, and a group around what is cut.
+pub(crate) fn bounded(name: String, regex: &str, left: Left, right: bool) -> Expression {
+    let (flags, body) = without_flags(regex.trim());
+    let left = if brings_left_edge(&body) {
+        Left::Anything
+    } else {
+        left
+    };
+    let right = right && !brings_right_edge(&body);
+    let mut body = if has_group(&body) {
+        body
+    } else {
+        grouped(&body)
+    };
+    let mut name = name;
+    let mut anchored = false;
+    match left {
+        Left::Anything => {}
+        Left::Edge => body.insert_str(0, r"(?=^|\b|\W)"),
+        Left::LineBegin => {
+            body.insert_str(0, r"^(?:\W{0,2})?");
+            anchored = true;
+            if !name.starts_with(LINE_BEGIN) {
+                name.insert_str(0, LINE_BEGIN);
+            }
         }
+    }
+    if right {
+        body += r"(?=\b|\W|$)";
+    }
+    anchored |= begins_line(&body) || ends_line(&body);
+    Expression {
+        name,
+        regex: flags + &without_stars(&body),
+        anchored,
+    }
+}
+
+/// A group of flags such as `(?iu)` is moved to the front: the first there is.
+fn without_flags(regex: &str) -> (String, String) {
+    let mut places = regex.match_indices("(?");
+    let found = places.find_map(|(at, _)| {
+        let length = flag_group(regex.get(at..)?, |c| c.is_ascii_lowercase())?;
+        let (before, rest) = regex.split_at_checked(at)?;
+        let (flags, after) = rest.split_at_checked(length)?;
+        Some((flags.to_owned(), format!("{before}{after}")))
+    });
+    found.unwrap_or_else(|| (String::new(), regex.to_owned()))
+}
+
+/// The length of the `(?…)` that a text begins with, if only such characters are in it.
+fn flag_group(text: &str, allowed: fn(char) -> bool) -> Option<usize> {
+    let inside = text.strip_prefix("(?")?;
+    let (flags, _) = inside.split_once(')')?;
+    (!flags.is_empty() && flags.chars().all(allowed)).then_some(flags.len() + 3)
+}
+
+/// The text after a group of flags, if it begins with one.
+fn after_flags(text: &str) -> Option<&str> {
+    let length = flag_group(text, |c| c.is_alphanumeric() || c == '_')?;
+    text.get(length..)
+}
+
+/// The text after any number of opening parentheses, and after one less: the last
+/// may belong to what comes next.
+fn after_parens(text: &str) -> [&str; 2] {
+    let after = text.trim_start_matches('(');
+    let before = (text.len() - after.len()).saturating_sub(1);
+    [after, text.get(before..).unwrap_or(after)]
+}
+
+/// Whether an expression begins with an edge of its own: `^`, `**`, perhaps in
+/// parentheses or after flags.
+fn brings_left_edge(regex: &str) -> bool {
+    let edge = |text: &str| {
+        text.starts_with('^')
+            || text.starts_with("(^")
+            || text.starts_with("(?:^")
+            || text.trim_start_matches('(').starts_with("**")
+    };
+    let places = after_parens(regex);
+    let unflagged = places.into_iter().filter_map(after_flags);
+    places.into_iter().chain(unflagged).any(edge)
+}
+
+/// Whether an expression ends with an edge of its own: `$`, `$)`, `\b`, `\s` or `**`.
+fn brings_right_edge(regex: &str) -> bool {
+    let stars = regex.trim_end_matches(')').strip_suffix("**");
+    let others = ["$", "$)", r"\b", r"\s"];
+    let mut before = others
+        .into_iter()
+        .filter_map(|edge| regex.strip_suffix(edge))
+        .chain(stars);
+    before.any(|before| !before.ends_with('\\'))
+}
+
+/// Whether there is a plain group: a parenthesis that is neither escaped nor
+/// followed by `?`.
+pub(crate) fn has_group(regex: &str) -> bool {
+    regex.match_indices('(').any(|(at, _)| {
+        let before = regex.get(..at).unwrap_or("");
+        let after = regex.get(at + 1..).unwrap_or("");
+        !before.ends_with('\\') && !before.ends_with("(?") && !after.starts_with('?')
+    })
+}
+
+/// A group around all but flags, `^` and `$`.
+fn grouped(regex: &str) -> String {
+    let mut rest = after_flags(regex).unwrap_or(regex);
+    rest = rest.strip_prefix('^').unwrap_or(rest);
+    rest = after_flags(rest).unwrap_or(rest);
+    let before = regex.strip_suffix(rest).unwrap_or("");
+    let (body, end) = match rest.strip_suffix('$') {
+        Some(body) => (body, "$"),
+        None => (rest, ""),
+    };
+    format!("{before}({body}){end}")
+}
+
+fn begins_line(regex: &str) -> bool {
+    let rest = after_flags(regex).unwrap_or(regex);
+    let in_group = ["(^", "(?:^"];
+    rest.starts_with('^')
+        || in_group
+            .into_iter()
+            .filter_map(|edge| rest.strip_prefix(edge))
+            .any(|after| !after.starts_with('|'))
+}
+
+fn ends_line(regex: &str) -> bool {
+    let before = ["$", "$)"]
+        .into_iter()
+        .find_map(|edge| regex.strip_suffix(edge));
+    before.is_some_and(|before| !before.ends_with(['\\', '|']))
+}
+
+/// The expression without the `**` at its ends.
+fn without_stars(regex: &str) -> String {
+    let mut body = regex.to_owned();
+    for rest in after_parens(regex) {
+        let rest = after_flags(rest).unwrap_or(rest);
+        if let Some(after) = rest.trim_start_matches('(').strip_prefix("**") {
+            let parens = regex.len() - after.len() - 2;
+            body = format!("{}{after}", regex.get(..parens).unwrap_or(""));
+            break;
+        }
+    }
+    let unclosed = body.trim_end_matches(')');
+    let parens = body.get(unclosed.len()..).unwrap_or("");
+    match unclosed.strip_suffix("**") {
+        Some(before) if !before.ends_with('\\') => format!("{before}{parens}"),
+        _ => body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_become_words() {
+        let cases = [
+            ("%Y-%m-%d %H:%M", "Year-Month-Day 24hour:Minute"),
+            (
+                "^%b %d %H:%M:%S %y %%",
+                "^MON Day 24hour:Minute:Second Year2 %",
+            ),
+            (
+                "{^LN-BEG}%ExY(?P<_sep>[-/.])%m",
+                "{^LN-BEG}ExYear(?P<_sep>[-/.])Month",
+            ),
+            ("%Exk %k %c %", "%Exk %k %c %"),
+            ("%q %Eq%Y", "%q %EqYear"),
+            ("{UNB}^", "^"),
+            ("{NONE}", "^"),
+            ("{^LN-BEG}^%Y", "^Year"),
+            ("{^LN-BEG}EPOCH", "{^LN-BEG}Epoch"),
+            ("^epoch", "{^LN-BEG}Epoch"),
+            ("lepoch", "LongEpoch"),
+            ("TAI64N", "TAI64N"),
+            ("{EPOCH} x", "{EPOCH} x"),
+        ];
+        for (pattern, name) in cases {
+            assert_eq!(display_name(pattern), name, "{pattern}");
+        }
+    }
 }

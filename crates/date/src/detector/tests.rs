@@ -11,8 +11,10 @@ const NOON: Timestamp = Timestamp::from_secs(1_781_524_800);
 /// The text that is cut, or "" if nothing is.
 fn cut(line: &str) -> &str {
     match Detector::new(Zone::utc()).search(line, NOON) {
-        Search::Nothing => "",
-        Search::Unusable { span } | Search::Found(Found { span, .. }) => line.get(span).unwrap(),
+        Search::Nothing | Search::Empty => "",
+        Search::Unusable { span, .. } | Search::Found(Found { span, .. }) => {
+            line.get(span).unwrap()
+        }
     }
 }
 
@@ -116,7 +118,7 @@ fn seconds_since_the_epoch_close_the_bracket_that_they_open() {
 
 #[test]
 fn only_the_seconds_since_the_epoch_keep_their_fraction() {
-    let detector = Detector::new(Zone::utc());
+    let mut detector = Detector::new(Zone::utc());
     let cases = [
         ("1781524681.5 x", 0),
         ("1781524681.372 x", 372_000),
@@ -132,7 +134,7 @@ fn only_the_seconds_since_the_epoch_keep_their_fraction() {
 
 #[test]
 fn an_impossible_date_is_cut_and_not_found() {
-    let detector = Detector::new(Zone::utc());
+    let mut detector = Detector::new(Zone::utc());
     for line in [
         "Feb 30 11:58:01 x",
         "Jun 15 24:58:01 x",
@@ -142,32 +144,14 @@ fn an_impossible_date_is_cut_and_not_found() {
         let end = line.len() - 2;
         assert_eq!(
             detector.search(line, NOON),
-            Search::Unusable { span: 0..end },
+            Search::Unusable {
+                span: 0..end,
+                why: Unusable::NotATime
+            },
             "{line}"
         );
         assert_eq!(detector.find(line, NOON), None, "{line}");
     }
-}
-
-#[test]
-fn what_a_line_says_does_not_depend_on_the_lines_before() {
-    let detector = Detector::new(Zone::utc());
-    let lines = [
-        "31/12/25 10:00:00 x",
-        "12/05/26 10:00:00 x",
-        "x 2026-06-14 10:00:00",
-        "Jun 15 11:58:02 x",
-    ];
-    let once: Vec<_> = lines
-        .iter()
-        .map(|line| detector.search(line, NOON))
-        .collect();
-    let again: Vec<_> = lines
-        .iter()
-        .rev()
-        .map(|line| detector.search(line, NOON))
-        .collect();
-    assert!(once.iter().eq(again.iter().rev()));
 }
 
 #[test]
@@ -192,7 +176,7 @@ fn a_hostile_line_costs_linear_time() {
         "\u{a0}",
         " 5/06/",
     ];
-    let detector = Detector::new(Zone::utc());
+    let mut detector = Detector::new(Zone::utc());
     for unit in units {
         for ends in [["", ""], ["x 1:1", ""], ["x 2026-06-15 11:58:01", "@"]] {
             let line = [ends[0], &unit.repeat((1 << 18) / unit.len()), ends[1]].concat();
@@ -208,7 +192,7 @@ fn a_hostile_line_costs_linear_time() {
 }
 
 /// Text of which dates are made, and what stands between them.
-fn line() -> impl Strategy<Value = String> {
+pub(crate) fn line() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[0-9]{1,4}",
         "[ \\t:./,@<>\\[\\]_+-]{1,2}",
@@ -248,13 +232,13 @@ proptest! {
     #[test]
     fn any_line_at_any_time_is_cut_between_characters(line in line(), now: i64, berlin: bool) {
         let zone = if berlin { Zone::named("Europe/Berlin").unwrap() } else { Zone::utc() };
-        let detector = Detector::new(zone);
+        let mut detector = Detector::new(zone);
         let now = Timestamp::from_micros(now);
         let answer = detector.search(&line, now);
         let found = detector.find(&line, now);
         match answer {
-            Search::Nothing => prop_assert_eq!(found, None),
-            Search::Unusable { span } => {
+            Search::Nothing | Search::Empty => prop_assert_eq!(found, None),
+            Search::Unusable { span, .. } => {
                 prop_assert_eq!(found, None);
                 prop_assert!(line.get(span).is_some_and(|text| !text.is_empty()));
             }

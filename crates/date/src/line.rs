@@ -1,0 +1,165 @@
+//! A line that is searched: what every template asks of it, found out once.
+//!
+//! The original counts characters, Rust counts bytes; a [`Line`] knows both.
+
+use std::cell::OnceCell;
+use std::ops::Range;
+
+/// A line.
+#[derive(Clone, Debug)]
+pub(crate) struct Line<'a> {
+    text: &'a str,
+    last_year: i16,
+    is_ascii: bool,
+    is_plain: OnceCell<bool>,
+    clock: OnceCell<Option<Range<usize>>>,
+}
+
+impl<'a> Line<'a> {
+    /// A line in whose dates the last year is `last_year`.
+    pub(crate) fn new(text: &'a str, last_year: i16) -> Self {
+        Self {
+            text,
+            last_year,
+            is_ascii: text.is_ascii(),
+            is_plain: OnceCell::new(),
+            clock: OnceCell::new(),
+        }
+    }
+
+    pub(crate) const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub(crate) const fn last_year(&self) -> i16 {
+        self.last_year
+    }
+
+    /// Whether only ASCII characters can be a digit of a date, or one of its letters.
+    ///
+    /// Python takes the digits of any script, and knows four letters that differ
+    /// from an ASCII one in case only: dotted and dotless i, the long s and the sign
+    /// of the kelvin.
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_odd = |c: char| {
+            !c.is_ascii() && (c.is_numeric() || matches!(c, 'İ' | 'ı' | 'ſ' | '\u{212a}'))
+        };
+        self.is_ascii || *self.is_plain.get_or_init(|| !self.text.chars().any(is_odd))
+    }
+
+    /// From the first to the last colon that may be the first of `%H:%M:%S`; none if
+    /// the line has no clock. Nearly every template needs one, and most lines without
+    /// a date have none.
+    pub(crate) fn clock(&self) -> Option<Range<usize>> {
+        self.clock.get_or_init(|| self.find_clock()).clone()
+    }
+
+    fn find_clock(&self) -> Option<Range<usize>> {
+        let bytes = self.text.as_bytes();
+        let digit = |at: Option<usize>| {
+            let byte = at.and_then(|at| bytes.get(at));
+            byte.is_some_and(u8::is_ascii_digit)
+        };
+        let colon = |at: usize| bytes.get(at) == Some(&b':');
+        let mut clocks = self.text.match_indices(':').filter(|&(at, _)| {
+            // The minutes have one digit or two.
+            let seconds = if colon(at + 2) { at + 3 } else { at + 4 };
+            digit(at.checked_sub(1))
+                && digit(Some(at + 1))
+                && colon(seconds - 1)
+                && digit(Some(seconds))
+        });
+        let first = clocks.next()?.0;
+        let last = clocks.next_back().map_or(first, |(last, _)| last);
+        Some(first..last)
+    }
+
+    /// Whether a template with a clock might match, in whatever digits.
+    pub(crate) fn may_have_clock(&self) -> bool {
+        if self.is_plain() {
+            return self.clock().is_some();
+        }
+        let digit =
+            |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_digit() || !byte.is_ascii());
+        let bytes = self.text.as_bytes();
+        self.text.match_indices(':').any(|(at, _)| {
+            digit(at.checked_sub(1).and_then(|at| bytes.get(at))) && digit(bytes.get(at + 1))
+        })
+    }
+
+    /// How many characters stand before a byte.
+    pub(crate) fn chars_before(&self, byte: usize) -> usize {
+        if self.is_ascii {
+            return byte;
+        }
+        self.text
+            .get(..byte)
+            .map_or(byte, |before| before.chars().count())
+    }
+
+    /// Where the character of a number begins; the end of the line if it has fewer.
+    pub(crate) fn byte_of(&self, char: usize) -> usize {
+        if self.is_ascii {
+            return char.min(self.text.len());
+        }
+        let place = self.text.char_indices().nth(char);
+        place.map_or(self.text.len(), |(byte, _)| byte)
+    }
+
+    /// The character of a number.
+    pub(crate) fn char_at(&self, char: usize) -> Option<char> {
+        self.text.get(self.byte_of(char)..)?.chars().next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_three_numbers_with_colons_between() {
+        let cases = [
+            ("at 11:58:01 x 1:2:3", Some(5..15)),
+            ("11:58:01", Some(2..2)),
+            ("2001:db8::1:2 port 22", None),
+            ("1:2", None),
+            ("1:234:5", None),
+            (":1:2", None),
+            ("1::2:3", None),
+            ("é1:2:3é", Some(3..3)),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Line::new(text, 2029).clock(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn letters_and_digits_of_dates_make_a_line_odd() {
+        for (text, expected) in [
+            ("é", true),
+            ("٢", false),
+            ("²", false),
+            ("ſ", false),
+            ("K", true),
+            ("\u{212a}", false),
+        ] {
+            assert_eq!(Line::new(text, 2029).is_plain(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_are_counted_in_characters() {
+        let line = Line::new("aé1", 2029);
+        assert_eq!(
+            (line.chars_before(3), line.byte_of(2), line.byte_of(9)),
+            (2, 3, 4)
+        );
+        assert_eq!((line.char_at(1), line.char_at(3)), (Some('é'), None));
+        let line = Line::new("ab", 2029);
+        assert_eq!(
+            (line.chars_before(2), line.byte_of(9), line.char_at(2)),
+            (2, 2, None)
+        );
+    }
+}

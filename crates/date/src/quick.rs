@@ -1,0 +1,498 @@
+//! The default templates read by hand, which is many times as fast as their
+//! regular expressions.
+//!
+//! Each is a function that reads one template where its [`Reader`] stands, called
+//! after its place in [`builtin`](crate::builtin)'s list. It reads what the
+//! expression would match there, on lines that [`Line::is_plain`] tells; a test
+//! compares the two. A [`Quick`] says where in the line the function is tried.
+
+use crate::Timestamp;
+use crate::fields::{Fields, Value};
+use crate::line::Line;
+use crate::reader::{Reader, is_word};
+
+/// Reads a template: where it ends, and what it says.
+type Read = for<'a> fn(Reader<'a>) -> Option<(usize, Value<'a>)>;
+
+/// A template read by hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quick {
+    read: Read,
+    starts: Starts,
+    /// Whether it has hours, minutes and seconds with colons between them.
+    clock: bool,
+}
+
+/// Where a template is tried.
+#[derive(Clone, Copy, Debug)]
+enum Starts {
+    /// At the beginning of the line, after at most two characters of no word.
+    Begin,
+    /// With the first character of the line.
+    First,
+    /// With such a byte, if that does not stand inside a word.
+    With(fn(u8) -> bool),
+    /// After `audit(`, and at the beginning.
+    Epoch,
+}
+
+/// A date that was read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Seen<'a> {
+    /// Where the match begins: before the date, at the beginning of a line.
+    pub(crate) start: usize,
+    /// The date.
+    pub(crate) cut: (usize, usize),
+    pub(crate) value: Value<'a>,
+}
+
+/// More bytes than stand between the beginning of a date and the first colon of its
+/// clock.
+const BEFORE_CLOCK: usize = 32;
+
+impl Quick {
+    /// Whether it needs a [`Line::clock`].
+    pub(crate) const fn has_clock(&self) -> bool {
+        self.clock
+    }
+
+    /// The first date of this template in `line` that begins at `from` or later and
+    /// ends at `to` or earlier, as if the line ended there.
+    pub(crate) fn find<'a>(&self, line: &Line<'a>, from: usize, to: usize) -> Option<Seen<'a>> {
+        let (mut first, mut end) = (from, to);
+        if self.clock {
+            let clock = line.clock()?;
+            first = first.max(clock.start.saturating_sub(BEFORE_CLOCK));
+            end = end.min(clock.end);
+        }
+        let start = Reader::new(line.text().get(..to)?, line.last_year());
+        match self.starts {
+            Starts::Begin if first == 0 => self.find_at_begin(start),
+            Starts::First if first == 0 => self.seen(start, 0),
+            Starts::Begin | Starts::First => None,
+            Starts::With(starts) => {
+                let bytes = line.text().as_bytes().get(first..end)?;
+                let mut places = (first..end).zip(bytes).filter(|(_, byte)| starts(**byte));
+                places.find_map(|(at, byte)| {
+                    let place = start.moved(at);
+                    let glued = byte.is_ascii_alphanumeric() && !place.begins_word();
+                    if glued { None } else { self.seen(place, at) }
+                })
+            }
+            Starts::Epoch => self.find_epoch(start, first),
+        }
+    }
+
+    fn find_at_begin<'a>(&self, start: Reader<'a>) -> Option<Seen<'a>> {
+        let second = skip_mark(start);
+        let third = second.and_then(skip_mark);
+        let mut places = [third, second, Some(start)].into_iter().flatten();
+        places.find_map(|place| self.seen(place, 0))
+    }
+
+    fn find_epoch<'a>(&self, start: Reader<'a>, from: usize) -> Option<Seen<'a>> {
+        const AUDIT: &str = "audit(";
+        let audits = start.line().match_indices(AUDIT);
+        let audits = audits.map(|(at, _)| at + AUDIT.len());
+        let begin = [0, 1].into_iter();
+        let mut places = begin.chain(audits).filter(|at| *at >= from);
+        places.find_map(|at| self.seen(start.moved(at), at))
+    }
+
+    fn seen<'a>(&self, place: Reader<'a>, start: usize) -> Option<Seen<'a>> {
+        let (end, value) = (self.read)(place)?;
+        Some(Seen {
+            start,
+            cut: (place.at(), end),
+            value,
+        })
+    }
+}
+
+fn skip_mark(place: Reader<'_>) -> Option<Reader<'_>> {
+    let mark = place.next_char().filter(|c| !is_word(*c))?;
+    Some(place.moved(place.at() + mark.len_utf8()))
+}
+
+const fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit()
+}
+
+const fn is_digit_or_blank(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b' '
+}
+
+const fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic()
+}
+
+const fn is_letter_or_sign(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || matches!(byte, b'+' | b'-')
+}
+
+const fn is_two(byte: u8) -> bool {
+    byte == b'2'
+}
+
+const fn is_at(byte: u8) -> bool {
+    byte == b'@'
+}
+
+const fn quick(read: Read, starts: Starts, clock: bool) -> Quick {
+    Quick {
+        read,
+        starts,
+        clock,
+    }
+}
+
+/// The default templates, `D01` first.
+pub(crate) const QUICK: [Quick; 17] = [
+    quick(iso, Starts::With(is_two), true),
+    quick(syslog, Starts::With(is_letter), true),
+    quick(syslog_year, Starts::With(is_letter), true),
+    quick(day_month, Starts::With(is_digit_or_blank), true),
+    quick(day_month_name, Starts::With(is_digit_or_blank), true),
+    quick(month_day, Starts::With(is_digit), true),
+    quick(month_day_dashed, Starts::With(is_digit), true),
+    quick(epoch_or_audit, Starts::Epoch, false),
+    quick(time_only, Starts::Begin, true),
+    quick(angled, Starts::First, true),
+    quick(six_digits, Starts::With(is_digit), true),
+    quick(half_day, Starts::With(is_letter), true),
+    quick(short_month_name, Starts::First, true),
+    quick(eight_digits, Starts::With(is_two), false),
+    quick(zone_name_syslog, Starts::With(is_letter), true),
+    quick(offset_syslog, Starts::With(is_letter_or_sign), true),
+    quick(tai64n, Starts::With(is_at), false),
+];
+
+impl Quick {
+    /// The same template at the beginning of the line.
+    pub(crate) fn anchored(self) -> Self {
+        let read = match self.starts {
+            Starts::Epoch => epoch,
+            _ => self.read,
+        };
+        let starts = Starts::Begin;
+        Self {
+            read,
+            starts,
+            ..self
+        }
+    }
+}
+
+/// D01 `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`
+fn iso(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let year = r.year()?;
+    let separator = r.one_of(b"-/.")?;
+    let month = r.month()?;
+    r.byte(separator)?;
+    let day = r.day()?;
+    r.byte(b'T').or_else(|| r.blanks())?;
+    let hour = r.hour()?;
+    let (minute, second) = r.minute_second()?;
+    let (end, zone) = r.tail(b".,", Reader::spaced_zone)?;
+    let stamp = date(year, (month, day), (hour, minute, second));
+    Some((end, zoned(stamp, zone)))
+}
+
+/// D02 `(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`
+fn syslog(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    r.weekday();
+    let month = r.month_name()?;
+    r.byte(b' ')?;
+    let day = r.day()?;
+    r.byte(b' ')?;
+    let hour = r.blank_hour()?;
+    let (minute, second) = r.minute_second()?;
+    let (end, year) = r.tail(b".", |r| {
+        r.byte(b' ')?;
+        r.year()
+    })?;
+    let stamp = at_time(hour, minute, second);
+    Some((
+        end,
+        Value::Fields(Fields {
+            year: year.map(i64::from),
+            month: Some(month.into()),
+            day: Some(day.into()),
+            ..stamp
+        }),
+    ))
+}
+
+/// D03 `(?:%a )?%b %d %ExY %k:%M:%S(?:\.%f)?`
+fn syslog_year(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    r.weekday();
+    let month = r.month_name()?;
+    r.byte(b' ')?;
+    let day = r.day()?;
+    r.byte(b' ')?;
+    let year = r.year()?;
+    r.byte(b' ')?;
+    let hour = r.blank_hour()?;
+    let (minute, second) = r.minute_second()?;
+    Some((
+        r.plain_tail(b".")?,
+        date(year, (month, day), (hour, minute, second)),
+    ))
+}
+
+/// D04 `%d(?P<_sep>[-/])%m(?P=_sep)(?:%ExY|%Exy) %k:%M:%S`
+fn day_month(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let day = r.day()?;
+    let separator = r.one_of(b"-/")?;
+    let month = r.month()?;
+    r.byte(separator)?;
+    let mut long = r;
+    let year = match long.year() {
+        Some(year) => {
+            r = long;
+            year
+        }
+        None => r.short_year()?,
+    };
+    r.byte(b' ')?;
+    let hour = r.blank_hour()?;
+    let (minute, second) = r.minute_second()?;
+    Some((
+        r.plain_tail(b"")?,
+        date(year, (month, day), (hour, minute, second)),
+    ))
+}
+
+/// D05 `%d(?P<_sep>[-/])%b(?P=_sep)%ExY[ :]?%H:%M:%S(?:\.%f)?(?: %z)?`
+fn day_month_name(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let day = r.day()?;
+    let separator = r.one_of(b"-/")?;
+    let month = r.month_name()?;
+    r.byte(separator)?;
+    let year = r.year()?;
+    r.one_of(b" :").or(Some(0))?;
+    let hour = r.hour()?;
+    let (minute, second) = r.minute_second()?;
+    let (end, zone) = r.tail(b".", |r| {
+        r.byte(b' ')?;
+        r.zone(true)
+    })?;
+    let stamp = date(year, (month, day), (hour, minute, second));
+    Some((end, zoned(stamp, zone)))
+}
+
+/// D06 `%m/%d/%ExY:%H:%M:%S`
+fn month_day(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let month = r.month()?;
+    r.byte(b'/')?;
+    let day = r.day()?;
+    r.byte(b'/')?;
+    let year = r.year()?;
+    r.byte(b':')?;
+    let hour = r.hour()?;
+    let (minute, second) = r.minute_second()?;
+    Some((
+        r.plain_tail(b"")?,
+        date(year, (month, day), (hour, minute, second)),
+    ))
+}
+
+/// D07 `%m-%d-%ExY %k:%M:%S(?:\.%f)?`
+fn month_day_dashed(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let month = r.month()?;
+    r.byte(b'-')?;
+    let day = r.day()?;
+    r.byte(b'-')?;
+    let year = r.year()?;
+    r.byte(b' ')?;
+    let hour = r.blank_hour()?;
+    let (minute, second) = r.minute_second()?;
+    Some((
+        r.plain_tail(b".")?,
+        date(year, (month, day), (hour, minute, second)),
+    ))
+}
+
+/// D08: `\d{10,11}` and perhaps `.` with 3 to 6 digits. A bracket opened before it
+/// as the first character must close after it.
+fn epoch(r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let (end, value) = seconds(r)?;
+    let bracketed = r.at() == 1 && r.line().starts_with('[');
+    (!bracketed || r.moved(end).peek() == Some(b']')).then_some((end, value))
+}
+
+/// D08 at the beginning, perhaps in brackets, or after `audit(`.
+fn epoch_or_audit(r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let before = r.line().get(..r.at())?;
+    if matches!(before, "" | "[") {
+        return epoch(r);
+    }
+    let before = before.strip_suffix("audit(")?;
+    let glued = before.chars().next_back().is_some_and(is_word);
+    if glued { None } else { seconds(r) }
+}
+
+fn seconds(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let (whole, digits) = r.decimal(11);
+    if digits < 10 || !r.ends() {
+        return None;
+    }
+    let mut longer = r;
+    let fraction = longer.byte(b'.').map(|()| longer.decimal(6));
+    let (end, micros) = match fraction {
+        Some((part, digits @ 3..=6)) if longer.ends() => {
+            (longer, part * [1000, 100, 10, 1][digits - 3])
+        }
+        _ => (r, 0),
+    };
+    Some((
+        end.at(),
+        Value::Instant(Timestamp::from_micros(whole * 1_000_000 + micros)),
+    ))
+}
+
+/// D09 `{^LN-BEG}%H:%M:%S`
+fn time_only(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let hour = r.hour()?;
+    let (minute, second) = r.minute_second()?;
+    Some((
+        r.plain_tail(b"")?,
+        Value::Fields(at_time(hour, minute, second)),
+    ))
+}
+
+/// D10 `^<%m/%d/%Exy@%H:%M:%S>`
+fn angled(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    r.byte(b'<')?;
+    let month = r.month()?;
+    r.byte(b'/')?;
+    let day = r.day()?;
+    r.byte(b'/')?;
+    let year = r.short_year()?;
+    r.byte(b'@')?;
+    let hour = r.hour()?;
+    let (minute, second) = r.minute_second()?;
+    r.byte(b'>')?;
+    Some((r.at(), date(year, (month, day), (hour, minute, second))))
+}
+
+/// D11 `%Exy%Exm%Exd  ?%H:%M:%S`
+fn six_digits(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let year = r.short_year()?;
+    let month = r.two_digit_month()?;
+    let day = r.two_digit_day()?;
+    r.blanks()?;
+    let hour = r.hour()?;
+    let (minute, second) = r.minute_second()?;
+    Some((
+        r.plain_tail(b"")?,
+        date(year, (month, day), (hour, minute, second)),
+    ))
+}
+
+/// D12 `%b %d, %ExY %I:%M:%S %p`
+fn half_day(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let month = r.month_name()?;
+    r.byte(b' ')?;
+    let day = r.day()?;
+    r.text(", ")?;
+    let year = r.year()?;
+    r.byte(b' ')?;
+    let hour = r.half_day_hour()?;
+    let (minute, second) = r.minute_second()?;
+    r.byte(b' ')?;
+    let hour = hour % 12 + r.half_day()?;
+    Some((
+        r.plain_tail(b"")?,
+        date(year, (month, day), (hour, minute, second)),
+    ))
+}
+
+/// D13 `^%b-%d-%Exy %k:%M:%S`
+fn short_month_name(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let month = r.month_name()?;
+    r.byte(b'-')?;
+    let day = r.day()?;
+    r.byte(b'-')?;
+    let year = r.short_year()?;
+    r.byte(b' ')?;
+    let hour = r.blank_hour()?;
+    let (minute, second) = r.minute_second()?;
+    Some((
+        r.plain_tail(b"")?,
+        date(year, (month, day), (hour, minute, second)),
+    ))
+}
+
+/// D14 `%ExY%Exm%Exd(?:-|T|  ?)%ExH:?%ExM:?%ExS(?:[.,]%f)?(?:\s*%z)?`
+fn eight_digits(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let year = r.year()?;
+    let month = r.two_digit_month()?;
+    let day = r.two_digit_day()?;
+    r.one_of(b"-T").map(|_| ()).or_else(|| r.blanks())?;
+    let hour = r.two_digit_hour()?;
+    let (minute, second) = r.two_digit_minute_second()?;
+    let (end, zone) = r.tail(b".,", Reader::spaced_zone)?;
+    let stamp = date(year, (month, day), (hour, minute, second));
+    Some((end, zoned(stamp, zone)))
+}
+
+/// D15 `(?:%Z )?` before D02. What could be a weekday is a zone here.
+fn zone_name_syslog(r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let mut zoned_stamp = r;
+    let with_zone = zoned_stamp.zone_name().and_then(|name| {
+        let (end, stamp) = syslog(zoned_stamp)?;
+        Some((end, zoned(stamp, Some(name))))
+    });
+    with_zone.or_else(|| syslog(r))
+}
+
+/// D16 `(?:%z )?` before D02
+fn offset_syslog(r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    let mut zoned_stamp = r;
+    let with_zone = zoned_stamp.zone(true).and_then(|zone| {
+        zoned_stamp.byte(b' ')?;
+        let (end, stamp) = syslog(zoned_stamp)?;
+        Some((end, zoned(stamp, Some(zone))))
+    });
+    with_zone.or_else(|| syslog(r))
+}
+
+/// D17 `@` and 24 hexadecimal digits: a label of the seconds since 1970, a 4 before
+/// them, and of nanoseconds. The leap seconds in it are not taken out again.
+pub(crate) fn tai64n(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
+    r.byte(b'@')?;
+    r.hex(1)?;
+    let seconds = r.hex(15)?;
+    r.hex(8)?;
+    Some((
+        r.plain_tail(b"")?,
+        Value::Instant(Timestamp::from_secs(seconds)),
+    ))
+}
+
+fn zoned<'a>(stamp: Value<'a>, zone: Option<&'a str>) -> Value<'a> {
+    match stamp {
+        Value::Fields(fields) => Value::Fields(Fields { zone, ..fields }),
+        Value::Instant(_) => stamp,
+    }
+}
+
+fn at_time<'a>(hour: i8, minute: i8, second: i8) -> Fields<'a> {
+    Fields {
+        hour: hour.into(),
+        minute: minute.into(),
+        second: second.into(),
+        ..Fields::default()
+    }
+}
+
+/// A stamp without a zone.
+fn date<'a>(year: i16, (month, day): (i8, i8), (hour, minute, second): (i8, i8, i8)) -> Value<'a> {
+    Value::Fields(Fields {
+        year: Some(year.into()),
+        month: Some(month.into()),
+        day: Some(day.into()),
+        ..at_time(hour, minute, second)
+    })
+}
