@@ -25,7 +25,7 @@ use ferroban_engine::{FilterSettings, JailSettings};
 pub(crate) use folder::Folder;
 pub(crate) use refusal::Refusal;
 pub(crate) use setup::{
-    JailSetup, LogPath, MonitorSetup, Note, Setup, is_asked_for, is_set_by, is_zone, whole,
+    JailSetup, LogPath, MonitorSetup, Note, Setup, is_asked_for, is_set_by, whole,
 };
 pub(crate) use stream::{How, Logs, Places, split};
 pub(crate) use word::{Command, Stream, Word, is_on, whole_number};
