@@ -204,11 +204,24 @@ fn repeat(line: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
+/// Dates of about now, which is 12:00:00: what is taken as it stands, and what is not.
+const STAMPS: [&str; 7] = [
+    "Aug 14 11:58:59",
+    "Aug 14 11:59:00",
+    "Aug 14 11:59:30",
+    "Aug 14 11:59:59",
+    "Aug 14 12:00:00",
+    "Aug 14 12:01:00",
+    "Aug 14 12:01:01",
+];
+
 /// The lines of several records, mixed, each record's own in their order. A few are changed;
-/// mostly all have one of two process numbers, so that their sessions become one.
+/// mostly all have one of two process numbers, so that their sessions become one, and half
+/// of the mixtures are of about now, if syslog has written them.
 pub(super) fn mixture(records: Vec<Vec<Vec<u8>>>, random: &mut Random) -> Vec<Vec<u8>> {
     let mut rests: Vec<_> = records.into_iter().map(Vec::into_iter).collect();
     let numbers: &[&str] = random.pick(&[&["1", "2"], &["1"], &[]]);
+    let now = random.below(2) == 0;
     let mut mixed = Vec::new();
     while !rests.is_empty() {
         let at = random.below(rests.len());
@@ -217,13 +230,10 @@ pub(super) fn mixture(records: Vec<Vec<Vec<u8>>>, random: &mut Random) -> Vec<Ve
             continue;
         };
         if !numbers.is_empty() {
-            let digits = runs(&next, |byte| byte.is_ascii_digit());
-            let number = digits.iter().find(|[start, end]| {
-                *start > 0 && next[start - 1] == b'[' && next.get(*end) == Some(&b']')
-            });
-            if let Some([start, end]) = number {
-                next.splice(*start..*end, random.pick(numbers).bytes());
-            }
+            renumber(&mut next, random.pick(numbers));
+        }
+        if now && is_stamped(&next) {
+            next.splice(..15, random.pick(&STAMPS).bytes());
         }
         if random.below(8) == 0 {
             next = line(&next, random);
@@ -231,4 +241,27 @@ pub(super) fn mixture(records: Vec<Vec<Vec<u8>>>, random: &mut Random) -> Vec<Ve
         mixed.push(next);
     }
     mixed
+}
+
+/// Whether it begins like `Aug 14 12:00:00`.
+fn is_stamped(line: &[u8]) -> bool {
+    let like = b"Aaa 00 00:00:00";
+    line.len() > like.len()
+        && line.iter().zip(like).all(|(byte, like)| match like {
+            b'A' => byte.is_ascii_uppercase(),
+            b'a' => byte.is_ascii_lowercase(),
+            b'0' => byte.is_ascii_digit() || *byte == b' ',
+            other => byte == other,
+        })
+}
+
+/// Gives the process that has written a line another number.
+fn renumber(line: &mut Vec<u8>, number: &str) {
+    let digits = runs(line, |byte| byte.is_ascii_digit());
+    let own = digits.iter().find(|[start, end]| {
+        *start > 0 && line[start - 1] == b'[' && line.get(*end) == Some(&b']')
+    });
+    if let Some([start, end]) = own {
+        line.splice(*start..*end, number.bytes());
+    }
 }
