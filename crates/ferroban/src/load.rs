@@ -382,4 +382,6 @@ fn jails(
 }
 
 #[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
 mod tests;
