@@ -25,24 +25,15 @@ use original::{Answer, Line, Question};
 use ours::Line as Ours;
 
 /// A failure, as either side tells it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Told {
     id: String,
     micros: i64,
     captures: BTreeMap<String, String>,
     /// The lines that are shown with it.
     matches: Vec<String>,
-    /// All users of its session, which only the original tells.
+    /// All users of its session.
     users: Vec<String>,
-}
-
-impl PartialEq for Told {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-            && self.micros == other.micros
-            && self.captures == other.captures
-            && self.matches == other.matches
-    }
 }
 
 /// What both sides make of a question, line by line.
@@ -180,6 +171,9 @@ fn what_differs(ours: &[Told], theirs: &Line) -> String {
     what.extend(names.iter().filter(differ).map(|name| format!("<{name}>")));
     if ours.matches != theirs.matches {
         what.push("matches".to_owned());
+    }
+    if ours.users != theirs.users {
+        what.push("users".to_owned());
     }
     what.join(", ")
 }

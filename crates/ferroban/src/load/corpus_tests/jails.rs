@@ -101,7 +101,7 @@ impl Jails {
             jail: jail.clone(),
             journal: record.is_journal(),
             live,
-            learns: false,
+            learns: true,
             limit: 0.25,
             lines: Vec::new(),
         }
