@@ -296,10 +296,10 @@ impl Template {
         let Some(quick) = self.quick else {
             return self.search_by_regex(line.text().get(..to)?, from);
         };
-        if quick.has_clock() && !line.may_have_clock() {
-            return None;
-        }
         if !line.is_plain() {
+            if quick.has_clock() && !line.may_have_odd_clock() {
+                return None;
+            }
             return self.search_by_regex(line.text().get(..to)?, from);
         }
         let seen = quick.find(line, from, to)?;
