@@ -50,8 +50,8 @@ pub struct Found {
 pub enum Search {
     /// Nothing.
     Nothing,
-    /// A template matched, but no text: there is no date in the line, and there need
-    /// not be one (`{NONE}`, or a pattern all of which is optional).
+    /// A template matched, but nothing is cut: there is no date in the line, and there
+    /// need not be one (`{NONE}`, or a pattern all of which is optional).
     Empty,
     /// There is a date, and it is cut, but it is none.
     Unusable {

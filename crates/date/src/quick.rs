@@ -54,6 +54,20 @@ impl Quick {
         self.clock
     }
 
+    /// The same template at the beginning of the line.
+    pub(crate) fn anchored(self) -> Self {
+        let read = match self.starts {
+            Starts::Epoch => epoch,
+            _ => self.read,
+        };
+        let starts = Starts::Begin;
+        Self {
+            read,
+            starts,
+            ..self
+        }
+    }
+
     /// The first date of this template in `line` that begins at `from` or later and
     /// ends at `to` or earlier, as if the line ended there.
     pub(crate) fn find<'a>(&self, line: &Line<'a>, from: usize, to: usize) -> Option<Seen<'a>> {
@@ -162,22 +176,6 @@ pub(crate) const QUICK: [Quick; 17] = [
     quick(offset_syslog, Starts::Near(is_letter_or_sign), true),
     quick(tai64n, Starts::With('@'), false),
 ];
-
-impl Quick {
-    /// The same template at the beginning of the line.
-    pub(crate) fn anchored(self) -> Self {
-        let read = match self.starts {
-            Starts::Epoch => epoch,
-            _ => self.read,
-        };
-        let starts = Starts::Begin;
-        Self {
-            read,
-            starts,
-            ..self
-        }
-    }
-}
 
 /// D01 `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`
 fn iso(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
