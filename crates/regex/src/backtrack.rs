@@ -19,11 +19,14 @@ use closest::Watch;
 use scratch::{Entry, Scratch};
 use start::Starts;
 
-/// Steps for each byte before the memo is used.
-pub(crate) const PLAIN_STEPS: u64 = 4;
+/// Steps for each byte before the memo is used,
+pub(crate) const PLAIN_STEPS: u64 = 8;
+
+/// for so many bytes. Longer lines get no more of them: few need more.
+const PLAIN_BYTES: u64 = 512;
 
 /// Steps for each byte of a search that no memo bounds,
-const STEPS_PER_BYTE: u64 = 40;
+const STEPS_PER_BYTE: u64 = 8;
 
 /// and those for a line of any length.
 const STEPS_PER_LINE: u64 = 1 << 17;
@@ -94,7 +97,7 @@ pub(crate) fn search_with(
 /// The most steps a search in a text of this many bytes can take.
 pub(crate) fn step_limit(program: &Program, length: usize) -> u64 {
     let length = length as u64;
-    let plain = PLAIN_STEPS * (length + 64);
+    let plain = plain_limit(length, PLAIN_STEPS);
     if !program.linear {
         return plain + unbounded_limit(length);
     }
@@ -111,6 +114,10 @@ fn cost(inst: &Inst) -> u64 {
         Inst::Run(run) => 4 + 2 * u64::from(run.max.unwrap_or(run.min)),
         _ => 2,
     }
+}
+
+fn plain_limit(length: u64, steps: u64) -> u64 {
+    steps * PLAIN_BYTES.min(length + 64)
 }
 
 fn unbounded_limit(length: u64) -> u64 {
@@ -167,7 +174,7 @@ impl<'p, 't> Machine<'p, 't> {
         scratch.reset(program);
         let length = text.len() as u64;
         let fuel = if program.memoizable {
-            plain * (length + 64)
+            plain_limit(length, plain)
         } else {
             unbounded_limit(length)
         };
@@ -401,9 +408,12 @@ impl<'p, 't> Machine<'p, 't> {
         if !prefer && !other {
             return Next::Fail;
         }
-        match self.visit(at, 0, 0) {
-            Seen::New => {}
-            seen => return self.follow(seen),
+        // Where only one way is open nothing is chosen, and the memo need not know.
+        if split.endless || (prefer && other) {
+            match self.visit(at, 0, 0) {
+                Seen::New => {}
+                seen => return self.follow(seen),
+            }
         }
         if !prefer {
             return goto(split.other, at.pos);

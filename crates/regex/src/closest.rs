@@ -55,7 +55,7 @@ fn search(pattern: &str, flags: Flags, text: &str) -> Option<Closest> {
     Some(Closest {
         pattern_at: pattern_at.unwrap_or(pattern.len()),
         text_from: best.from,
-        text_to,
+        text_to: text_to.max(best.from),
     })
 }
 

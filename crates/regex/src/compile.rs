@@ -255,6 +255,7 @@ impl Compiler<'_> {
 
     fn split(&mut self) -> Result<Pc, Error> {
         self.emit(Inst::Split(Split {
+            endless: false,
             prefer: 0,
             other: 0,
             prefer_first: 0,
@@ -265,6 +266,12 @@ impl Compiler<'_> {
     fn set_split(&mut self, pc: Pc, first: Pc, second: Pc) {
         if let Some(Inst::Split(split)) = self.insts.get_mut(pc) {
             (split.prefer, split.other) = (first, second);
+        }
+    }
+
+    fn set_endless(&mut self, pc: Pc) {
+        if let Some(Inst::Split(split)) = self.insts.get_mut(pc) {
+            split.endless = true;
         }
     }
 
@@ -348,6 +355,7 @@ impl Compiler<'_> {
         self.node(node)?;
         let split = self.split()?;
         self.set_loop(split, body, self.here(), greed);
+        self.set_endless(split);
         Ok(())
     }
 
@@ -358,6 +366,7 @@ impl Compiler<'_> {
         let progress = self.guarded_turn(node, nullable, greed)?;
         self.emit(Inst::Jump(head))?;
         self.set_loop(head, body, self.here(), greed);
+        self.set_endless(head);
         progress.into_iter().for_each(|pc| self.set_target(pc));
         Ok(())
     }

@@ -81,6 +81,8 @@ pub(crate) struct Run {
 /// A choice, with what may come on either way.
 #[derive(Clone, Debug)]
 pub(crate) struct Split {
+    /// Whether it is where an endless loop comes back to, so that the memo must see each visit.
+    pub(crate) endless: bool,
     pub(crate) prefer: Pc,
     pub(crate) other: Pc,
     pub(crate) prefer_first: usize,

@@ -68,6 +68,8 @@ pub(super) struct Watch {
 
 impl Watch {
     fn note(&mut self, place: usize, to: usize) {
+        // A look-behind looks at what an attempt has not consumed.
+        let to = to.max(self.start);
         let (rank, position) = self.ranks.get(place).copied().unwrap_or_default();
         let key = Some((rank, to, position));
         if key > self.key {

@@ -377,3 +377,36 @@ pub(super) fn worst_lines(filters: &[Filter], tries: u64) -> Vec<Worst> {
     all.sort_by(|a, b| b.times.total_cmp(&a.times));
     all
 }
+
+/// The most steps for each byte of a pattern that the memo bounds, whatever the line,
+const STEPS_PER_BYTE: u64 = 24;
+
+/// and of a filter's patterns together, in multiples of those for its ordinary lines.
+const TIMES_ORDINARY: f64 = 40.;
+
+#[test]
+fn stock_patterns_take_bounded_steps_for_hostile_lines() {
+    let filters = Filter::all();
+    let all = worst_lines(&filters, 30);
+    for (rank, worst) in all.iter().enumerate() {
+        let regex = &filters[worst.filter].regexes[worst.pattern];
+        // The longest lines take long, so only the worst patterns get them.
+        let lengths: &[usize] = if rank < 16 {
+            &[32 << 10, 1 << 20]
+        } else {
+            &[32 << 10]
+        };
+        for length in lengths {
+            let text = worst.text(&filters, *length);
+            let found = steps(regex, &text);
+            let what = format!("{found:?} for {} on {:.80?}", regex.as_str(), text);
+            assert!(found.steps <= regex.step_limit(text.len()), "{what}");
+            if regex.is_linear() {
+                assert!(!found.exhausted, "{what}");
+                assert!(found.steps <= STEPS_PER_BYTE * text.len() as u64, "{what}");
+                assert!(worst.times < TIMES_ORDINARY, "{} times {what}", worst.times);
+            }
+        }
+    }
+    assert!(all.is_empty() || all.len() > 300, "{} patterns", all.len());
+}

@@ -1,16 +1,16 @@
 //! The whole crate, pattern to groups, without Python at hand.
 
-#[path = "../../tests/grammar/mod.rs"]
+#[path = "../tests/grammar/mod.rs"]
 mod grammar;
 mod hostile;
 mod measure;
 mod sets;
-#[path = "../../tests/stock/mod.rs"]
+#[path = "../tests/stock/mod.rs"]
 mod stock;
 
 use crate::backtrack::{self, Found};
 use crate::error::ErrorKind;
-use crate::{Exhausted, Flags, Regex};
+use crate::{Exhausted, Flags, Regex, Slots};
 use grammar::Grammar;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
@@ -276,6 +276,84 @@ fn what_would_grow_too_large_or_deep_is_refused() {
     }
 }
 
+#[test]
+fn random_patterns_keep_to_their_budget_on_pumped_texts() {
+    let mut grammar = Grammar::new(0x0dd5_eed5_0dd5_eed5);
+    let (mut linear, mut steps) = (0, 0);
+    for _ in 0..8000 {
+        let Ok(regex) = Regex::new(&grammar.pattern(), Flags::default()) else {
+            continue;
+        };
+        let mut text = grammar.text();
+        text = text.repeat(1 + grammar.random.below(200));
+        text.push_str(&grammar.text());
+        assert_budget(&regex, &text);
+        linear += usize::from(regex.is_linear());
+        steps += search(&regex, &text, backtrack::PLAIN_STEPS).1.steps;
+    }
+    assert!(linear > 4000 && steps > 1_000_000, "{linear}, {steps}");
+}
+
+/// What every search promises about its steps, and what every question for the reason promises.
+fn assert_budget(regex: &Regex, text: &str) {
+    let mut slots = Slots::default();
+    let found = regex.search_into(text, 0, &mut slots);
+    let (pattern, limit) = (regex.as_str(), regex.step_limit(text.len()));
+    assert!(slots.steps() <= limit, "{pattern:?} on {text:?}: {limit}");
+    assert!(
+        found.is_ok() || !regex.is_linear(),
+        "{pattern:?} on {text:?}"
+    );
+    let closest = regex.closest(text);
+    assert!(pattern.is_char_boundary(closest.pattern_at), "{pattern:?}");
+    let consumed = text.get(closest.text_from..closest.text_to);
+    assert!(consumed.is_some(), "{closest:?} {pattern:?} on {text:?}");
+    if found == Ok(true) && closest.pattern_at == pattern.len() {
+        let whole = slots.span(0).unwrap();
+        assert_eq!(
+            (closest.text_from, closest.text_to),
+            (whole.start, whole.end)
+        );
+    }
+}
+
+#[test]
+fn a_run_counted_in_thousands_has_a_budget_too() {
+    let text = "a".repeat(1 << 20);
+    let regex = regex("a{1,100000}b");
+    assert!(!regex.is_linear());
+    let mut slots = Slots::default();
+    let found = regex.search_into(&(text + "cb"), 0, &mut slots);
+    assert_eq!(found.map_err(|error| error.steps), Err(slots.steps()));
+    assert!(slots.steps() <= regex.step_limit((1 << 20) + 2));
+}
+
+#[test]
+fn a_caret_stands_below_the_mistake() {
+    let long = format!("{}({}", "é".repeat(60), "b".repeat(40));
+    let cut = format!(
+        "…{}({}…\n{}^",
+        "é".repeat(50),
+        "b".repeat(24),
+        " ".repeat(51)
+    );
+    let cases = [
+        ("a(b", "a(b\n ^"),
+        ("a)", "a)\n ^"),
+        ("[a", "[a\n^"),
+        ("a\n\tb(c\nd", "\u{fffd}b(c\n  ^"),
+        ("x\\", "x\\\n ^"),
+        ("(?<=a+)b", ""),
+        (&long, &cut),
+    ];
+    for (pattern, expected) in cases {
+        let error = Regex::new(pattern, Flags::default()).unwrap_err();
+        assert_eq!(error.caret(pattern).to_string(), expected, "{pattern}");
+        // Another text than the one with the mistake is shown as well as it can be.
+        assert!(!error.caret("").to_string().contains('a'));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -286,6 +364,7 @@ proptest! {
         start in 0_usize..20,
     ) {
         if let Ok(regex) = Regex::new(&pattern, Flags::default()) {
+            assert_budget(&regex, &text);
             let found = regex.search_from(&text, start);
             if let Ok(Some(found)) = found {
                 for group in 0..=regex.groups() {
@@ -300,6 +379,8 @@ proptest! {
         if let Err(error) = Regex::new(&pattern, Flags::default()) {
             let position = error.position().unwrap_or(0);
             assert!(position <= pattern.chars().count(), "{error}");
+            let caret = error.caret(&pattern).to_string();
+            assert!(caret.is_empty() || caret.ends_with('^'));
         }
     }
 }
