@@ -439,7 +439,7 @@ impl Filter {
         };
         let verdict = self.sessions.judge(look.now, fields, taken.lines.clone());
         Some(match verdict {
-            Verdict::Harmless => Outcome::Harmless,
+            Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,
             Verdict::Failure { fields, matches } => match self.failure(&fields, matches, time) {
                 Some(failure) => Outcome::Failure(Box::new(Found {

@@ -27,7 +27,7 @@ pub(crate) use refusal::Refusal;
 pub(crate) use setup::{
     JailSetup, LogPath, MonitorSetup, Note, Setup, is_asked_for, is_set_by, whole,
 };
-pub(crate) use stream::{How, Logs, Places, split};
+pub(crate) use stream::{How, Logs, Places, Rules, split};
 pub(crate) use word::{Command, Stream, Word, is_on, whole_number};
 
 /// Everything a configuration says about jails.

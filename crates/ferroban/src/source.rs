@@ -9,6 +9,7 @@
 //! waits as long as it is told to, or until its [`Waker`] is pulled.
 
 mod batch;
+pub mod encoding;
 mod error;
 mod file;
 mod journal;

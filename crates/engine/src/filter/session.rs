@@ -13,6 +13,7 @@ use ferroban_date::Timestamp;
 use super::fields::Fields;
 use crate::ban::Match;
 use crate::capture::Capture;
+use crate::id::FailId;
 
 /// How many sessions are remembered; the oldest leaves first.
 const MAX_SESSIONS: usize = 100;
@@ -31,8 +32,8 @@ const MAX_USERS: usize = 20;
 pub(super) enum Verdict {
     /// A failure, with everything its session knows.
     Failure { fields: Fields, matches: Vec<Match> },
-    /// No failure.
-    Harmless,
+    /// No failure, but whose it would be is perhaps known.
+    Harmless(Option<FailId>),
     /// A failure, but nobody knows yet whose.
     Pending,
 }
@@ -139,7 +140,7 @@ impl Session {
         }
         lines.into_iter().for_each(|line| self.remember(line));
         if harmless {
-            return Verdict::Harmless;
+            return Verdict::Harmless(self.fields.identity());
         }
         if self.fields.identity().is_none() {
             self.pending = true;

@@ -7,6 +7,7 @@ use ferroban_date::{Timestamp, Unusable};
 use super::Failure;
 use crate::ban::Match;
 use crate::capture::Capture;
+use crate::id::FailId;
 
 /// What [`Filter::examine`](super::Filter::examine) saw in a line.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,8 +70,9 @@ pub struct Hit {
 pub enum Outcome {
     /// Nothing: this ignoreregex matches too.
     Ignored(usize),
-    /// No failure by itself; the session remembers it.
-    Harmless,
+    /// No failure by itself; the session remembers it. Whose it would be, if that is
+    /// known.
+    Harmless(Option<FailId>),
     /// A failure, but nobody knows yet whose.
     Pending,
     /// A failure.

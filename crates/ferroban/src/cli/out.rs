@@ -39,6 +39,20 @@ pub fn error(text: &str) {
     }
 }
 
+/// Shows how far something is, in a line of its own on standard error that the next call
+/// replaces; an empty text takes it away. For those who know that [`has_watcher`].
+pub fn status(text: &str) {
+    // Who cannot be told how far it is misses nothing else.
+    put(&mut io::stderr().lock(), &format!("\r\x1b[K{text}")).ok();
+}
+
+/// Whether somebody may read standard error on a terminal that can do more than print.
+#[must_use]
+pub fn has_watcher() -> bool {
+    let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    io::stderr().is_terminal() && !dumb
+}
+
 /// Whether something could not be written that somebody was there to read.
 #[must_use]
 pub fn failed() -> bool {

@@ -14,6 +14,7 @@ mod logpath;
 mod typed;
 mod words;
 
+pub(crate) use filter::Rules;
 pub(crate) use general::Places;
 pub(crate) use logpath::Logs;
 pub(crate) use words::{WordsError, split};

@@ -3,6 +3,8 @@
 //! Its options are needed twice: the jail may refer to them as `%(known/…)s`, and they
 //! become commands where the jail does not set them itself.
 
+mod named;
+
 use std::rc::Rc;
 
 use ferroban_config::{Definition, Invocation, Layers, Options, Place, Value};
@@ -15,6 +17,7 @@ use super::definition::{
 };
 use super::typed::{Kind, Typed};
 use super::words;
+pub(crate) use named::Rules;
 
 const STANDARD: &[Standard] = &[
     ("usedns", Kind::Text),

@@ -17,7 +17,7 @@ use super::typed::{Kind, Row, Typed};
 use crate::log::Level;
 
 /// What is read before the filter.
-const FIRST: &[Row] = &[
+pub(super) const FIRST: &[Row] = &[
     ("enabled", Kind::Bool, Some("false")),
     ("backend", Kind::Text, Some("auto")),
     ("filter", Kind::Text, Some("")),
@@ -25,7 +25,7 @@ const FIRST: &[Row] = &[
 
 /// Everything else, in the order in which it is read and sent; what may stand in a filter
 /// too is sent before the rest.
-const REST: &[Row] = &[
+pub(super) const REST: &[Row] = &[
     ("maxretry", Kind::Int, None),
     ("maxmatches", Kind::Int, None),
     ("findtime", Kind::Text, None),

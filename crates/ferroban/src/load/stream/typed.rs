@@ -55,6 +55,10 @@ impl Typed {
         }
     }
 
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| *known != name);
+    }
+
     pub(super) fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }
