@@ -5,7 +5,7 @@ mod stock;
 
 #[cfg(test)]
 mod tests {
-    use crate::stock::{CORPUS, ask, pattern, unhex};
+    use crate::stock::{ask, corpus, pattern, unhex};
     use ferroban_regex::{Flags, Regex};
     use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ mod tests {
     }
 
     fn compare(part: &str, parts: &str) -> Option<Part> {
-        let answers = ask(&["answers", CORPUS, part, parts])?;
+        let answers = ask(&["answers", &corpus(), part, parts])?;
         let mut texts = Vec::new();
         let mut regex = None;
         let mut result = Part::default();
@@ -102,7 +102,7 @@ mod tests {
         let count = differences.len();
         let shown = differences.get(..count.min(20)).unwrap_or(&differences);
         assert!(count == 0, "{count} differences:\n{}", shown.join("\n"));
-        assert!(patterns > 150 && searches > 1_000_000 && matches > 10_000);
+        assert!(patterns > 150 && searches > 500_000 && matches > 1000);
         assert!(skipped < searches / 1000, "{skipped} searches skipped");
     }
 
