@@ -19,7 +19,8 @@ libfuzzer_sys::fuzz_target!(|input: (&str, &str, u8, u16)| {
     let mut slots = Slots::default();
     let found = regex.search_into(&text, 0, &mut slots);
     assert!(slots.steps() <= regex.step_limit(text.len()));
-    if regex.is_linear() && text.len() < 1 << 16 {
+    // On a text this short the notes of no pattern fill the memory.
+    if regex.is_linear() && text.len() < 256 {
         assert!(found.is_ok());
     }
     if found == Ok(true) {

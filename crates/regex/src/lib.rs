@@ -166,8 +166,9 @@ impl Regex {
         backtrack::step_limit(&self.inner.program, length)
     }
 
-    /// Whether every search ends with an answer, in time in proportion to the length of the text.
-    /// Other searches are given up after so many steps for each byte.
+    /// Whether every search ends with an answer, in time in proportion to the length of the text,
+    /// as long as the notes about it fit in the memory they may take. Searches for other patterns are
+    /// given up after so many steps for each byte.
     pub fn is_linear(&self) -> bool {
         self.inner.program.linear
     }

@@ -9,6 +9,8 @@ that matches, `INDEX=SPANS`, or that took too long, `INDEX=T`.
 
 `stock.py lines CORPUS` writes `L FILTER TEXT` for each sample line without its date.
 
+CORPUS is a file of sample lines; where it is missing, lines are made up from the patterns.
+
 Patterns and texts are hexadecimal UTF-8. Nothing of fail2ban's is kept: it is asked anew each time.
 """
 
@@ -19,6 +21,7 @@ import logging
 import os
 import random
 import re
+import re._parser as sre
 import signal
 import sys
 import warnings
@@ -120,8 +123,92 @@ def flags(regex):
 
 
 def records(corpus):
+    if not os.path.exists(corpus):
+        return list(made_up_records())
     with open(corpus, encoding="utf-8") as file:
         return [json.loads(line) for line in file]
+
+
+def made_up_records():
+    """Lines that the patterns match, or nearly."""
+    dice = random.Random(20240612)
+    for name, _, regexes in sets():
+        first = regexes[0]
+        prefixed = "content" in first.groupindex
+        for regex in regexes[prefixed:]:
+            for _ in range(2):
+                line = "".join(walk(tree(regex), dice, {}, None))
+                if prefixed:
+                    content = {first.groupindex["content"]: line}
+                    line = "".join(walk(tree(first), dice, {}, content))
+                yield {"service": name, "line": line.rstrip("\n"), "options": {}}
+
+
+def tree(regex):
+    return sre.parse(regex.pattern, regex.flags)
+
+
+def walk(items, dice, groups, given):
+    """The pieces of a text that a parsed pattern matches; `given` is the text of a group."""
+    out = []
+    for op, value in items:
+        if op is sre.LITERAL:
+            out.append(chr(value))
+        elif op in (sre.ANY, sre.NOT_LITERAL, sre.IN):
+            out.append(one(op, value, dice))
+        elif op is sre.BRANCH:
+            out += walk(dice.choice(value[1]), dice, groups, given)
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+            low, high, body = value
+            for _ in range(dice.randint(low, min(high, low + 4))):
+                out += walk(body, dice, groups, given)
+        elif op is sre.SUBPATTERN:
+            group, body = value[0], value[-1]
+            if given and group in given:
+                out.append(given[group])
+            else:
+                groups[group] = walk(body, dice, groups, given)
+                out += groups[group]
+        elif op is sre.ATOMIC_GROUP:
+            out += walk(value, dice, groups, given)
+        elif op is sre.GROUPREF:
+            out += groups.get(value, [])
+        elif op is sre.GROUPREF_EXISTS:
+            body = value[1] if value[0] in groups else value[2]
+            out += walk(body or [], dice, groups, given)
+    return out
+
+
+def one(op, value, dice):
+    """A character of a class."""
+    usual = "a1 :.-fx0/[]()<>\"'=,;_@\te"
+    if op is sre.ANY:
+        return dice.choice(usual)
+    if op is sre.NOT_LITERAL:
+        return dice.choice([c for c in usual if ord(c) != value])
+    kinds = {
+        sre.CATEGORY_DIGIT: str.isdigit,
+        sre.CATEGORY_SPACE: str.isspace,
+        sre.CATEGORY_WORD: lambda c: c.isalnum() or c == "_",
+        sre.CATEGORY_NOT_DIGIT: lambda c: not c.isdigit(),
+        sre.CATEGORY_NOT_SPACE: lambda c: not c.isspace(),
+        sre.CATEGORY_NOT_WORD: lambda c: not (c.isalnum() or c == "_"),
+    }
+
+    def inside(c):
+        for kind, what in value:
+            if kind is sre.LITERAL and ord(c) == what:
+                return True
+            if kind is sre.RANGE and what[0] <= ord(c) <= what[1]:
+                return True
+            if kind is sre.CATEGORY and kinds[what](c):
+                return True
+        return False
+
+    negated = value[0][0] is sre.NEGATE
+    all_ascii = [chr(code) for code in range(32, 127)]
+    members = [c for c in usual if inside(c) != negated]
+    return dice.choice(members or [c for c in all_ascii if inside(c) != negated] or ["?"])
 
 
 def clean(line):

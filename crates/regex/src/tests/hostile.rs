@@ -7,7 +7,7 @@
 
 use super::grammar::Random;
 use super::sets;
-use super::stock::{CORPUS, Pattern, ask, unhex};
+use super::stock::{Pattern, ask, corpus, unhex};
 use crate::ast::{Case, Node};
 use crate::backtrack::{Found, PLAIN_STEPS};
 use crate::set::Set;
@@ -200,7 +200,7 @@ fn tree(pattern: &Pattern) -> Node {
 /// The sample lines by filter, without their dates.
 fn sample_lines() -> HashMap<String, Vec<String>> {
     let mut lines: HashMap<String, Vec<String>> = HashMap::new();
-    for line in ask(&["lines", CORPUS]).unwrap_or_default().lines() {
+    for line in ask(&["lines", &corpus()]).unwrap_or_default().lines() {
         let mut words = line.split(' ').skip(1);
         if let (Some(filter), Some(text)) = (words.next(), words.next()) {
             let lines = lines.entry(filter.to_owned()).or_default();

@@ -1,4 +1,5 @@
-//! Measurements, run by hand: `cargo test --release -p ferroban-regex -- --ignored --nocapture`.
+//! Measurements of the stock patterns of the installed fail2ban, run by hand:
+//! `cargo test --release -p ferroban-regex --lib -- --ignored --nocapture --test-threads 1`.
 
 use super::hostile::{Filter, median, worst_lines};
 use super::sets::{self, different};
@@ -25,38 +26,25 @@ fn shortest(rounds: usize, mut work: impl FnMut()) -> Duration {
 fn compiling_all_stock_patterns() {
     let patterns = different();
     let compile = || -> Vec<Regex> { patterns.iter().map(sets::regex).collect() };
-    let time = shortest(10, || drop(compile()));
-    println!("{} patterns compiled in {time:?}", patterns.len());
+    let before = resident();
     let all = compile();
-    let linear = all
-        .iter()
-        .filter(|regex| regex.inner.program.linear)
-        .count();
-    println!("{linear} linear");
-    for regex in &all {
-        let p = &regex.inner.program;
-        if !p.linear {
-            println!("not linear: memo {} {}", p.memoizable, regex.as_str());
-        }
-    }
-    let mut rows: Vec<usize> = all.iter().map(|regex| regex.inner.program.rows).collect();
-    rows.sort_unstable();
+    let memory = resident().saturating_sub(before);
+    let time = shortest(10, || drop(compile()));
     println!(
-        "rows: median {} max {}",
-        rows[rows.len() / 2],
-        rows[rows.len() - 1]
+        "{} patterns compiled in {time:?}, {memory} KiB",
+        patterns.len()
     );
-    let mut insts: Vec<usize> = all
-        .iter()
-        .map(|regex| regex.inner.program.insts.len())
-        .collect();
-    insts.sort_unstable();
-    println!(
-        "insts: median {} max {} sum {}",
-        insts[insts.len() / 2],
-        insts[insts.len() - 1],
-        insts.iter().sum::<usize>()
-    );
+    let linear = all.iter().filter(|regex| regex.is_linear()).count();
+    let insts = all.iter().map(|regex| regex.inner.program.insts.len());
+    println!("{linear} linear, {} instructions", insts.sum::<usize>());
+}
+
+/// The memory of this process that is in use, in KiB; 0 where nobody says.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// Lines of an ordinary auth.log after the date, the host and the daemon's name.
@@ -126,28 +114,30 @@ fn searching_hostile_lines() {
     let mut rows = Vec::new();
     for worst in worst_lines(&filters, 60) {
         let filter = &filters[worst.filter];
+        let regex = &filter.regexes[worst.pattern];
         let text = worst.text(&filters, 32 << 10);
         let time = filter.time(&text, &text, picoseconds(1));
         let times = time as f64 / ordinary[worst.filter].unwrap_or(usual) as f64;
-        let text: String = text.chars().take(40).collect();
-        let pattern: String = filter.regexes[worst.pattern]
-            .as_str()
-            .chars()
-            .take(60)
-            .collect();
-        rows.push((
-            times,
-            format!(
-                "{times:.1} times, {:.1} ns a byte, {} steps a byte: {} {pattern:?} {text:?}",
-                time as f64 / 1000.,
-                worst.steps / 1024,
-                filter.name,
-            ),
-        ));
+        rows.push((times, time, regex.is_linear(), worst));
     }
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-    println!("{} patterns", rows.len());
-    for (_, row) in rows.iter().take(30) {
-        println!("{row}");
+    let above = rows.iter().filter(|row| row.0 > 20. && row.2).count();
+    println!(
+        "{} patterns, {above} linear ones above 20 times",
+        rows.len()
+    );
+    for (times, time, linear, worst) in rows.iter().take(40) {
+        let filter = &filters[worst.filter];
+        let long = worst.text(&filters, 1 << 20);
+        let long_time = filter.time(&long, &long, picoseconds(1));
+        println!(
+            "{times:.1} times, {:.0} ns a byte (1 MiB: {:.0}), {} steps a byte, linear {linear}: {} {:.60?} {:.40?}",
+            *time as f64 / 1000.,
+            long_time as f64 / 1000.,
+            worst.steps / 1024,
+            filter.name,
+            filter.regexes[worst.pattern].as_str(),
+            long,
+        );
     }
 }
