@@ -198,6 +198,10 @@ fn try_all<'a>(
     line: &Line<'a>,
     (mut reserve, skip): (Option<Candidate<'a>>, Option<usize>),
 ) -> Option<Candidate<'a>> {
+    if line.is_plain() {
+        // Nearly all templates need it, and each is told in no time by it.
+        line.clock();
+    }
     for index in (0..entries.len()).filter(|index| Some(*index) != skip) {
         let entry = entries.get_mut(index)?;
         let Some(found) = candidate(entry, index, line, 0..line.text().len()) else {

@@ -30,6 +30,8 @@ pub struct Detector {
     memory: Memory,
     /// The last year that `%ExY` of the templates takes; none yet in 0.
     last_year: i16,
+    /// The day, counted from 1970, on which that was asked.
+    today: i64,
     last: Option<usize>,
 }
 
@@ -48,8 +50,8 @@ pub struct Found {
 pub enum Search {
     /// Nothing.
     Nothing,
-    /// A template matched, but no text: there is no date in the line, and there need
-    /// not be one (`{NONE}`, or a pattern all of which is optional).
+    /// A template matched, but nothing is cut: there is no date in the line, and there
+    /// need not be one (`{NONE}`, or a pattern all of which is optional).
     Empty,
     /// There is a date, and it is cut, but it is none.
     Unusable {
@@ -103,6 +105,7 @@ impl Detector {
             entries: Vec::new(),
             memory: Memory::new(),
             last_year: 0,
+            today: i64::MIN,
             last: None,
         }
     }
@@ -152,7 +155,7 @@ impl Detector {
     /// As [`find`](Self::find), and tells a line without a date from one whose
     /// date is impossible.
     pub fn search(&mut self, line: &str, now: Timestamp) -> Search {
-        self.keep_years(last_year(now));
+        self.keep_years(now);
         if self.entries.is_empty() {
             let templates = templates(&years(self.last_year));
             self.entries.extend(templates.into_iter().map(Entry::new));
@@ -244,7 +247,13 @@ impl Detector {
     }
 
     /// Remakes the templates when the clock has come to years that they do not take.
-    fn keep_years(&mut self, last_year: i16) {
+    fn keep_years(&mut self, now: Timestamp) {
+        let today = now.secs().div_euclid(86_400);
+        if self.today == today {
+            return;
+        }
+        self.today = today;
+        let last_year = last_year(now);
         if self.last_year == last_year {
             return;
         }

@@ -406,6 +406,50 @@ mod tests {
     }
 
     #[test]
+    fn a_logs_own_zone_is_that_of_stamps_that_name_none() {
+        let cases = [
+            // line, zone of the log, expected
+            ("13:30:00 x", "UTC", "2026-06-15 13:30:00"),
+            ("Jun 16 20:00:00 x", "UTC", "2026-06-16 20:00:00"),
+            ("Jun 15 12:00:00 x", "", "2026-06-15 12:00:00"),
+            ("Jun 15 12:00:00 x", "CET+0100", "2026-06-15 10:00:00"),
+            ("2026-06-15 12:00:00Z x", "CET", "2026-06-15 12:00:00"),
+            ("1781524681 x", "CET", "2026-06-15 11:58:01"),
+        ];
+        let zone = Zone::named("Asia/Tokyo").unwrap();
+        for (line, log_zone, expected) in cases {
+            let log_zone = LogZone::parse(log_zone).unwrap();
+            let mut detector = Detector::new(zone.clone()).in_log_zone(log_zone);
+            let found = detector.find(line, Timestamp::from_secs(NOON)).unwrap();
+            assert_eq!(local_text(found.time, &Zone::utc()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn days_of_the_year_and_of_the_week_are_days() {
+        let cases = [
+            // pattern, line, expected
+            ("%Y-%j %H:%M", "2024-366 10:00 x", "2024-12-31 10:00:00"),
+            ("%Y-%j %H:%M", "2025-366 10:00 x", "2026-01-01 10:00:00"),
+            ("%Y %W %w %H:%M", "2026 24 1 11:58 x", "2026-06-15 11:58:00"),
+            ("%Y %W %w %H:%M", "2026 0 4 11:58 x", "2026-01-01 11:58:00"),
+            (
+                "%Y %U %a %H:%M",
+                "2026 24 Sun 11:58 x",
+                "2026-06-14 11:58:00",
+            ),
+            ("%Y %U %w %H:%M", "2023 1 0 11:58 x", "2023-01-01 11:58:00"),
+            ("%j %H:%M", "300 11:58 x", "2025-10-27 11:58:00"),
+        ];
+        for (pattern, line, expected) in cases {
+            let (patterns, now) = ([pattern.to_owned()], Timestamp::from_secs(NOON));
+            let mut detector = Detector::with_patterns(&patterns, Zone::utc(), now).unwrap();
+            let found = detector.find(line, now).unwrap();
+            assert_eq!(local_text(found.time, &Zone::utc()), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn a_year_back_keeps_the_day_that_the_zone_moves() {
         // The original arrives at the seventeenth.
         let now = Timestamp::from_secs(NOON);

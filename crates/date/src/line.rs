@@ -13,7 +13,19 @@ pub(crate) struct Line<'a> {
     is_ascii: bool,
     is_plain: OnceCell<bool>,
     clock: OnceCell<Option<Range<usize>>>,
+    starts: OnceCell<Vec<Start>>,
 }
+
+/// A place where a date may begin, and the byte that stands there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Start {
+    pub(crate) at: usize,
+    pub(crate) byte: u8,
+}
+
+/// More bytes than stand between the beginning of a date and the first colon of its
+/// clock.
+const BEFORE_CLOCK: usize = 32;
 
 impl<'a> Line<'a> {
     /// A line in whose dates the last year is `last_year`.
@@ -24,6 +36,7 @@ impl<'a> Line<'a> {
             is_ascii: text.is_ascii(),
             is_plain: OnceCell::new(),
             clock: OnceCell::new(),
+            starts: OnceCell::new(),
         }
     }
 
@@ -74,11 +87,48 @@ impl<'a> Line<'a> {
         Some(first..last)
     }
 
-    /// Whether a template with a clock might match, in whatever digits.
-    pub(crate) fn may_have_clock(&self) -> bool {
-        if self.is_plain() {
-            return self.clock().is_some();
+    /// Where near a clock words begin, and signs and blanks: nothing else begins a
+    /// date with a clock.
+    pub(crate) fn starts(&self) -> &[Start] {
+        self.starts.get_or_init(|| self.find_starts())
+    }
+
+    fn find_starts(&self) -> Vec<Start> {
+        let Some(clock) = self.clock() else {
+            return Vec::new();
+        };
+        let near = clock.start.saturating_sub(BEFORE_CLOCK)..clock.end;
+        let bytes = self.text.as_bytes();
+        let mut before = near
+            .start
+            .checked_sub(1)
+            .and_then(|at| bytes.get(at).copied());
+        let mut starts = Vec::new();
+        for (at, &byte) in near.clone().zip(bytes.get(near).unwrap_or(&[])) {
+            let in_word = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if (byte.is_ascii_alphanumeric() && !in_word) || matches!(byte, b' ' | b'+' | b'-') {
+                starts.push(Start { at, byte });
+            }
+            before = Some(byte);
         }
+        starts
+    }
+
+    /// Whether the beginning of a date may stand at the beginning of the line, with
+    /// a clock near enough. `true` if nobody has looked for the clock yet.
+    pub(crate) fn may_begin_with_clock(&self) -> bool {
+        match self.clock.get() {
+            None => true,
+            Some(None) => false,
+            // After two characters, which may be of four bytes each.
+            Some(Some(clock)) if self.is_ascii => clock.start <= BEFORE_CLOCK - 8,
+            Some(Some(clock)) => clock.start <= BEFORE_CLOCK,
+        }
+    }
+
+    /// Whether a template with a clock might match in a line that is not plain, in
+    /// whatever digits.
+    pub(crate) fn may_have_odd_clock(&self) -> bool {
         let digit =
             |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_digit() || !byte.is_ascii());
         let bytes = self.text.as_bytes();
@@ -132,6 +182,22 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(Line::new(text, 2029).clock(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_begins_with_a_word_a_sign_or_a_blank_before_its_clock() {
+        let starts = |text| {
+            let line = Line::new(text, 2029);
+            let found = line.starts().iter();
+            found
+                .map(|start| char::from(start.byte))
+                .collect::<String>()
+        };
+        assert_eq!(starts("xy_a +1 z 11:58:01 x y"), "x +1 z 1");
+        assert_eq!(starts("é11:58 11:58:01"), "15 1");
+        assert_eq!(starts("no clock"), "");
+        let long = format!("{}11:58:01", "a ".repeat(50));
+        assert_eq!(starts(&long).len(), 31);
     }
 
     #[test]

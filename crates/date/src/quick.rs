@@ -30,8 +30,10 @@ enum Starts {
     Begin,
     /// With the first character of the line.
     First,
-    /// With such a byte, if that does not stand inside a word.
-    With(fn(u8) -> bool),
+    /// With such a byte, near a clock, if that does not stand inside a word.
+    Near(fn(u8) -> bool),
+    /// With this character, if that does not stand inside a word.
+    With(char),
     /// After `audit(`, and at the beginning.
     Epoch,
 }
@@ -46,40 +48,54 @@ pub(crate) struct Seen<'a> {
     pub(crate) value: Value<'a>,
 }
 
-/// More bytes than stand between the beginning of a date and the first colon of its
-/// clock.
-const BEFORE_CLOCK: usize = 32;
-
 impl Quick {
     /// Whether it needs a [`Line::clock`].
     pub(crate) const fn has_clock(&self) -> bool {
         self.clock
     }
 
+    /// The same template at the beginning of the line.
+    pub(crate) fn anchored(self) -> Self {
+        let read = match self.starts {
+            Starts::Epoch => epoch,
+            _ => self.read,
+        };
+        let starts = Starts::Begin;
+        Self {
+            read,
+            starts,
+            ..self
+        }
+    }
+
     /// The first date of this template in `line` that begins at `from` or later and
     /// ends at `to` or earlier, as if the line ended there.
     pub(crate) fn find<'a>(&self, line: &Line<'a>, from: usize, to: usize) -> Option<Seen<'a>> {
-        let (mut first, mut end) = (from, to);
-        if self.clock {
-            let clock = line.clock()?;
-            first = first.max(clock.start.saturating_sub(BEFORE_CLOCK));
-            end = end.min(clock.end);
-        }
         let start = Reader::new(line.text().get(..to)?, line.last_year());
+        let try_at = |at| {
+            let place = start.moved(at);
+            let glued = place
+                .peek()
+                .is_some_and(|byte| byte.is_ascii_alphanumeric())
+                && !place.begins_word();
+            if glued { None } else { self.seen(place, at) }
+        };
         match self.starts {
-            Starts::Begin if first == 0 => self.find_at_begin(start),
-            Starts::First if first == 0 => self.seen(start, 0),
-            Starts::Begin | Starts::First => None,
-            Starts::With(starts) => {
-                let bytes = line.text().as_bytes().get(first..end)?;
-                let mut places = (first..end).zip(bytes).filter(|(_, byte)| starts(**byte));
-                places.find_map(|(at, byte)| {
-                    let place = start.moved(at);
-                    let glued = byte.is_ascii_alphanumeric() && !place.begins_word();
-                    if glued { None } else { self.seen(place, at) }
-                })
+            Starts::Begin | Starts::First if from > 0 => None,
+            Starts::Begin | Starts::First if self.clock && !line.may_begin_with_clock() => None,
+            Starts::Begin => self.find_at_begin(start),
+            Starts::First => self.seen(start, 0),
+            // The last winner, in the place that it had.
+            Starts::Near(_) if from > 0 => (from..to).find_map(try_at),
+            Starts::Near(starts) => {
+                let places = line.starts().iter().filter(|place| starts(place.byte));
+                places.map(|place| place.at).find_map(try_at)
             }
-            Starts::Epoch => self.find_epoch(start, first),
+            Starts::With(c) => {
+                let places = start.line().match_indices(c).map(|(at, _)| at);
+                places.filter(|at| *at >= from).find_map(try_at)
+            }
+            Starts::Epoch => self.find_epoch(start, from),
         }
     }
 
@@ -91,9 +107,7 @@ impl Quick {
     }
 
     fn find_epoch<'a>(&self, start: Reader<'a>, from: usize) -> Option<Seen<'a>> {
-        const AUDIT: &str = "audit(";
-        let audits = start.line().match_indices(AUDIT);
-        let audits = audits.map(|(at, _)| at + AUDIT.len());
+        let audits = start.line().match_indices('(').map(|(at, _)| at + 1);
         let begin = [0, 1].into_iter();
         let mut places = begin.chain(audits).filter(|at| *at >= from);
         places.find_map(|at| self.seen(start.moved(at), at))
@@ -134,10 +148,6 @@ const fn is_two(byte: u8) -> bool {
     byte == b'2'
 }
 
-const fn is_at(byte: u8) -> bool {
-    byte == b'@'
-}
-
 const fn quick(read: Read, starts: Starts, clock: bool) -> Quick {
     Quick {
         read,
@@ -148,40 +158,24 @@ const fn quick(read: Read, starts: Starts, clock: bool) -> Quick {
 
 /// The default templates, `D01` first.
 pub(crate) const QUICK: [Quick; 17] = [
-    quick(iso, Starts::With(is_two), true),
-    quick(syslog, Starts::With(is_letter), true),
-    quick(syslog_year, Starts::With(is_letter), true),
-    quick(day_month, Starts::With(is_digit_or_blank), true),
-    quick(day_month_name, Starts::With(is_digit_or_blank), true),
-    quick(month_day, Starts::With(is_digit), true),
-    quick(month_day_dashed, Starts::With(is_digit), true),
+    quick(iso, Starts::Near(is_two), true),
+    quick(syslog, Starts::Near(is_letter), true),
+    quick(syslog_year, Starts::Near(is_letter), true),
+    quick(day_month, Starts::Near(is_digit_or_blank), true),
+    quick(day_month_name, Starts::Near(is_digit_or_blank), true),
+    quick(month_day, Starts::Near(is_digit), true),
+    quick(month_day_dashed, Starts::Near(is_digit), true),
     quick(epoch_or_audit, Starts::Epoch, false),
     quick(time_only, Starts::Begin, true),
     quick(angled, Starts::First, true),
-    quick(six_digits, Starts::With(is_digit), true),
-    quick(half_day, Starts::With(is_letter), true),
+    quick(six_digits, Starts::Near(is_digit), true),
+    quick(half_day, Starts::Near(is_letter), true),
     quick(short_month_name, Starts::First, true),
-    quick(eight_digits, Starts::With(is_two), false),
-    quick(zone_name_syslog, Starts::With(is_letter), true),
-    quick(offset_syslog, Starts::With(is_letter_or_sign), true),
-    quick(tai64n, Starts::With(is_at), false),
+    quick(eight_digits, Starts::With('2'), false),
+    quick(zone_name_syslog, Starts::Near(is_letter), true),
+    quick(offset_syslog, Starts::Near(is_letter_or_sign), true),
+    quick(tai64n, Starts::With('@'), false),
 ];
-
-impl Quick {
-    /// The same template at the beginning of the line.
-    pub(crate) fn anchored(self) -> Self {
-        let read = match self.starts {
-            Starts::Epoch => epoch,
-            _ => self.read,
-        };
-        let starts = Starts::Begin;
-        Self {
-            read,
-            starts,
-            ..self
-        }
-    }
-}
 
 /// D01 `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`
 fn iso(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {

@@ -62,8 +62,7 @@ const EPOCH: &str = r"\d{10,11}\b(?:\.\d{3,6})?";
 const LONG_EPOCH: &str = r"\d{10,11}(?:\d{3}(?:\.\d{1,6}|\d{3})?)?";
 const TAI64N: &str = "@[0-9a-f]{24}";
 
-/// The words that stand for a template, and the prefix that binds it to the
-/// beginning of the line.
+/// The words that stand for a template.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Word {
     Epoch,
@@ -136,7 +135,7 @@ impl Word {
                 Left::LineBegin,
             )
         } else {
-            let places = r"(?:^|(?P<square>(?<=^\[))|(?P<selinux>(?<=\baudit\()))";
+            let places = r"(?:^|(?P<square>(?<=^\[))|(?<=\baudit\())";
             (format!("({places}{digits}){close}"), Left::Anything)
         };
         bounded(self.name().to_owned(), &regex, left, true)
@@ -296,10 +295,10 @@ impl Template {
         let Some(quick) = self.quick else {
             return self.search_by_regex(line.text().get(..to)?, from);
         };
-        if quick.has_clock() && !line.may_have_clock() {
-            return None;
-        }
         if !line.is_plain() {
+            if quick.has_clock() && !line.may_have_odd_clock() {
+                return None;
+            }
             return self.search_by_regex(line.text().get(..to)?, from);
         }
         let seen = quick.find(line, from, to)?;

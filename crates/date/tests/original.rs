@@ -228,7 +228,10 @@ fn wanted(log: &Log, line: &str, ours: &Answer, theirs: &Answer) -> Option<Then>
     let same = matches!(&same, Answer::Date { place: p, span: s, .. } if (p, s) == (place, span));
     let excused = same
         && match (ours, theirs) {
-            (Told::Micros(ours), Told::Micros(theirs)) => same_but(log, *ours, *theirs),
+            (Told::Micros(ours), Told::Micros(theirs)) => {
+                let cut = line.get(span.0..span.1).unwrap();
+                same_but(log, cut, *ours, *theirs)
+            }
             // It cannot bear an optional `%p` that is not there.
             (_, Told::Failed) => true,
             _ => false,
@@ -237,16 +240,27 @@ fn wanted(log: &Log, line: &str, ours: &Answer, theirs: &Answer) -> Option<Then>
 }
 
 /// Times that differ as they should.
-fn same_but(log: &Log, ours: i64, theirs: i64) -> bool {
+fn same_but(log: &Log, cut: &str, ours: i64, theirs: i64) -> bool {
     let zone = Zone::named(log.zone).unwrap();
     let on_the_wall = |micros| local_text(Timestamp::from_micros(micros), &zone);
+    let apart = (ours - theirs).abs();
     // In the hour that autumn repeats its answer depends on what it was asked before.
-    let repeated_hour = on_the_wall(ours) == on_the_wall(theirs);
+    let repeated_hour =
+        on_the_wall(ours) == on_the_wall(theirs) && matches!(apart / 1_000_000, 1_800 | 3_600);
     // A stamp with a zone but no year that lies ahead: it goes back a year after the
     // zone moved the day, and arrives a day off.
-    let moved_day = (ours - theirs).abs() == 86_400_000_000;
+    let is_zone = |word: &str| {
+        word.starts_with(['+', '-']) || (!word.is_empty() && word.chars().all(char::is_uppercase))
+    };
+    let zoned = log.log_zone.is_some()
+        || log
+            .patterns
+            .iter()
+            .any(|pattern| pattern.contains(['z', 'Z']))
+        || cut.split(' ').any(is_zone);
+    let moved_day = zoned && apart == 86_400_000_000;
     // Its floating-point numbers do not hold all of a fraction.
-    let rounded = (ours - theirs).abs() <= 1 && ours % 1_000 != 0;
+    let rounded = apart <= 1 + (ours >> 52);
     repeated_hour || moved_day || rounded
 }
 

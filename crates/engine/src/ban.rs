@@ -116,6 +116,14 @@ impl Match {
         }
     }
 
+    /// The same line, no longer split where its date is.
+    fn in_one_piece(self) -> Self {
+        Self {
+            after: self.joined(),
+            ..Self::default()
+        }
+    }
+
     /// The line in one piece.
     #[must_use]
     pub fn joined(&self) -> String {
@@ -134,8 +142,8 @@ pub struct Ticket {
     pub failures: u32,
     /// The last `maxmatches` lines.
     pub matches: Vec<Match>,
-    /// Named captures of the filter (`user`, `ip4` …), latest value wins, in
-    /// the order they first appeared.
+    /// Named captures of the filter (`user`, `ip4` …) from the first of the failures, in
+    /// the order they appeared.
     pub captures: Vec<(String, Capture)>,
 }
 
@@ -165,16 +173,16 @@ impl Ticket {
         self.text_len() < before
     }
 
-    /// Adds what a later failure knows, keeping the last `maxmatches` lines.
+    /// Adds a later failure, keeping the last `maxmatches` lines. As in fail2ban, what the
+    /// first failure captured stays, and the lines of later ones are in one piece.
     pub fn merge(&mut self, other: Self, maxmatches: usize) {
-        self.failures = self.failures.saturating_add(other.failures);
-        for (name, value) in other.captures {
-            match self.captures.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, old)) => *old = value,
-                None => self.captures.push((name, value)),
-            }
+        if self.failures == 0 {
+            *self = other;
+        } else {
+            self.failures = self.failures.saturating_add(other.failures);
+            let lines = other.matches.into_iter().map(Match::in_one_piece);
+            self.matches.extend(lines);
         }
-        self.matches.extend(other.matches);
         let surplus = self.matches.len().saturating_sub(maxmatches);
         self.matches.drain(..surplus);
     }
@@ -237,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn tickets_keep_the_last_matches_and_the_latest_captures() {
+    fn tickets_keep_the_last_matches_and_the_first_captures() {
         let one = |text: &str| Ticket {
             failures: 1,
             matches: vec![Match::new("", "", text)],
@@ -252,7 +260,7 @@ mod tests {
             ticket.matches.iter().map(Match::joined).collect::<Vec<_>>(),
             ["b", "c"]
         );
-        assert_eq!(ticket.captures, [("user".to_owned(), "c".into())]);
+        assert_eq!(ticket.captures, [("user".to_owned(), "a".into())]);
     }
 
     #[test]

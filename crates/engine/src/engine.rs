@@ -21,7 +21,7 @@ use crate::inquiry::{Ask, Finding, InquiryId};
 use crate::jail::{Jail, JobIds, Turn, Weighed};
 use crate::plan::{self, JailChange};
 use crate::settings::JailSettings;
-use asking::{Asking, Open, Purpose};
+use asking::{Asking, Come, Open, Purpose};
 
 /// Decides who is banned.
 #[derive(Debug, Default)]
@@ -274,18 +274,7 @@ impl Engine {
         finding: Finding,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(open) = self.asking.close(id) else {
-            return;
-        };
-        let (jail, waits) = (open.jail.clone(), open.failure.id.clone());
-        match finding {
-            Finding::Addresses(addresses) => self.resolved(now, open, addresses, effects),
-            Finding::NoAddress(_) => {}
-            Finding::Ignored { why, remembered } => {
-                self.weighed(now, open, (why, remembered), effects);
-            }
-        }
-        self.go_on(now, &jail, &waits, effects);
+        self.come(now, id, Come::Answer(finding), effects);
     }
 
     /// When [`wake`](Self::wake) next has something to do.
@@ -299,7 +288,7 @@ impl Engine {
     /// failures for which no answer came.
     pub fn wake(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         while let Some(id) = self.asking.overdue(now) {
-            self.overdue(now, id, effects);
+            self.come(now, id, Come::Nothing, effects);
         }
         self.each(now, effects, |jail, turn| {
             jail.wake(turn);
@@ -307,7 +296,7 @@ impl Engine {
         });
     }
 
-    /// Lets a failure wait behind earlier ones of its id, or decides about it.
+    /// Decides about a failure as far as that is possible; else asks.
     fn suspect(
         &mut self,
         now: Timestamp,
@@ -315,42 +304,35 @@ impl Engine {
         failure: Failure,
         effects: &mut Vec<Effect>,
     ) {
-        if !self.asking.has_room() {
-            self.unasked(now, (jail, purpose), failure, effects);
-        } else if let Some(failure) = self.asking.wait_behind(jail, failure, purpose) {
-            self.judge(now, (jail, purpose), failure, effects);
-        }
-    }
-
-    /// Decides about a failure as far as that is possible; else asks, and says so.
-    fn judge(
-        &mut self,
-        now: Timestamp,
-        (jail, purpose): (&JailName, Purpose),
-        failure: Failure,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
         let weigh = |jail: &mut Jail, turn: &mut Turn<'_>| jail.weigh(failure, turn);
         match self.on(jail, now, effects, weigh) {
             Some(Weighed::Count(failure)) => self.count(now, (jail, purpose), failure, effects),
             Some(Weighed::Ignore(failure, why)) => {
                 self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects);
             }
-            Some(Weighed::Ask(failure, ask)) => {
+            Some(Weighed::Ask(failure, ask)) if self.asking.has_room() => {
                 let inquiry = self.asking.open(now, (jail, purpose), (failure, ask));
                 effects.push(Effect::Inquire(inquiry));
-                return true;
+            }
+            Some(Weighed::Ask(failure, ask)) => {
+                self.unasked(now, (jail, purpose), (failure, ask), effects);
             }
             Some(Weighed::Drop) | None => {}
         }
-        false
     }
 
-    /// Goes on with what waited for the answer about an id.
-    fn go_on(&mut self, now: Timestamp, jail: &JailName, id: &FailId, effects: &mut Vec<Effect>) {
-        while let Some((failure, purpose)) = self.asking.next_behind(jail, id) {
-            if self.judge(now, (jail, purpose), failure, effects) {
-                return;
+    /// Does what came of an inquiry, and of those that waited behind it.
+    fn come(&mut self, now: Timestamp, id: InquiryId, come: Come, effects: &mut Vec<Effect>) {
+        for (open, come) in self.asking.come(id, come) {
+            match come {
+                Come::Answer(Finding::Addresses(addresses)) => {
+                    self.resolved(now, open, addresses, effects);
+                }
+                Come::Answer(Finding::NoAddress(_)) => {}
+                Come::Answer(Finding::Ignored { why, remembered }) => {
+                    self.weighed(now, open, (why, remembered), effects);
+                }
+                Come::Nothing => self.overdue(now, open, effects),
             }
         }
     }
@@ -432,23 +414,17 @@ impl Engine {
 
     /// Decides without an answer: whom nobody knows is not counted; who may have to be
     /// ignored is judged by what the jail knows itself.
-    fn overdue(&mut self, now: Timestamp, id: InquiryId, effects: &mut Vec<Effect>) {
-        let Some(open) = self.asking.close(id) else {
-            return;
-        };
-        let (jail, waits) = (open.jail.clone(), open.failure.id.clone());
-        let (counted, seconds) = (matches!(open.ask, Ask::Ignored(_)), open.limit());
+    fn overdue(&mut self, now: Timestamp, open: Open, effects: &mut Vec<Effect>) {
         effects.push(Effect::Report(Event::Unanswered {
-            jail: jail.clone(),
-            id: waits.clone(),
-            seconds,
-            counted,
+            jail: open.jail.clone(),
+            id: open.failure.id.clone(),
+            seconds: open.limit(),
+            counted: matches!(open.ask, Ask::Ignored(_)),
         }));
         if let Ask::Ignored(suspect) = &open.ask {
             let why = suspect.decided.clone().or(suspect.otherwise.clone());
             self.weighed(now, open, (why, false), effects);
         }
-        self.go_on(now, &jail, &waits, effects);
     }
 
     /// Decides about a failure without asking, because too many wait already.
@@ -456,31 +432,20 @@ impl Engine {
         &mut self,
         now: Timestamp,
         (jail, purpose): (&JailName, Purpose),
-        failure: Failure,
+        (failure, ask): (Failure, Ask),
         effects: &mut Vec<Effect>,
     ) {
-        let weigh = |jail: &mut Jail, turn: &mut Turn<'_>| jail.weigh(failure, turn);
-        let Some(weighed) = self.on(jail, now, effects, weigh) else {
-            return;
-        };
-        let counted = match weighed {
-            Weighed::Count(failure) => {
-                return self.count(now, (jail, purpose), failure, effects);
-            }
-            Weighed::Ignore(failure, why) => {
-                return self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects);
-            }
-            Weighed::Drop => return,
-            Weighed::Ask(failure, Ask::Ignored(suspect)) => {
+        let counted = match ask {
+            Ask::Ignored(suspect) => {
                 match suspect.decided.or(suspect.otherwise) {
                     Some(why) => {
-                        self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects)
+                        self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects);
                     }
                     None => self.count(now, (jail, purpose), failure, effects),
                 }
                 true
             }
-            Weighed::Ask(_, Ask::Addresses(_)) => false,
+            Ask::Addresses(_) => false,
         };
         // At the first and then at every doubling: a flood must not fill the log.
         let (total, last) = &mut self.unasked;

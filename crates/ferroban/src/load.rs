@@ -25,7 +25,7 @@ use ferroban_engine::{FilterSettings, JailSettings};
 pub(crate) use folder::Folder;
 pub(crate) use refusal::Refusal;
 pub(crate) use setup::{
-    JailSetup, LogPath, MonitorSetup, Note, Setup, is_asked_for, is_set_by, is_zone, whole,
+    JailSetup, LogPath, MonitorSetup, Note, Setup, is_asked_for, is_set_by, whole,
 };
 pub(crate) use stream::{How, Logs, Places, Rules, split};
 pub(crate) use word::{Command, Stream, Word, is_on, whole_number};
@@ -381,5 +381,7 @@ fn jails(
     Ok((settings, problems))
 }
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;

@@ -94,6 +94,8 @@ pub(crate) enum Node {
     Atomic(Box<Self>),
     /// The text of a group once more.
     BackRef(usize, Case),
+    /// Matches nothing, and says which piece of the pattern comes next.
+    Place(usize),
     /// `(?(group)yes|no)`.
     IfGroup {
         group: usize,
@@ -131,7 +133,7 @@ impl Node {
     /// How many characters the node can match, given the widths of the groups by number.
     pub(crate) fn width(&self, groups: &[Option<Width>]) -> Width {
         match self {
-            Self::Empty | Self::Assert(_) | Self::Look { .. } => Width::ZERO,
+            Self::Empty | Self::Place(_) | Self::Assert(_) | Self::Look { .. } => Width::ZERO,
             Self::Char(..) | Self::Class { .. } => Width { min: 1, max: 1 },
             Self::Concat(nodes) => nodes
                 .iter()

@@ -4,129 +4,124 @@
 //! steps for each byte, it begins anew at the same place with a [`Memo`] and then takes no step
 //! twice. Nothing here recurses: look-arounds and atomic groups are frames on the one stack.
 
+mod closest;
+mod frames;
 mod runs;
+mod scratch;
+mod start;
 mod text;
 
+pub(crate) use closest::{Furthest, furthest};
+
 use crate::memo::{Memo, Seen};
-use crate::program::{Inst, Pc, Program, Split};
-use std::cell::Cell;
+use crate::program::{Body, Inst, Pc, Program, Sight, Split};
+use closest::Watch;
+use scratch::{Entry, Scratch};
+use start::Starts;
 
-/// Steps for each byte before the memo is used.
-pub(crate) const PLAIN_STEPS: u64 = 32;
+/// Steps for each byte before the memo is used,
+pub(crate) const PLAIN_STEPS: u64 = 8;
 
-/// Steps for a search that no memo bounds.
-const STEP_LIMIT: u64 = 5_000_000;
+/// for so many bytes. Longer lines get no more of them: few need more.
+const PLAIN_BYTES: u64 = 512;
+
+/// Steps for each byte of a search that no memo bounds,
+const STEPS_PER_BYTE: u64 = 8;
+
+/// and those for a line of any length.
+const STEPS_PER_LINE: u64 = 1 << 17;
 
 /// The most entries on the stack, some 128 MB.
 const MAX_STACK: usize = 8 << 20;
 
 /// No position, no frame.
-const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// What a search came to, and in how many steps.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
-    /// The positions of all groups, start and end; none if there was no match.
-    pub(crate) slots: Option<Vec<u32>>,
+    pub(crate) matched: bool,
     /// Whether the search was given up.
     pub(crate) exhausted: bool,
     /// How many steps it took.
     pub(crate) steps: u64,
 }
 
-/// Looks for the first match that begins at `start` or later.
-pub(crate) fn search(program: &Program, text: &str, start: usize) -> Found {
-    search_with(program, text, start, PLAIN_STEPS)
+impl Found {
+    const NOTHING: Self = Self {
+        matched: false,
+        exhausted: false,
+        steps: 0,
+    };
+}
+
+/// Looks for the first match that begins at `start` or later, and puts the positions of all
+/// groups, start and end, in `slots`.
+pub(crate) fn search(program: &Program, text: &str, start: usize, slots: &mut Vec<u32>) -> Found {
+    search_with(program, (text, start), PLAIN_STEPS, slots)
 }
 
 /// The same, with so many steps for each byte before the memo is used.
-pub(crate) fn search_with(program: &Program, text: &str, start: usize, plain: u64) -> Found {
+pub(crate) fn search_with(
+    program: &Program,
+    (text, start): (&str, usize),
+    plain: u64,
+    slots: &mut Vec<u32>,
+) -> Found {
+    slots.clear();
     if small(text.len()) >= NONE - 2 {
         return Found {
-            slots: None,
             exhausted: true,
-            steps: 0,
+            ..Found::NOTHING
         };
     }
-    if !may_match(program, text, start) {
-        return Found {
-            slots: None,
-            exhausted: false,
-            steps: 0,
-        };
-    }
-    let mut machine = Machine::new(program, text, plain, SCRATCH.take());
-    let halt = machine.search(start);
-    let steps = machine.steps + (machine.allowed - machine.fuel);
-    let slots = match halt {
-        Halt::Match(start, end) => {
-            let whole = [small(start), small(end)];
-            Some(
-                whole
-                    .into_iter()
-                    .chain(machine.scratch.slots.iter().copied())
-                    .collect(),
-            )
-        }
-        Halt::NoMatch | Halt::Exhausted => None,
+    let Some(starts) = Starts::new(program, text, start) else {
+        return Found::NOTHING;
     };
-    if machine.scratch.stack.capacity() <= MAX_KEPT {
-        SCRATCH.set(machine.scratch);
+    let mut machine = Machine::new(program, text, plain, Scratch::take());
+    let halt = machine.search(starts);
+    let steps = machine.steps + (machine.allowed - machine.fuel);
+    if let Halt::Match(start, end) = halt {
+        slots.reserve(2 + machine.scratch.slots.len());
+        slots.extend([small(start), small(end)]);
+        slots.extend_from_slice(&machine.scratch.slots);
     }
+    machine.scratch.keep();
     Found {
-        slots,
+        matched: matches!(halt, Halt::Match(..)),
         exhausted: matches!(halt, Halt::Exhausted),
         steps,
     }
 }
 
-/// Whether the text has what every match needs.
-fn may_match(program: &Program, text: &str, start: usize) -> bool {
-    if program.anchored {
-        let first = program.firsts.get(program.first);
-        return start == 0 && first.is_none_or(|first| first.allows(text.as_bytes().first()));
+/// The most steps a search in a text of this many bytes can take.
+pub(crate) fn step_limit(program: &Program, length: usize) -> u64 {
+    let length = length as u64;
+    let plain = plain_limit(length, PLAIN_STEPS);
+    if !program.linear {
+        return plain + unbounded_limit(length);
     }
-    let required = program.required.as_str();
-    required.is_empty()
-        || text
-            .get(start..)
-            .is_some_and(|rest| rest.contains(required))
+    // From each choice the memo lets pass, two ways lead to the next choices, and no instruction
+    // comes twice on either.
+    let longest: u64 = program.insts.iter().map(cost).sum();
+    let choices = (program.rows as u64 + 1) * (length + 1);
+    plain + choices.saturating_mul(2 * longest)
 }
 
-thread_local! {
-    /// The lists of the last search, so that the next one need not allocate them.
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::NEW) };
-}
-
-/// The most stack entries kept for the next search.
-const MAX_KEPT: usize = 4 << 10;
-
-/// What a search works with, empty between searches.
-#[derive(Default)]
-struct Scratch {
-    stack: Vec<Entry>,
-    slots: Vec<u32>,
-    regs: Vec<u32>,
-}
-
-impl Scratch {
-    const NEW: Self = Self {
-        stack: Vec::new(),
-        slots: Vec::new(),
-        regs: Vec::new(),
-    };
-
-    /// Forgets everything and makes room for a program.
-    fn reset(&mut self, program: &Program) {
-        self.stack.clear();
-        for (list, length) in [
-            (&mut self.slots, program.slots),
-            (&mut self.regs, program.regs),
-        ] {
-            list.clear();
-            list.resize(length, NONE);
-        }
+/// The most steps of an instruction that is reached once.
+fn cost(inst: &Inst) -> u64 {
+    match inst {
+        Inst::Run(run) => 4 + 2 * u64::from(run.max.unwrap_or(run.min)),
+        _ => 2,
     }
+}
+
+fn plain_limit(length: u64, steps: u64) -> u64 {
+    steps * PLAIN_BYTES.min(length + 64)
+}
+
+fn unbounded_limit(length: u64) -> u64 {
+    STEPS_PER_LINE + STEPS_PER_BYTE * length
 }
 
 /// Positions and indices on the stack take half a word; texts that long are not searched.
@@ -158,25 +153,6 @@ enum Next {
     Exhausted,
 }
 
-/// What to do on the way back.
-#[derive(Clone, Copy, Debug)]
-enum Entry {
-    /// Go on there.
-    Try { pc: u32, pos: u32 },
-    /// A group's position was another.
-    Slot { slot: u32, old: u32 },
-    /// A loop's position was another.
-    Reg { reg: u32, old: u32 },
-    /// A greedy run has gone on at `high` and can give back down to `low`.
-    Give { pc: u32, low: u32, high: u32 },
-    /// A lazy run has gone on at `pos` and can take so many more.
-    Take { pc: u32, pos: u32, left: u32 },
-    /// A lazy endless run has gone on at `pos` and can take one more (with memo).
-    More { pc: u32, pos: u32 },
-    /// A look-around or atomic group began at `pos`, inside another frame.
-    Frame { pc: u32, pos: u32, outer: u32 },
-}
-
 struct Machine<'p, 't> {
     program: &'p Program,
     text: &'t str,
@@ -185,6 +161,8 @@ struct Machine<'p, 't> {
     /// The innermost open frame, as an index of the stack.
     frame: u32,
     memo: Option<Memo>,
+    /// For those who ask why nothing matches.
+    watch: Option<Box<Watch>>,
     fuel: u64,
     allowed: u64,
     /// Steps taken before the present allowance.
@@ -194,11 +172,11 @@ struct Machine<'p, 't> {
 impl<'p, 't> Machine<'p, 't> {
     fn new(program: &'p Program, text: &'t str, plain: u64, mut scratch: Scratch) -> Self {
         scratch.reset(program);
-        let plain = plain * (text.len() as u64 + 64);
+        let length = text.len() as u64;
         let fuel = if program.memoizable {
-            plain
+            plain_limit(length, plain)
         } else {
-            STEP_LIMIT
+            unbounded_limit(length)
         };
         Self {
             program,
@@ -207,22 +185,15 @@ impl<'p, 't> Machine<'p, 't> {
             scratch,
             frame: NONE,
             memo: None,
+            watch: None,
             fuel,
             allowed: fuel,
             steps: 0,
         }
     }
 
-    fn search(&mut self, start: usize) -> Halt {
-        if self.program.anchored {
-            return self.attempt(0);
-        }
-        let first = self.program.firsts.get(self.program.first);
-        for pos in start..=self.bytes.len() {
-            let byte = self.bytes.get(pos);
-            if first.is_some_and(|first| !first.allows(byte)) || !self.text.is_char_boundary(pos) {
-                continue;
-            }
+    fn search(&mut self, starts: Starts<'p, 't>) -> Halt {
+        for pos in starts {
             match self.attempt(pos) {
                 Halt::NoMatch => {}
                 halt => return halt,
@@ -244,7 +215,7 @@ impl<'p, 't> Machine<'p, 't> {
         self.allowed = if self.program.linear {
             u64::MAX
         } else {
-            STEP_LIMIT
+            unbounded_limit(self.bytes.len() as u64)
         };
         self.fuel = self.allowed;
         self.run(pos)
@@ -258,6 +229,9 @@ impl<'p, 't> Machine<'p, 't> {
             }
             self.fuel -= 1;
             let mut next = self.step(at);
+            if matches!(next, Next::Fail) && self.watch.is_some() {
+                self.note_failure(at);
+            }
             while let Next::Fail = next {
                 match self.scratch.stack.pop() {
                     Some(entry) => next = self.back(entry),
@@ -301,6 +275,10 @@ impl<'p, 't> Machine<'p, 't> {
             Inst::Run(run) => self.begin_run(run, at),
             Inst::Split(split) => self.split(split, at),
             Inst::Jump(to) => goto(*to, pos),
+            Inst::Place(number) => {
+                self.note_place(*number);
+                goto(pc + 1, pos)
+            }
             Inst::Save(slot) => self.save(*slot, at),
             Inst::Enter(reg) => self.enter(*reg, at),
             Inst::Progress { reg, exit } => match self.scratch.regs.get(*reg) {
@@ -317,6 +295,11 @@ impl<'p, 't> Machine<'p, 't> {
                 None if *negated => goto(*next, pos),
                 None => Next::Fail,
             },
+            Inst::Peek {
+                negated,
+                behind,
+                what,
+            } => here(self.sees(what, pos, *behind) != *negated),
             Inst::Atomic { .. } => self.enter_frame(at, pos),
             Inst::Accept => self.accept(pos),
             Inst::BackRef { group, case } => match self.after_again(*group, *case, pos) {
@@ -325,6 +308,21 @@ impl<'p, 't> Machine<'p, 't> {
             },
             Inst::IfGroup { group, .. } if self.span(*group).is_some() => goto(pc + 1, pos),
             Inst::IfGroup { otherwise, .. } => goto(*otherwise, pos),
+        }
+    }
+
+    /// Whether a text or character stands here, or this many characters before.
+    #[inline(never)]
+    fn sees(&self, what: &Sight, pos: usize, behind: Option<usize>) -> bool {
+        let Some(start) = self.characters_back(pos, behind) else {
+            return false;
+        };
+        match what {
+            Sight::Bytes(bytes) => self
+                .bytes
+                .get(start..)
+                .is_some_and(|rest| rest.starts_with(bytes)),
+            Sight::One(set) => self.one(self.program.sets.get(*set), start).is_some(),
         }
     }
 
@@ -364,12 +362,7 @@ impl<'p, 't> Machine<'p, 't> {
                     pc: pc as usize,
                     pos: pos as usize,
                 };
-                return self.with_run(state, |machine, run| {
-                    match machine.one(machine.program.sets.get(run.set), state.pos) {
-                        Some(pos) => machine.endless_run(run, State { pos, ..state }),
-                        None => Next::Fail,
-                    }
-                });
+                return self.with_run(state, |machine, run| machine.more(run, state));
             }
         }
         Next::Fail
@@ -415,9 +408,12 @@ impl<'p, 't> Machine<'p, 't> {
         if !prefer && !other {
             return Next::Fail;
         }
-        match self.visit(at, 0, 0) {
-            Seen::New => {}
-            seen => return self.follow(seen),
+        // Where only one way is open nothing is chosen, and the memo need not know.
+        if split.endless || (prefer && other) {
+            match self.visit(at, 0, 0) {
+                Seen::New => {}
+                seen => return self.follow(seen),
+            }
         }
         if !prefer {
             return goto(split.other, at.pos);
@@ -450,32 +446,46 @@ impl<'p, 't> Machine<'p, 't> {
     }
 
     fn visit_memo(&mut self, at: State, part: usize, above: usize) -> Seen {
-        let program = self.program;
-        let Some(Some(point)) = program.points.get(at.pc) else {
+        let Some(Some(point)) = self.program.points.get(at.pc) else {
             return Seen::New;
         };
-        // The future depends on which loops have matched nothing in this turn. A loop that has
-        // not moved holds inner loops that have not either, so a count tells which.
-        let loops = self
-            .scratch
-            .regs
-            .get(point.base..point.depth)
-            .unwrap_or(&[]);
-        let mut context = loops
-            .iter()
-            .take_while(|began| **began != small(at.pos))
-            .count();
-        let mut contexts = point.depth - point.base + 1;
-        for group in &program.conditions {
-            context = 2 * context + usize::from(self.span(*group).is_some());
-            contexts *= 2;
-        }
-        let row = point.row + part * contexts + context;
+        let row = self.row(at.pc, at.pos, part);
         let height = self.scratch.stack.len() + above;
         match &mut self.memo {
             Some(memo) => memo.visit(point.body, row, at.pos, height),
             None => Seen::New,
         }
+    }
+
+    /// Marks a position as visited in a row of the pattern itself.
+    #[inline]
+    fn mark(&mut self, row: usize, pos: usize) -> Seen {
+        match &mut self.memo {
+            Some(memo) => memo.visit(Body::Main, row, pos, 0),
+            None => Seen::New,
+        }
+    }
+
+    /// The row of the memo for a choice, `part` of its instruction. It depends on which loops have
+    /// matched nothing in this turn, and on the conditions. (At a position that no loop began at, all
+    /// have matched something.)
+    fn row(&self, pc: Pc, pos: usize, part: usize) -> usize {
+        let Some(Some(point)) = self.program.points.get(pc) else {
+            return 0;
+        };
+        // A loop that has not moved holds inner loops that have not either: a count tells which.
+        let loops = self.scratch.regs.get(point.base..point.depth);
+        let mut context = loops
+            .unwrap_or(&[])
+            .iter()
+            .take_while(|began| **began as usize != pos)
+            .count();
+        let mut contexts = point.depth - point.base + 1;
+        for group in &self.program.conditions {
+            context = 2 * context + usize::from(self.span(*group).is_some());
+            contexts *= 2;
+        }
+        point.row + part * contexts + context
     }
 
     fn follow(&mut self, seen: Seen) -> Next {
@@ -484,62 +494,6 @@ impl<'p, 't> Machine<'p, 't> {
             Seen::Matched(end) => self.accept(end),
             Seen::Full => Next::Exhausted,
         }
-    }
-
-    fn enter_frame(&mut self, at: State, start: usize) -> Next {
-        let frame = small(self.scratch.stack.len());
-        let (pc, pos, outer) = (small(at.pc), small(at.pos), self.frame);
-        self.scratch.stack.push(Entry::Frame { pc, pos, outer });
-        self.frame = frame;
-        goto(at.pc + 1, start)
-    }
-
-    /// The pattern or the innermost body has matched up to `end`.
-    fn accept(&mut self, end: usize) -> Next {
-        let index = self.frame as usize;
-        let Some(Entry::Frame { pc, pos, outer }) = self.scratch.stack.get(index).copied() else {
-            return Next::Matched(end);
-        };
-        if let Some(memo) = &mut self.memo {
-            memo.settle(index, end);
-        }
-        self.frame = outer;
-        match self.program.insts.get(pc as usize) {
-            Some(Inst::Look {
-                negated: false,
-                next,
-                ..
-            }) => {
-                self.keep_captures(index);
-                goto(*next, pos as usize)
-            }
-            Some(Inst::Atomic { next }) => {
-                self.keep_captures(index);
-                goto(*next, end)
-            }
-            _ => {
-                while self.scratch.stack.len() > index {
-                    self.scratch
-                        .stack
-                        .pop()
-                        .into_iter()
-                        .for_each(|entry| self.undo(entry));
-                }
-                Next::Fail
-            }
-        }
-    }
-
-    /// Drops a frame and the ways back into it, but not what undoes its captures.
-    fn keep_captures(&mut self, frame: usize) {
-        let mut kept = frame;
-        for index in frame + 1..self.scratch.stack.len() {
-            if matches!(self.scratch.stack.get(index), Some(Entry::Slot { .. })) {
-                self.scratch.stack.swap(kept, index);
-                kept += 1;
-            }
-        }
-        self.scratch.stack.truncate(kept);
     }
 }
 

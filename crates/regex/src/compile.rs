@@ -9,9 +9,10 @@ mod analysis;
 use crate::ast::{Case, Greed, Item, Node, Width};
 use crate::error::{Error, ErrorKind};
 use crate::parse::Parsed;
-use crate::program::{Body, Inst, Pc, Program, Run, Split};
+use crate::program::{Body, Inst, Pc, Program, Run, Sight, Split};
 use crate::set::Set;
 use crate::unicode;
+use memchr::memmem::Finder;
 
 /// The most instructions of one program.
 const MAX_INSTS: usize = 1 << 16;
@@ -21,6 +22,9 @@ const MAX_WORK: usize = 1 << 18;
 
 /// The most rows of a memo.
 const MAX_ROWS: usize = 1 << 16;
+
+/// The highest count of a repetition of one character that the time may be multiplied by.
+const MAX_RUN: u32 = 1000;
 
 /// The most conditions the memo can tell apart; it has a row for each combination.
 const MAX_CONDITIONS: usize = 4;
@@ -56,6 +60,9 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         regs,
         ..
     } = compiler;
+    let (begin, prefix) = analysis::begin(&parsed.node);
+    let required = analysis::required(&parsed.node);
+    let required = (!prefix.contains(&required)).then(|| Finder::new(&required).into_owned());
     let mut program = Program {
         points: Vec::new(),
         sets,
@@ -66,8 +73,9 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         regs,
         memoizable,
         linear,
-        anchored: analysis::is_anchored(&parsed.node),
-        required: analysis::required(&parsed.node),
+        begin,
+        prefix,
+        required,
         insts,
         conditions,
     };
@@ -124,6 +132,9 @@ impl Compiler<'_> {
             Node::Char(..) | Node::Class { .. } => self.character(node)?,
             Node::Assert(assertion) => {
                 self.emit(Inst::Assert(*assertion))?;
+            }
+            Node::Place(number) => {
+                self.emit(Inst::Place(*number))?;
             }
             Node::Concat(nodes) => self.concat(nodes)?,
             Node::Alternate(nodes) => self.alternate(nodes)?,
@@ -244,6 +255,7 @@ impl Compiler<'_> {
 
     fn split(&mut self) -> Result<Pc, Error> {
         self.emit(Inst::Split(Split {
+            endless: false,
             prefer: 0,
             other: 0,
             prefer_first: 0,
@@ -254,6 +266,12 @@ impl Compiler<'_> {
     fn set_split(&mut self, pc: Pc, first: Pc, second: Pc) {
         if let Some(Inst::Split(split)) = self.insts.get_mut(pc) {
             (split.prefer, split.other) = (first, second);
+        }
+    }
+
+    fn set_endless(&mut self, pc: Pc) {
+        if let Some(Inst::Split(split)) = self.insts.get_mut(pc) {
+            split.endless = true;
         }
     }
 
@@ -273,20 +291,34 @@ impl Compiler<'_> {
         greed: Greed,
     ) -> Result<(), Error> {
         if matches!(node, Node::Char(..) | Node::Class { .. }) {
-            let set = self.set(node);
-            self.emit(Inst::Run(Run {
-                set,
-                min,
-                max,
-                greed,
-                next: 0,
-            }))?;
-            return Ok(());
+            return self.run(node, (min, max), greed, None);
+        }
+        if let Some((guard, node)) = guarded(node) {
+            return self.run(node, (min, max), greed, Some(guard));
         }
         if greed == Greed::Possessive {
             return self.atomic(node, |compiler| compiler.turns(node, min, max, greed));
         }
         self.turns(node, min, max, greed)
+    }
+
+    fn run(
+        &mut self,
+        node: &Node,
+        (min, max): (u32, Option<u32>),
+        greed: Greed,
+        guard: Option<Box<[u8]>>,
+    ) -> Result<(), Error> {
+        let set = self.set(node);
+        self.emit(Inst::Run(Run {
+            set,
+            min,
+            max,
+            greed,
+            guard,
+            next: 0,
+        }))?;
+        Ok(())
     }
 
     fn turns(
@@ -323,6 +355,7 @@ impl Compiler<'_> {
         self.node(node)?;
         let split = self.split()?;
         self.set_loop(split, body, self.here(), greed);
+        self.set_endless(split);
         Ok(())
     }
 
@@ -333,6 +366,7 @@ impl Compiler<'_> {
         let progress = self.guarded_turn(node, nullable, greed)?;
         self.emit(Inst::Jump(head))?;
         self.set_loop(head, body, self.here(), greed);
+        self.set_endless(head);
         progress.into_iter().for_each(|pc| self.set_target(pc));
         Ok(())
     }
@@ -389,7 +423,11 @@ impl Compiler<'_> {
         // A later conditional must find the groups as they are, so they must be matched anew.
         let wanted = self.conditions;
         let asked = captures(node, &|group| wanted.contains(&group));
-        self.set_body(asked || outer.body == Body::Capturing);
+        self.set_body(if asked || outer.body == Body::Capturing {
+            Body::Capturing
+        } else {
+            Body::Sub
+        });
         body(self)?;
         self.emit(Inst::Accept)?;
         self.place = outer;
@@ -401,13 +439,25 @@ impl Compiler<'_> {
         let outer = self.place;
         let width = usize::try_from(node.width(self.widths).min).unwrap_or(usize::MAX);
         let behind = behind.then_some(width);
+        if let Some(what) = self.sight(node) {
+            self.emit(Inst::Peek {
+                negated,
+                behind,
+                what,
+            })?;
+            return Ok(());
+        }
         let start = self.emit(Inst::Look {
             negated,
             behind,
             next: 0,
         })?;
         self.place.base = self.place.depth;
-        self.set_body(captures(node, &|_| true));
+        self.set_body(if captures(node, &|_| true) {
+            Body::Capturing
+        } else {
+            Body::Look
+        });
         self.node(node)?;
         self.emit(Inst::Accept)?;
         self.place = outer;
@@ -415,14 +465,48 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn set_body(&mut self, capturing: bool) {
-        self.capturing |= capturing;
-        self.place.body = if capturing {
-            Body::Capturing
-        } else {
-            Body::Sub
-        };
+    fn set_body(&mut self, body: Body) {
+        self.capturing |= body == Body::Capturing;
+        self.place.body = body;
     }
+
+    /// What a look-around looks for, if that takes no choices.
+    fn sight(&mut self, node: &Node) -> Option<Sight> {
+        let nodes = match node {
+            Node::Concat(nodes) => nodes.as_slice(),
+            node => std::slice::from_ref(node),
+        };
+        if let Some(text) = nodes.iter().map(plain).collect::<Option<String>>() {
+            return Some(Sight::Bytes(text.into_bytes().into()));
+        }
+        match nodes {
+            [node @ (Node::Char(..) | Node::Class { .. })] => Some(Sight::One(self.set(node))),
+            _ => None,
+        }
+    }
+}
+
+/// A single character that must not begin a certain text.
+fn guarded(node: &Node) -> Option<(Box<[u8]>, &Node)> {
+    let Node::Concat(nodes) = node else {
+        return None;
+    };
+    let [
+        Node::Look {
+            behind: false,
+            negated: true,
+            node: guard,
+        },
+        node @ (Node::Char(..) | Node::Class { .. }),
+    ] = nodes.as_slice()
+    else {
+        return None;
+    };
+    let text: String = match &**guard {
+        Node::Concat(nodes) => nodes.iter().map(plain).collect(),
+        guard => plain(guard).map(String::from),
+    }?;
+    Some((text.into_bytes().into(), node))
 }
 
 /// Whether a group that passes the test stands in the node.

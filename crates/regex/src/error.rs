@@ -57,6 +57,23 @@ impl Error {
         self.place.map(|place| place.position)
     }
 
+    /// The line of the pattern with the mistake, and below it a caret that points there; nothing if
+    /// the error belongs to no single place. A long line is cut.
+    ///
+    /// ```
+    /// use ferroban_regex::{Flags, Regex};
+    ///
+    /// let pattern = r"user (\w+";
+    /// let error = Regex::new(pattern, Flags::default()).unwrap_err();
+    /// assert_eq!(error.caret(pattern).to_string(), "user (\\w+\n     ^");
+    /// ```
+    pub fn caret<'p>(&self, pattern: &'p str) -> Caret<'p> {
+        Caret {
+            pattern,
+            place: self.place,
+        }
+    }
+
     /// The same place as line and column, both counted from 1.
     pub fn line_column(&self) -> Option<(usize, usize)> {
         self.place.map(|place| (place.line, place.column))
@@ -78,6 +95,45 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A line of a pattern and a caret below it; see [`Error::caret`].
+#[derive(Clone, Copy, Debug)]
+pub struct Caret<'p> {
+    pattern: &'p str,
+    place: Option<Place>,
+}
+
+impl Caret<'_> {
+    /// How many characters are shown before the caret and after it.
+    const BEFORE: usize = 50;
+    const AFTER: usize = 25;
+}
+
+impl fmt::Display for Caret<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(place) = self.place else {
+            return Ok(());
+        };
+        let line: Vec<char> = self
+            .pattern
+            .split('\n')
+            .nth(place.line - 1)
+            .unwrap_or_default()
+            .chars()
+            // Each takes one column.
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect();
+        let at = place.column - 1;
+        let from = at.saturating_sub(Self::BEFORE);
+        let to = line.len().min(at + Self::AFTER);
+        let shown: String = line.iter().take(to).skip(from).collect();
+        let before = if from > 0 { "…" } else { "" };
+        let after = if to < line.len() { "…" } else { "" };
+        writeln!(f, "{before}{shown}{after}")?;
+        let width = before.chars().count() + at - from;
+        write!(f, "{:width$}^", "")
+    }
+}
 
 /// What is wrong with a pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -260,8 +316,8 @@ impl fmt::Display for Quoted<'_> {
 
 /// A search was given up before it could say yes or no.
 ///
-/// Only patterns with back-references, with captures inside a look-around, or with a conditional
-/// on many groups have a limit of steps; any pattern stops at a line so long that the notes about it
+/// Only patterns with back-references, with captures inside a look-around, with a conditional on
+/// many groups or with a repetition counted in thousands have a limit of steps; any pattern stops at a line so long that the notes about it
 /// would fill the memory. The answer is then *unknown*, never *no*: tell it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Exhausted {

@@ -20,7 +20,8 @@ impl First {
         bytes: ByteSet::NONE,
         end: false,
     };
-    const ANY: Self = Self {
+    /// Anything.
+    pub(crate) const ANY: Self = Self {
         bytes: ByteSet::ALL,
         end: true,
     };
@@ -67,9 +68,12 @@ impl First {
                 self.end = true;
             }
             Inst::Assert(Assertion::TextEnd) => self.end = true,
-            Inst::Save(_) | Inst::Enter(_) | Inst::Assert(_) | Inst::Atomic { .. } => {
-                open.push(pc + 1);
-            }
+            Inst::Save(_)
+            | Inst::Enter(_)
+            | Inst::Assert(_)
+            | Inst::Peek { .. }
+            | Inst::Place(_)
+            | Inst::Atomic { .. } => open.push(pc + 1),
             Inst::Progress { exit, .. } => open.extend([pc + 1, *exit]),
             Inst::Look { next, .. } => open.push(*next),
             Inst::IfGroup { otherwise, .. } => open.extend([pc + 1, *otherwise]),

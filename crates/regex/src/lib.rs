@@ -3,6 +3,7 @@
 
 mod ast;
 mod backtrack;
+mod closest;
 mod compile;
 mod error;
 mod first;
@@ -15,7 +16,8 @@ mod unicode;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Error, ErrorKind, Exhausted};
+pub use closest::Closest;
+pub use error::{Caret, Error, ErrorKind, Exhausted};
 
 use program::Program;
 use std::ops::Range;
@@ -45,6 +47,7 @@ pub struct Regex {
 #[derive(Debug)]
 struct Inner {
     pattern: String,
+    flags: Flags,
     program: Program,
     names: Arc<Names>,
 }
@@ -62,6 +65,7 @@ impl Regex {
         Ok(Self {
             inner: Arc::new(Inner {
                 pattern,
+                flags,
                 program,
                 names,
             }),
@@ -105,20 +109,89 @@ impl Regex {
         text: &'t str,
         start: usize,
     ) -> Result<Option<Captures<'t>>, Exhausted> {
+        let mut slots = Slots::default();
+        let found = self.search_into(text, start, &mut slots)?;
+        Ok(found.then(|| Captures {
+            text,
+            slots,
+            names: Arc::clone(&self.inner.names),
+        }))
+    }
+
+    /// Whether the pattern matches anywhere in the text.
+    pub fn is_match(&self, text: &str) -> Result<bool, Exhausted> {
+        self.search_into(text, 0, &mut Slots::default())
+    }
+
+    /// As [`search_from`](Self::search_from), with the positions of the groups put in `slots`:
+    /// nothing is allocated for a search that fails, nor for one that uses the same slots again.
+    ///
+    /// ```
+    /// use ferroban_regex::{Flags, Regex, Slots};
+    ///
+    /// let regex = Regex::new(r"port (\d+)", Flags::default())?;
+    /// let mut slots = Slots::default();
+    /// for (text, port) in [("a port 22", Some(7..9)), ("no port", None)] {
+    ///     regex.search_into(text, 0, &mut slots)?;
+    ///     assert_eq!(slots.span(1), port);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn search_into(
+        &self,
+        text: &str,
+        start: usize,
+        slots: &mut Slots,
+    ) -> Result<bool, Exhausted> {
+        slots.positions.clear();
+        slots.steps = 0;
         if start > text.len() {
-            return Ok(None);
+            return Ok(false);
         }
         let start = text.ceil_char_boundary(start);
-        let found = backtrack::search(&self.inner.program, text, start);
+        let found = backtrack::search(&self.inner.program, text, start, &mut slots.positions);
+        slots.steps = found.steps;
         if found.exhausted {
             return Err(Exhausted { steps: found.steps });
         }
-        let names = &self.inner.names;
-        Ok(found.slots.map(|slots| Captures {
-            text,
-            slots,
-            names: Arc::clone(names),
-        }))
+        Ok(found.matched)
+    }
+
+    /// The most steps that a search in a text of this many bytes can take.
+    ///
+    /// It is in proportion to the length. Where the memo bounds the time (see
+    /// [`is_linear`](Self::is_linear)) it is what the pattern could cost at worst, far more than what is
+    /// seen; elsewhere it is where a search is given up.
+    pub fn step_limit(&self, length: usize) -> u64 {
+        backtrack::step_limit(&self.inner.program, length)
+    }
+
+    /// Whether every search ends with an answer, in time in proportion to the length of the text.
+    /// Other searches are given up after so many steps for each byte.
+    pub fn is_linear(&self) -> bool {
+        self.inner.program.linear
+    }
+}
+
+/// Where the groups of a match stand.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Slots {
+    /// Start and end of each group.
+    positions: Vec<u32>,
+    steps: u64,
+}
+
+impl Slots {
+    /// Where a group matched, in bytes; none if it took no part, or nothing matched.
+    pub fn span(&self, group: usize) -> Option<Range<usize>> {
+        let slot = group.checked_mul(2)?;
+        let (start, end) = (*self.positions.get(slot)?, *self.positions.get(slot + 1)?);
+        (start <= end && end != backtrack::NONE).then_some(start as usize..end as usize)
+    }
+
+    /// How many steps the last search took, and 0 if it was over before the first.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 }
 
@@ -133,7 +206,7 @@ fn number(names: &Names, name: &str) -> Option<usize> {
 #[derive(Clone, Debug)]
 pub struct Captures<'t> {
     text: &'t str,
-    slots: Vec<u32>,
+    slots: Slots,
     names: Arc<Names>,
 }
 
@@ -145,9 +218,7 @@ impl<'t> Captures<'t> {
 
     /// Where a group matched, in bytes.
     pub fn span(&self, group: usize) -> Option<Range<usize>> {
-        let slot = group.checked_mul(2)?;
-        let (start, end) = (*self.slots.get(slot)?, *self.slots.get(slot + 1)?);
-        (start <= end && end != u32::MAX).then_some(start as usize..end as usize)
+        self.slots.span(group)
     }
 
     /// The text of a named group.

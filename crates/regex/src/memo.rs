@@ -2,8 +2,8 @@
 //!
 //! Without back-references, what follows from an instruction at a position is always the same. The
 //! matcher tries alternatives in order and stops at the first that works, so in the pattern
-//! itself whatever was tried before has failed: one bit says so. Inside a look-around or an
-//! atomic group it may also have matched, and the search failed later; there a cell says up to
+//! itself whatever was tried before has failed: one bit says so. Inside a look-around it may also
+//! have matched, and the search failed later: two bits. Inside an atomic group a cell says up to
 //! where. Which of the choices made so far led to the match is known from the *trail*: those that
 //! the matcher has not come back from.
 
@@ -24,7 +24,7 @@ pub(crate) enum Seen {
     New,
     /// It fails.
     Failed,
-    /// The look-around or atomic group matches from here, up to this position.
+    /// The look-around or atomic group matches from here, the latter up to this position.
     Matched(usize),
     /// There is no memory left to remember it.
     Full,
@@ -45,6 +45,8 @@ pub(crate) struct Memo {
 enum Row {
     Unused,
     Bits(Vec<u64>),
+    /// For each position one bit for tried and one for matched.
+    Pairs(Vec<[u32; 2]>),
     Cells(Vec<u32>),
 }
 
@@ -86,6 +88,26 @@ impl Memo {
                 *word |= bit;
                 Seen::New
             }
+            Some(Row::Pairs(pairs)) => {
+                let Some([tried, matched]) = pairs.get_mut(pos / 32) else {
+                    return Seen::Failed;
+                };
+                let bit = 1 << (pos % 32);
+                if *matched & bit != 0 {
+                    return Seen::Matched(pos);
+                }
+                if *tried & bit != 0 {
+                    return Seen::Failed;
+                }
+                *tried |= bit;
+                self.trail.push(Choice {
+                    height,
+                    row,
+                    pos,
+                    body,
+                });
+                Seen::New
+            }
             Some(Row::Cells(cells)) => {
                 let Some(cell) = cells.get_mut(pos) else {
                     return Seen::Failed;
@@ -114,6 +136,10 @@ impl Memo {
             Body::Main => {
                 let words = self.width.div_ceil(64);
                 (Row::Bits(vec![0; words]), 8 * words)
+            }
+            Body::Look => {
+                let pairs = self.width.div_ceil(32);
+                (Row::Pairs(vec![[0; 2]; pairs]), 8 * pairs)
             }
             Body::Sub | Body::Capturing => (Row::Cells(vec![UNSEEN; self.width]), 4 * self.width),
         };
@@ -145,14 +171,21 @@ impl Memo {
             && choice.height > height
         {
             self.trail.pop();
-            if let Some(Row::Cells(cells)) = self.rows.get_mut(choice.row)
-                && let Some(cell) = cells.get_mut(choice.pos)
-            {
-                *cell = if choice.body == Body::Capturing {
-                    UNSEEN
-                } else {
-                    matched
-                };
+            match self.rows.get_mut(choice.row) {
+                Some(Row::Pairs(pairs)) => {
+                    if let Some([_, matched]) = pairs.get_mut(choice.pos / 32) {
+                        *matched |= 1 << (choice.pos % 32);
+                    }
+                }
+                Some(Row::Cells(cells)) => {
+                    if let Some(cell) = cells.get_mut(choice.pos) {
+                        *cell = match choice.body {
+                            Body::Capturing => UNSEEN,
+                            _ => matched,
+                        };
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -182,6 +215,18 @@ mod tests {
         assert_eq!(memo.visit(Body::Sub, 0, 3, 5), Seen::Matched(9));
         assert_eq!(memo.visit(Body::Sub, 0, 4, 5), Seen::Matched(9));
         assert_eq!(memo.visit(Body::Sub, 0, 5, 5), Seen::Failed);
+    }
+
+    #[test]
+    fn a_look_around_remembers_only_whether() {
+        let mut memo = Memo::new(1, 100);
+        for (pos, height) in [(63, 5), (64, 6)] {
+            assert_eq!(memo.visit(Body::Look, 0, pos, height), Seen::New);
+        }
+        memo.shrink(5);
+        memo.settle(4, 99);
+        assert_eq!(memo.visit(Body::Look, 0, 63, 5), Seen::Matched(63));
+        assert_eq!(memo.visit(Body::Look, 0, 64, 5), Seen::Failed);
     }
 
     #[test]

@@ -32,8 +32,38 @@ pub(crate) struct Parsed {
     pub(crate) names: Vec<(String, usize)>,
 }
 
+/// A piece of a pattern, for those who ask why it does not match.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Where it begins, in characters.
+    pub(crate) position: usize,
+    end: usize,
+    /// The character it is, if it is only that.
+    pub(crate) literal: Option<char>,
+    /// Whether the place before this one is a character too and this one follows it closely.
+    pub(crate) follows_literal: bool,
+    /// Whether it stands in no group.
+    pub(crate) outermost: bool,
+}
+
 /// Reads a pattern.
 pub(crate) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, Error> {
+    parse_and(pattern, flags, None).map(|(parsed, _)| parsed)
+}
+
+/// Reads a pattern and puts a [`Node::Place`] before each piece of it.
+pub(crate) fn parse_with_places(
+    pattern: &str,
+    flags: Flags,
+) -> Result<(Parsed, Vec<Place>), Error> {
+    parse_and(pattern, flags, Some(Vec::new()))
+}
+
+fn parse_and(
+    pattern: &str,
+    flags: Flags,
+    places: Option<Vec<Place>>,
+) -> Result<(Parsed, Vec<Place>), Error> {
     let mut parser = Parser {
         text: pattern.chars().collect(),
         position: 0,
@@ -42,6 +72,7 @@ pub(crate) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, Error> {
         names: Vec::new(),
         conditions: Vec::new(),
         lookbehind: None,
+        places,
     };
     parser.refuse_lone_backslash()?;
     let node = parser.alternation(flags, 0)?;
@@ -60,11 +91,12 @@ pub(crate) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, Error> {
     if has_variable_lookbehind(&node, &parser.widths) {
         return Err(Error::of_whole(ErrorKind::VariableLookbehind));
     }
-    Ok(Parsed {
+    let parsed = Parsed {
         node,
         widths: parser.widths,
         names: parser.names,
-    })
+    };
+    Ok((parsed, parser.places.unwrap_or_default()))
 }
 
 fn has_variable_lookbehind(node: &Node, widths: &[Option<Width>]) -> bool {
@@ -119,6 +151,8 @@ struct Parser {
     conditions: Vec<(usize, usize)>,
     /// How many groups there were when the outermost open look-behind began.
     lookbehind: Option<usize>,
+    /// The pieces found so far, if they are wanted.
+    places: Option<Vec<Place>>,
 }
 
 /// What a quantifier would repeat.
@@ -183,6 +217,10 @@ impl Parser {
             }
             nodes.push(self.sequence(flags, depth, false)?);
         }
+        if let (0, 2.., Some(places)) = (depth, nodes.len(), &mut self.places) {
+            // None of the alternatives is further on than another.
+            places.iter_mut().for_each(|place| place.outermost = false);
+        }
         Ok(match nodes.pop() {
             Some(only) if nodes.is_empty() => only,
             last => {
@@ -200,6 +238,7 @@ impl Parser {
             if matches!(token, Token::Plain('|' | ')')) {
                 break;
             }
+            let position = self.position;
             self.next()?;
             if flags.verbose && self.skip_blank(token)? {
                 continue;
@@ -231,6 +270,7 @@ impl Parser {
                 Node::Assert(_) if token != Token::Plain('(') => Last::Assertion,
                 _ => Last::Other,
             };
+            self.mark(&mut nodes, position, &node, depth);
             nodes.push(node);
         }
         Ok(match nodes.pop() {
@@ -241,6 +281,26 @@ impl Parser {
                 Node::Concat(nodes)
             }
         })
+    }
+
+    /// Puts a place before a piece, if places are wanted.
+    fn mark(&mut self, nodes: &mut Vec<Node>, position: usize, node: &Node, depth: usize) {
+        let Some(places) = &mut self.places else {
+            return;
+        };
+        let literal = |node: &Node| match node {
+            Node::Char(code, _) => char::from_u32(*code),
+            _ => None,
+        };
+        let touches = places.last().is_some_and(|place| place.end == position);
+        places.push(Place {
+            position,
+            end: self.position,
+            literal: literal(node),
+            follows_literal: touches && nodes.last().and_then(literal).is_some(),
+            outermost: depth == 0,
+        });
+        nodes.push(Node::Place(places.len() - 1));
     }
 
     /// In verbose mode: whether `token` was a blank or began a comment, which is then skipped.
@@ -297,6 +357,11 @@ impl Parser {
         } else {
             Greed::Greedy
         };
+        if let (Some(Node::Place(number)), Some(places)) = (nodes.last(), &mut self.places)
+            && let Some(place) = places.get_mut(*number)
+        {
+            place.literal = None;
+        }
         nodes.push(Node::Repeat {
             node,
             min,

@@ -3,6 +3,7 @@
 use crate::ast::{Assertion, Case, Greed};
 use crate::first::First;
 use crate::set::Set;
+use memchr::memmem::Finder;
 
 /// The index of an instruction.
 pub(crate) type Pc = usize;
@@ -37,14 +38,31 @@ pub(crate) enum Inst {
         behind: Option<usize>,
         next: Pc,
     },
+    /// A look-around for a fixed text or a single character, done in one step.
+    Peek {
+        negated: bool,
+        behind: Option<usize>,
+        what: Sight,
+    },
     /// The body follows and ends in `Accept`; then go on at `next`, and never back into it.
     Atomic { next: Pc },
     /// The end of the pattern or of a body.
     Accept,
     /// The text of a group once more.
     BackRef { group: usize, case: Case },
+    /// A piece of the pattern begins, for those who ask why it does not match.
+    Place(usize),
     /// Go on here if the group has matched, else there.
     IfGroup { group: usize, otherwise: Pc },
+}
+
+/// What a look-around looks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Sight {
+    /// These bytes.
+    Bytes(Box<[u8]>),
+    /// One character of a set.
+    One(usize),
 }
 
 /// `[a-z]{min,max}` and its like.
@@ -54,6 +72,8 @@ pub(crate) struct Run {
     pub(crate) min: u32,
     pub(crate) max: Option<u32>,
     pub(crate) greed: Greed,
+    /// A text it does not run into, as in `(?:(?! from ).)*`.
+    pub(crate) guard: Option<Box<[u8]>>,
     /// What may come after it.
     pub(crate) next: usize,
 }
@@ -61,6 +81,8 @@ pub(crate) struct Run {
 /// A choice, with what may come on either way.
 #[derive(Clone, Debug)]
 pub(crate) struct Split {
+    /// Whether it is where an endless loop comes back to, so that the memo must see each visit.
+    pub(crate) endless: bool,
     pub(crate) prefer: Pc,
     pub(crate) other: Pc,
     pub(crate) prefer_first: usize,
@@ -85,8 +107,10 @@ pub(crate) struct Point {
 pub(crate) enum Body {
     /// The pattern itself: whatever was tried before has failed.
     Main,
-    /// An atomic group or look-around: what was tried may have matched, up to some position.
+    /// An atomic group: what was tried may have matched, up to some position.
     Sub,
+    /// A look-around: what was tried may have matched, and how far does not matter.
+    Look,
     /// One whose groups are wanted: what matched before must be matched again for their sake.
     Capturing,
 }
@@ -114,8 +138,35 @@ pub(crate) struct Program {
     pub(crate) memoizable: bool,
     /// Whether the time is bounded without a limit of steps.
     pub(crate) linear: bool,
-    /// Whether a match can only begin where the text does.
-    pub(crate) anchored: bool,
-    /// A text every match contains, empty if none is known.
-    pub(crate) required: String,
+    /// Where a match can begin.
+    pub(crate) begin: Begin,
+    /// A text every match begins with, empty if none is known.
+    pub(crate) prefix: Box<str>,
+    /// A text every match contains, if one is known that is more than the prefix.
+    pub(crate) required: Option<Finder<'static>>,
+}
+
+impl Program {
+    /// Makes the matcher try what cannot succeed, so that one can watch it fail.
+    pub(crate) fn spare_nothing(&mut self) {
+        self.firsts.fill(First::ANY);
+        self.required = None;
+        self.prefix = "".into();
+        if let Begin::Prefix(_) = self.begin {
+            self.begin = Begin::Any;
+        }
+    }
+}
+
+/// Where a match can begin.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// Where the text does.
+    Text,
+    /// Where a line does.
+    Line,
+    /// Where the prefix stands.
+    Prefix(Box<Finder<'static>>),
+    /// Anywhere.
+    Any,
 }

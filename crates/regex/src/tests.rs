@@ -2,10 +2,15 @@
 
 #[path = "../tests/grammar/mod.rs"]
 mod grammar;
+mod hostile;
+mod measure;
+mod sets;
+#[path = "../tests/stock/mod.rs"]
+mod stock;
 
-use crate::backtrack::{Found, search_with};
+use crate::backtrack::{self, Found};
 use crate::error::ErrorKind;
-use crate::{Exhausted, Flags, Regex};
+use crate::{Exhausted, Flags, Regex, Slots};
 use grammar::Grammar;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
@@ -13,12 +18,23 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern, Flags::default()).unwrap_or_else(|error| panic!("{pattern}: {error}"))
 }
 
+/// The positions of all groups, and what the search came to, with so many steps for each byte
+/// before the memo takes over.
+fn search(regex: &Regex, text: &str, plain: u64) -> (Option<Vec<u32>>, Found) {
+    let mut slots = Vec::new();
+    let found = backtrack::search_with(&regex.inner.program, (text, 0), plain, &mut slots);
+    (found.matched.then_some(slots), found)
+}
+
 /// The whole match and all groups, `-` for one that took no part.
 fn found(pattern: &str, text: &str) -> Option<Vec<String>> {
     let regex = regex(pattern);
     let captures = regex.search(text).unwrap();
-    let slots = search_with(&regex.inner.program, text, 0, 0).slots;
-    let same = captures.as_ref().map(|captures| captures.slots.clone()) == slots;
+    let (slots, _) = search(&regex, text, 0);
+    let same = captures
+        .as_ref()
+        .map(|captures| captures.slots.positions.clone())
+        == slots;
     assert!(same, "{pattern} on {text:?} with the memo: {slots:?}");
     let captures = captures?;
     let groups = (0..=regex.groups()).map(|group| captures.get(group).unwrap_or("-").to_owned());
@@ -133,16 +149,11 @@ fn a_search_from_further_on_still_sees_what_is_before() {
     }
 }
 
-/// A search with so many steps for each byte before the memo takes over.
-fn steps(pattern: &str, text: &str, plain: u64) -> Found {
-    search_with(&regex(pattern).inner.program, text, 0, plain)
-}
-
 #[test]
 fn with_the_memo_everything_matches_as_without() {
     let mut grammar = Grammar::new(0x1234_5678_9abc_def1);
     let mut compared = 0;
-    for _ in 0..6000 {
+    for _ in 0..40_000 {
         let pattern = grammar.pattern();
         let Ok(regex) = Regex::new(&pattern, Flags::default()) else {
             continue;
@@ -150,13 +161,13 @@ fn with_the_memo_everything_matches_as_without() {
         for _ in 0..4 {
             let mut text = grammar.text();
             text.push_str(&grammar.text());
-            let plain = search_with(&regex.inner.program, &text, 0, 10_000);
-            let memo = search_with(&regex.inner.program, &text, 0, 0);
-            assert_eq!(plain.slots, memo.slots, "{pattern:?} on {text:?}");
-            compared += usize::from(!plain.exhausted && plain.slots.is_some());
+            let (plain, found) = search(&regex, &text, 10_000);
+            let (memo, _) = search(&regex, &text, 0);
+            assert_eq!(plain, memo, "{pattern:?} on {text:?}");
+            compared += usize::from(found.matched);
         }
     }
-    assert!(compared > 5000, "only {compared} matches were compared");
+    assert!(compared > 50_000, "only {compared} matches were compared");
 }
 
 /// Patterns that take other matchers for ever, and what to repeat for that.
@@ -191,7 +202,7 @@ fn hostile_lines_take_steps_in_proportion_to_their_length() {
         let mut counts = Vec::new();
         for length in [8 << 10, 32 << 10] {
             let text = unit.repeat(length / unit.len()) + tail;
-            let found = steps(pattern, &text, super::backtrack::PLAIN_STEPS);
+            let (_, found) = search(&regex(pattern), &text, backtrack::PLAIN_STEPS);
             assert!(!found.exhausted, "{pattern} was given up");
             counts.push(found.steps);
         }
@@ -226,8 +237,12 @@ fn a_line_of_a_mebibyte_is_searched() {
 #[test]
 fn what_no_memo_bounds_is_given_up_and_said_so() {
     let text = "a".repeat(4 << 10) + "xb";
-    let Exhausted { steps } = regex(r"(?:(a+)+\1)+b").search(&text).unwrap_err();
-    assert!((5_000_000..5_100_000).contains(&steps), "{steps} steps");
+    let regex = regex(r"(?:(a+)+\1)+b");
+    let Exhausted { steps } = regex.search(&text).unwrap_err();
+    let limit = regex.step_limit(text.len());
+    assert!((limit / 2..=limit).contains(&steps), "{steps} of {limit}");
+    assert!(limit < (1 << 18) + 50 * text.len() as u64);
+    assert!(!regex.is_linear());
 }
 
 #[test]
@@ -261,6 +276,84 @@ fn what_would_grow_too_large_or_deep_is_refused() {
     }
 }
 
+#[test]
+fn random_patterns_keep_to_their_budget_on_pumped_texts() {
+    let mut grammar = Grammar::new(0x0dd5_eed5_0dd5_eed5);
+    let (mut linear, mut steps) = (0, 0);
+    for _ in 0..8000 {
+        let Ok(regex) = Regex::new(&grammar.pattern(), Flags::default()) else {
+            continue;
+        };
+        let mut text = grammar.text();
+        text = text.repeat(1 + grammar.random.below(200));
+        text.push_str(&grammar.text());
+        assert_budget(&regex, &text);
+        linear += usize::from(regex.is_linear());
+        steps += search(&regex, &text, backtrack::PLAIN_STEPS).1.steps;
+    }
+    assert!(linear > 4000 && steps > 1_000_000, "{linear}, {steps}");
+}
+
+/// What every search promises about its steps, and what every question for the reason promises.
+fn assert_budget(regex: &Regex, text: &str) {
+    let mut slots = Slots::default();
+    let found = regex.search_into(text, 0, &mut slots);
+    let (pattern, limit) = (regex.as_str(), regex.step_limit(text.len()));
+    assert!(slots.steps() <= limit, "{pattern:?} on {text:?}: {limit}");
+    assert!(
+        found.is_ok() || !regex.is_linear(),
+        "{pattern:?} on {text:?}"
+    );
+    let closest = regex.closest(text);
+    assert!(pattern.is_char_boundary(closest.pattern_at), "{pattern:?}");
+    let consumed = text.get(closest.text_from..closest.text_to);
+    assert!(consumed.is_some(), "{closest:?} {pattern:?} on {text:?}");
+    if found == Ok(true) && closest.pattern_at == pattern.len() {
+        let whole = slots.span(0).unwrap();
+        assert_eq!(
+            (closest.text_from, closest.text_to),
+            (whole.start, whole.end)
+        );
+    }
+}
+
+#[test]
+fn a_run_counted_in_thousands_has_a_budget_too() {
+    let text = "a".repeat(1 << 20);
+    let regex = regex("a{1,100000}b");
+    assert!(!regex.is_linear());
+    let mut slots = Slots::default();
+    let found = regex.search_into(&(text + "cb"), 0, &mut slots);
+    assert_eq!(found.map_err(|error| error.steps), Err(slots.steps()));
+    assert!(slots.steps() <= regex.step_limit((1 << 20) + 2));
+}
+
+#[test]
+fn a_caret_stands_below_the_mistake() {
+    let long = format!("{}({}", "é".repeat(60), "b".repeat(40));
+    let cut = format!(
+        "…{}({}…\n{}^",
+        "é".repeat(50),
+        "b".repeat(24),
+        " ".repeat(51)
+    );
+    let cases = [
+        ("a(b", "a(b\n ^"),
+        ("a)", "a)\n ^"),
+        ("[a", "[a\n^"),
+        ("a\n\tb(c\nd", "\u{fffd}b(c\n  ^"),
+        ("x\\", "x\\\n ^"),
+        ("(?<=a+)b", ""),
+        (&long, &cut),
+    ];
+    for (pattern, expected) in cases {
+        let error = Regex::new(pattern, Flags::default()).unwrap_err();
+        assert_eq!(error.caret(pattern).to_string(), expected, "{pattern}");
+        // Another text than the one with the mistake is shown as well as it can be.
+        assert!(!error.caret("").to_string().contains('a'));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -271,6 +364,7 @@ proptest! {
         start in 0_usize..20,
     ) {
         if let Ok(regex) = Regex::new(&pattern, Flags::default()) {
+            assert_budget(&regex, &text);
             let found = regex.search_from(&text, start);
             if let Ok(Some(found)) = found {
                 for group in 0..=regex.groups() {
@@ -285,6 +379,8 @@ proptest! {
         if let Err(error) = Regex::new(&pattern, Flags::default()) {
             let position = error.position().unwrap_or(0);
             assert!(position <= pattern.chars().count(), "{error}");
+            let caret = error.caret(&pattern).to_string();
+            assert!(caret.is_empty() || caret.ends_with('^'));
         }
     }
 }

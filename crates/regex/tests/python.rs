@@ -174,22 +174,40 @@ mod tests {
                 .unwrap_or(&differences)
                 .join("\n")
         );
+        println!("{agreed} searches agree");
         assert!(agreed >= at_least, "only {agreed} searches were compared");
     }
 
+    /// So many searches, eight for each pattern.
+    fn random_cases(seed: u64, searches: usize) -> Vec<Case> {
+        let mut grammar = Grammar::new(seed);
+        (0..searches / 8)
+            .map(|_| {
+                let flags = ["-", "-", "-", "-", "i", "m", "s", "im", "ia", "x", "a"];
+                let (flags, pattern) = (grammar.random.pick(&flags), grammar.pattern());
+                Case {
+                    // That these two clash Python says only after the rest of the pattern.
+                    flags: if pattern.starts_with("(?u)") {
+                        "-"
+                    } else {
+                        flags
+                    },
+                    pattern,
+                    texts: (0..8).map(|_| grammar.text()).collect(),
+                }
+            })
+            .collect()
+    }
+
+    // Two tests, for two processors.
     #[test]
     fn random_patterns_match_as_in_cpython() {
-        let mut grammar = Grammar::new(0x5eed_f00d_cafe_0001);
-        let cases: Vec<Case> = (0..4000)
-            .map(|_| Case {
-                flags: grammar
-                    .random
-                    .pick(&["-", "-", "-", "-", "i", "m", "s", "im", "ia", "x", "a"]),
-                pattern: grammar.pattern(),
-                texts: (0..8).map(|_| grammar.text()).collect(),
-            })
-            .collect();
-        assert_same(&cases, 30_000);
+        assert_same(&random_cases(0x5eed_f00d_cafe_0001, 300_000), 250_000);
+    }
+
+    #[test]
+    fn more_random_patterns_match_as_in_cpython() {
+        assert_same(&random_cases(0x5eed_f00d_cafe_0002, 300_000), 250_000);
     }
 
     #[test]

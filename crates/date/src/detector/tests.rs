@@ -175,16 +175,37 @@ fn a_hostile_line_costs_linear_time() {
         "15/Jun/2026:11:58:x",
         "\u{a0}",
         " 5/06/",
+        ":",
+        "1:",
+        "1:1:1 ",
     ];
-    let mut detector = Detector::new(Zone::utc());
+    let custom =
+        |pattern: &str| Detector::with_patterns(&[pattern.to_owned()], Zone::utc(), NOON).unwrap();
+    let mut detectors = [
+        Detector::new(Zone::utc()),
+        custom(r"^[^\[]*\[({DATE})"),
+        custom("{DATE}"),
+        custom("%Y-%m-%d %H:%M:%S"),
+    ];
     for unit in units {
-        for ends in [["", ""], ["x 1:1", ""], ["x 2026-06-15 11:58:01", "@"]] {
-            let line = [ends[0], &unit.repeat((1 << 18) / unit.len()), ends[1]].concat();
+        // The last is a line that is left to the regular expressions.
+        let ends = [
+            ["", ""],
+            ["x 1:1:1", ""],
+            ["x 2026-06-15 11:58:01", "@"],
+            ["\u{b2} 1:1:1", ""],
+        ];
+        for (ends, detector) in ends
+            .iter()
+            .flat_map(|ends| [(ends, 0), (ends, 1), (ends, 2), (ends, 3)])
+        {
+            let detector = &mut detectors[detector];
+            let line = [ends[0], &unit.repeat((1 << 17) / unit.len()), ends[1]].concat();
             let start = Instant::now();
             black_box(detector.search(&line, NOON));
             // Time that grows with the square would be minutes here.
             assert!(
-                start.elapsed() < Duration::from_secs(5),
+                start.elapsed() < Duration::from_secs(10),
                 "{unit:?} between {ends:?}"
             );
         }
@@ -253,4 +274,110 @@ proptest! {
     fn any_text_at_all_is_cut_between_characters(line: String) {
         prop_assert!(line.contains(cut(&line)));
     }
+
+    #[test]
+    fn any_patterns_read_any_line_or_are_refused(
+        patterns in proptest::collection::vec(pattern(), 1..4),
+        lines in proptest::collection::vec(line(), 1..4),
+    ) {
+        let Ok(mut detector) = Detector::with_patterns(&patterns, Zone::utc(), NOON) else {
+            return Ok(());
+        };
+        if let ([pattern], [template]) = (patterns.as_slice(), detector.templates().as_slice()) {
+            prop_assert_eq!(template.name, crate::display_name(pattern.trim()));
+        }
+        for line in lines {
+            if let Search::Found(Found { span, .. }) | Search::Unusable { span, .. } =
+                detector.search(&line, NOON)
+            {
+                prop_assert!(line.get(span).is_some_and(|text| !text.is_empty()));
+            }
+            let templates = detector.templates().len();
+            prop_assert!(detector.last().is_none_or(|last| last < templates));
+        }
+    }
+}
+
+/// Text of which patterns are made.
+fn pattern() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => "%[aAbBcdHIjklmMpSUVwWxXyYzZGuf%]",
+        2 => "%Ex[YymdHMSkzZl]",
+        1 => "[0-9 :./,-]{1,3}",
+        1 => proptest::sample::select(vec![
+            "^", "$", "**", "{UNB}", "{^LN-BEG}", "(", ")", "(?:", ")?", "{DATE}", "{EPOCH}",
+            "EPOCH", "TAI64N", "{NONE}", "{DEFAULT}", "\\", "\\b", "(?i)", "|", "[", "]", "*",
+            "(?P<Y>", "\\d+", "%", "%(", "é", "\u{3000}",
+        ]).prop_map(str::to_owned),
+        1 => "\\PC{0,3}",
+    ];
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+#[test]
+fn patterns_that_are_none_are_refused_in_the_words_of_the_original() {
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["%Q"],
+            "Failed to set datepattern '%Q' (may be an invalid format or unescaped percent char): unsupported format character 'Q' (0x51) at index 1",
+        ),
+        (
+            &["(%Y"],
+            "Failed to set datepattern '(%Y' (may be an invalid format or unescaped percent char): missing ), unterminated subpattern at position 11",
+        ),
+        (
+            &["%Y", "", " %Y "],
+            "There is already a template with name Year",
+        ),
+    ];
+    for (patterns, expected) in cases {
+        let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.into()).collect();
+        let error = Detector::with_patterns(&patterns, Zone::utc(), NOON).unwrap_err();
+        assert_eq!(error.to_string(), *expected);
+    }
+}
+
+#[test]
+fn the_name_is_that_of_the_first_of_at_most_two() {
+    let cases: [(&[&str], _); 9] = [
+        (&[], (None, "Default Detectors")),
+        (&["{DEFAULT}"], (None, "Default Detectors")),
+        (&["{^LN-BEG}"], (None, "Default Detectors")),
+        (&["%Y"], (Some("%Y"), "Year")),
+        (&["%Y", "%m"], (Some("%Y"), "Year")),
+        (&["%Y", "%m", "%d"], (None, "Default Detectors")),
+        (&["epoch"], (None, "Epoch")),
+        (&["{NONE}"], (Some("{UNB}^"), "^")),
+        (&["{UNB}%Y"], (Some("{UNB}%Y"), "Year")),
+    ];
+    for (patterns, expected) in cases {
+        let owned: Vec<String> = patterns.iter().map(|&pattern| pattern.into()).collect();
+        let detector = Detector::with_patterns(&owned, Zone::utc(), NOON).unwrap();
+        assert_eq!(detector.name(), expected, "{patterns:?}");
+    }
+}
+
+#[test]
+fn years_follow_the_clock_and_what_was_learned_stays() {
+    let mut detector = Detector::new(Zone::utc());
+    let line = "2031-06-15 11:58:01 x";
+    assert_eq!(detector.search(line, NOON), Search::Nothing);
+    assert!(detector.find("Jun 15 11:58:01 x", NOON).is_some());
+    let later = Timestamp::from_secs(1_860_000_000); // 2028-12-09
+    assert!(detector.find(line, later).is_some());
+    let hits = |detector: &Detector| -> u64 {
+        let templates = detector.templates();
+        templates.iter().map(|template| template.hits).sum()
+    };
+    assert_eq!(hits(&detector), 2);
+    assert_eq!(detector.search(line, NOON), Search::Nothing);
+    assert_eq!(hits(&detector), 2);
+}
+
+#[test]
+fn digits_of_any_script_are_read() {
+    let mut detector =
+        Detector::with_patterns(&["%Y-%m-%d %H:%M".to_owned()], Zone::utc(), NOON).unwrap();
+    let found = detector.find("٢٠٢٦-06-15 1٢:00 x", NOON).unwrap();
+    assert_eq!(found.time, NOON);
 }

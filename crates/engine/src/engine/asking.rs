@@ -1,9 +1,10 @@
 //! What waits for an answer from outside.
 //!
-//! A failure whose fate must be found out waits here, and behind it every later failure
-//! of the same id in the same jail, so that each jail sees an id's failures in the order
-//! of the log. Everything else goes on. How many wait is bounded, since whoever writes
-//! the log says how many there are.
+//! A failure whose fate must be found out waits here. It is asked about at once, but what
+//! comes of the answer waits until all earlier failures of the same id in the same jail
+//! have theirs, so that each jail sees an id's failures in the order of the log.
+//! Everything else goes on. How many wait is bounded, since whoever writes the log says how
+//! many there are.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -11,7 +12,7 @@ use ferroban_date::Timestamp;
 
 use crate::filter::Failure;
 use crate::id::{FailId, JailName};
-use crate::inquiry::{Ask, Inquiry, InquiryId};
+use crate::inquiry::{Ask, Finding, Inquiry, InquiryId};
 
 /// How many failures may wait.
 const MAX_WAITING: usize = 10_000;
@@ -24,7 +25,7 @@ const LOOKUP_LIMIT: i64 = 20;
 /// longer than an `ignorecommand` may run.
 const IGNORE_LIMIT: i64 = 75;
 
-/// Whose failures wait behind one another.
+/// Whose failures keep their order.
 type Key = (JailName, FailId);
 
 /// Everything that waits.
@@ -33,8 +34,8 @@ pub(super) struct Asking {
     last: u64,
     open: HashMap<InquiryId, Open>,
     by_deadline: BTreeSet<(Timestamp, InquiryId)>,
-    behind: HashMap<Key, VecDeque<(Failure, Purpose)>>,
-    waiting: usize,
+    /// The inquiries about each id, in the order of the log.
+    in_order: HashMap<Key, VecDeque<InquiryId>>,
 }
 
 /// An inquiry under way.
@@ -45,6 +46,16 @@ pub(super) struct Open {
     pub(super) purpose: Purpose,
     pub(super) ask: Ask,
     deadline: Timestamp,
+    answer: Option<Come>,
+}
+
+/// What came of an inquiry.
+#[derive(Debug)]
+pub(super) enum Come {
+    /// The answer.
+    Answer(Finding),
+    /// None, in the time it may take.
+    Nothing,
 }
 
 /// What becomes of a failure that is not to be ignored.
@@ -63,36 +74,12 @@ impl Open {
     pub(super) fn limit(&self) -> i64 {
         limit(&self.ask)
     }
-
-    fn key(&self) -> Key {
-        (self.jail.clone(), self.failure.id.clone())
-    }
 }
 
 impl Asking {
     /// Whether there is room for one more.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting < MAX_WAITING
-    }
-
-    /// Lets a failure wait behind an earlier one of its id. It is given back if there is
-    /// none.
-    pub(super) fn wait_behind(
-        &mut self,
-        jail: &JailName,
-        failure: Failure,
-        purpose: Purpose,
-    ) -> Option<Failure> {
-        if self.behind.is_empty() {
-            return Some(failure);
-        }
-        let key = (jail.clone(), failure.id.clone());
-        let Some(queue) = self.behind.get_mut(&key) else {
-            return Some(failure);
-        };
-        queue.push_back((failure, purpose));
-        self.waiting += 1;
-        None
+        self.open.len() < MAX_WAITING
     }
 
     /// Opens an inquiry about a failure.
@@ -105,17 +92,18 @@ impl Asking {
         self.last += 1;
         let id = InquiryId(self.last);
         let deadline = now.plus_secs(limit(&ask));
+        let key = (jail.clone(), failure.id.clone());
+        self.in_order.entry(key).or_default().push_back(id);
+        self.by_deadline.insert((deadline, id));
         let open = Open {
             jail: jail.clone(),
             failure,
             purpose,
             ask: ask.clone(),
             deadline,
+            answer: None,
         };
-        self.behind.entry(open.key()).or_default();
-        self.by_deadline.insert((deadline, id));
         self.open.insert(id, open);
-        self.waiting += 1;
         Inquiry {
             id,
             jail: jail.clone(),
@@ -123,27 +111,30 @@ impl Asking {
         }
     }
 
-    /// Ends an inquiry, if it is open.
-    pub(super) fn close(&mut self, id: InquiryId) -> Option<Open> {
-        let open = self.open.remove(&id)?;
+    /// Notes what came of an inquiry. Returns everything that can be decided now, in order:
+    /// that inquiry and answered ones that waited behind it.
+    pub(super) fn come(&mut self, id: InquiryId, come: Come) -> Vec<(Open, Come)> {
+        let Some(open) = self.open.get_mut(&id) else {
+            return Vec::new();
+        };
         self.by_deadline.remove(&(open.deadline, id));
-        self.waiting -= 1;
-        Some(open)
-    }
-
-    /// The next failure that waited behind one whose inquiry was closed.
-    pub(super) fn next_behind(
-        &mut self,
-        jail: &JailName,
-        id: &FailId,
-    ) -> Option<(Failure, Purpose)> {
-        let key = (jail.clone(), id.clone());
-        let next = self.behind.get_mut(&key)?.pop_front();
-        match next {
-            Some(_) => self.waiting -= 1,
-            None => drop(self.behind.remove(&key)),
+        open.answer.get_or_insert(come);
+        let key = (open.jail.clone(), open.failure.id.clone());
+        let mut ready = Vec::new();
+        let Some(queue) = self.in_order.get_mut(&key) else {
+            return ready;
+        };
+        while let Some(first) = queue.front()
+            && let Some(open) = self.open.get_mut(first)
+            && let Some(come) = open.answer.take()
+        {
+            ready.extend(self.open.remove(first).map(|open| (open, come)));
+            queue.pop_front();
         }
-        next
+        if queue.is_empty() {
+            self.in_order.remove(&key);
+        }
+        ready
     }
 
     /// When an answer is overdue.

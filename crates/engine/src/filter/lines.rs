@@ -134,18 +134,24 @@ mod tests {
 
     #[test]
     fn a_match_takes_the_lines_it_touches_and_leaves_those_it_skips() {
-        let cases: [(Range<usize>, &[Range<usize>], &[u64], &str); 6] = [
-            // span in "pre\nstart\nnoise\nend\n", skipped, taken, left
-            (4..19, &[10..16], &[2, 0], "pre\nnoise\n"),
-            (5..7, &[], &[2], "pre\nnoise\nend\n"),
-            (3..9, &[], &[2], "pre\nnoise\nend\n"),
-            (4..10, &[], &[2], "pre\nnoise\nend\n"),
-            (4..11, &[], &[2, 1], "pre\nend\n"),
-            (0..20, &[], &[3, 2, 1, 0], ""),
+        // A match in "pre\nstart\nnoise\nend\n", what it skips, what it takes, what is left.
+        type Case = (
+            Range<usize>,
+            Option<Range<usize>>,
+            &'static [u64],
+            &'static str,
+        );
+        let cases: [Case; 6] = [
+            (4..19, Some(10..16), &[2, 0], "pre\nnoise\n"),
+            (5..7, None, &[2], "pre\nnoise\nend\n"),
+            (3..9, None, &[2], "pre\nnoise\nend\n"),
+            (4..10, None, &[2], "pre\nnoise\nend\n"),
+            (4..11, None, &[2, 1], "pre\nend\n"),
+            (0..20, None, &[3, 2, 1, 0], ""),
         ];
         for (span, skipped, back, left) in cases {
             let mut lines = lines(&["pre", "start", "noise", "end"]);
-            let taken = lines.take(&span, skipped);
+            let taken = lines.take(&span, skipped.as_slice());
             assert_eq!(taken.back, back, "{span:?}");
             assert_eq!(lines.subject(), left, "{span:?}");
         }

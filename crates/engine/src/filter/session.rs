@@ -113,7 +113,7 @@ impl Sessions {
 
 impl Session {
     fn take(&mut self, mut fields: Fields, lines: Vec<Match>, fresh: bool) -> Verdict {
-        fields.take("mlfforget");
+        let forget = fields.take("mlfforget").is_some();
         let gained = fields.take("mlfgained").is_some();
         let mut harmless = gained || fields.has("nofail");
         let once = fields.has("once");
@@ -126,7 +126,8 @@ impl Session {
         let user = fields.text("user").map(str::to_owned);
         if fresh {
             self.fields = fields;
-            self.meet(user);
+            // Of a session that ends as it begins, nobody is remembered.
+            self.meet(user.filter(|_| !forget));
         } else {
             self.meet(user);
             self.fields.merge(fields);
@@ -155,7 +156,9 @@ impl Session {
 
     /// Notes a user of the session.
     fn meet(&mut self, user: Option<String>) {
-        let Some(user) = user else { return };
+        let Some(user) = user.filter(|user| !user.is_empty()) else {
+            return;
+        };
         if self.users.len() < MAX_USERS && !self.users.contains(&user) {
             self.users.push(user);
             let all = Capture::Set(self.users.clone());

@@ -395,84 +395,74 @@ fn what_is_ignored_takes_its_lines_with_it() {
     assert_eq!(run(&mut filter, &lines).last().unwrap().len(), 1);
 }
 
+/// The value of a field of the one failure in a line, and whose it is.
+fn field_of(pattern: &str, line: &str, field: &str) -> (Option<Capture>, String) {
+    let mut filter = filter(&settings(&[&format!("^{pattern}$")], &[]));
+    let (failures, _) = feed(&mut filter, line, true);
+    let [failure] = failures.as_slice() else {
+        panic!("{pattern} on {line}: {failures:?}")
+    };
+    (capture(failure, field), failure.id.to_string())
+}
+
 #[test]
-fn alternatives_stand_in_and_tuples_are_made() {
-    let text = |text: &str| Some(Capture::from(text));
+fn alternatives_stand_in_for_what_is_missing_or_empty() {
+    let users = "<F-USER>a?</F-USER>,<F-ALT_USER>b?</F-ALT_USER>,<F-ALT_USER_1>c</F-ALT_USER_1>";
+    let numbers = "<F-ALT_USER1>b</F-ALT_USER1>,<F-ALT_USER_12>d</F-ALT_USER_12>";
+    let cases = [
+        (users, "a,b,c", "user", "a"),
+        (users, ",b,c", "user", "b"),
+        (users, ",,c", "user", "c"),
+        (numbers, "b,d", "user1", "b"),
+        (numbers, "b,d", "user", "d"),
+    ];
+    for (pattern, line, field, expected) in cases {
+        let (pattern, line) = (format!("{pattern} <HOST>"), format!("{line} 1.2.3.4"));
+        let (value, _) = field_of(&pattern, &line, field);
+        assert_eq!(value, Some(Capture::from(expected)), "{pattern}: {field}");
+    }
+}
+
+#[test]
+fn tuples_are_made_and_may_be_who_failed() {
     let tuple = |parts: &[Option<&str>]| {
         let parts = parts.iter().map(|part| part.map(str::to_owned));
         Some(Capture::Tuple(parts.collect()))
     };
+    let text = |text: &str| Some(Capture::from(text));
+    let two = "<F-ID>a</F-ID> <F-TUPLE_ID>b</F-TUPLE_ID>";
+    let three = "<HOST> <F-TUPLE_ID_1>c</F-TUPLE_ID_1> <F-TUPLE_ID>b</F-TUPLE_ID>";
+    let user = "<F-TUPLE_USER>b</F-TUPLE_USER>(?:<F-TUPLE_USER_2>d</F-TUPLE_USER_2>)?,<F-ALT_USER>q</F-ALT_USER> <HOST>";
+    let beside = r"<F-ID>\S+</F-ID> <HOST>";
     let cases = [
-        // pattern, line, field, its value, id
+        (two, "a b", "tuple_id", text("b"), "('a', 'b')"),
         (
-            "<F-USER>a?</F-USER>,<F-ALT_USER>b?</F-ALT_USER>,<F-ALT_USER_1>c</F-ALT_USER_1> <HOST>",
-            ",b,c 1.2.3.4",
-            ("user", text("b")),
-            "1.2.3.4",
-        ),
-        (
-            "<F-USER>a?</F-USER>,<F-ALT_USER>b?</F-ALT_USER>,<F-ALT_USER_1>c</F-ALT_USER_1> <HOST>",
-            ",,c 1.2.3.4",
-            ("user", text("c")),
-            "1.2.3.4",
-        ),
-        (
-            "<F-ALT_USER1>b</F-ALT_USER1>,<F-ALT_USER_12>d</F-ALT_USER_12> <HOST>",
-            "b,d 1.2.3.4",
-            ("user1", text("b")),
-            "1.2.3.4",
-        ),
-        (
-            "<F-ALT_USER1>b</F-ALT_USER1>,<F-ALT_USER_12>d</F-ALT_USER_12> <HOST>",
-            "b,d 1.2.3.4",
-            ("user", text("d")),
-            "1.2.3.4",
-        ),
-        (
-            "<F-TUPLE_USER>b</F-TUPLE_USER>(?:<F-TUPLE_USER_2>d</F-TUPLE_USER_2>)?,<F-ALT_USER>q</F-ALT_USER> <HOST>",
-            "b,q 1.2.3.4",
-            ("user", tuple(&[Some("q"), Some("b"), None])),
-            "1.2.3.4",
-        ),
-        (
-            "<F-ID>a</F-ID> <F-TUPLE_ID>b</F-TUPLE_ID>",
-            "a b",
-            ("tuple_id", text("b")),
-            "('a', 'b')",
-        ),
-        (
-            "<HOST> <F-TUPLE_ID_1>c</F-TUPLE_ID_1> <F-TUPLE_ID>b</F-TUPLE_ID>",
+            three,
             "1.2.3.4 c b",
-            ("fid", tuple(&[None, Some("b"), Some("c")])),
+            "fid",
+            tuple(&[None, Some("b"), Some("c")]),
             "(None, 'b', 'c')",
         ),
         (
-            "<HOST> <F-TUPLE_ID>x</F-TUPLE_ID>",
-            "1.2.3.4 x",
-            ("ip", text("1.2.3.4")),
-            "(None, 'x')",
+            three,
+            "1.2.3.4 c b",
+            "ip",
+            text("1.2.3.4"),
+            "(None, 'b', 'c')",
         ),
         (
-            r"<F-ID>\S+</F-ID> <HOST>",
-            "1.2.3.4 1.2.3.5",
-            ("ip", text("1.2.3.5")),
+            user,
+            "b,q 1.2.3.4",
+            "user",
+            tuple(&[Some("q"), Some("b"), None]),
             "1.2.3.4",
         ),
-        (
-            r"<F-ID>\S+</F-ID> <HOST>",
-            "1.2.3.4 1.2.3.4",
-            ("ip", None),
-            "1.2.3.4",
-        ),
+        (beside, "1.2.3.4 1.2.3.5", "ip", text("1.2.3.5"), "1.2.3.4"),
+        (beside, "1.2.3.4 1.2.3.4", "ip", None, "1.2.3.4"),
     ];
-    for (pattern, line, (field, expected), id) in cases {
-        let mut filter = filter(&settings(&[&format!("^{pattern}$")], &[]));
-        let (failures, _) = feed(&mut filter, line, true);
-        let [failure] = failures.as_slice() else {
-            panic!("{pattern} on {line}: {failures:?}")
-        };
-        assert_eq!(capture(failure, field), expected, "{pattern}: {field}");
-        assert_eq!(failure.id.to_string(), id, "{pattern}");
+    for (pattern, line, field, expected, id) in cases {
+        let found = field_of(pattern, line, field);
+        assert_eq!(found, (expected, id.to_owned()), "{pattern}: {field}");
     }
 }
 

@@ -11,7 +11,7 @@ mod files;
 mod ignored;
 mod list;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -79,6 +79,10 @@ struct Work {
     names: VecDeque<Inquiry>,
     /// Failures that may have to be ignored.
     suspects: VecDeque<Inquiry>,
+    /// The jails one of whose failures is being looked into: a jail's `ignorecommand` runs
+    /// once at a time and in the order of the log, as in fail2ban, where nobody has written
+    /// one for anything else.
+    busy: HashSet<JailName>,
     /// Whether the addresses of this host's names are wanted.
     own_names: bool,
     /// Threads at work.
@@ -206,15 +210,17 @@ impl Work {
         if takes_names && std::mem::take(&mut self.own_names) {
             return Some(Task::OwnNames);
         }
-        let id = |queue: &VecDeque<Inquiry>| queue.front().map(|inquiry| inquiry.id);
-        let (name, suspect) = (id(&self.names).filter(|_| takes_names), id(&self.suspects));
-        let is_name = name.is_some_and(|name| suspect.is_none_or(|suspect| name < suspect));
-        let first = if is_name {
-            self.names.pop_front()
-        } else {
-            self.suspects.pop_front()
-        };
-        first.map(Task::Inquiry)
+        let free = |inquiry: &Inquiry| !self.busy.contains(&inquiry.jail);
+        let place = self.suspects.iter().position(free);
+        let suspect = place.and_then(|place| self.suspects.get(place));
+        let name = self.names.front().filter(|_| takes_names);
+        let is_name = name.is_some_and(|name| suspect.is_none_or(|suspect| name.id < suspect.id));
+        if is_name {
+            return self.names.pop_front().map(Task::Inquiry);
+        }
+        let suspect = self.suspects.remove(place?)?;
+        self.busy.insert(suspect.jail.clone());
+        Some(Task::Inquiry(suspect))
     }
 }
 
@@ -235,14 +241,24 @@ impl Shared {
     /// Looks into one question after the other, until the end.
     fn run(&self, takes_names: bool, answer: &dyn Fn(Told)) {
         while let Some(task) = self.next(takes_names) {
+            let mut busy = None;
             let told = match task {
-                Task::Inquiry(inquiry) => Told::Found(inquiry.id, self.find(inquiry)),
+                Task::Inquiry(inquiry) => {
+                    if let Ask::Ignored(_) = inquiry.ask {
+                        busy = Some(inquiry.jail.clone());
+                    }
+                    Told::Found(inquiry.id, self.find(inquiry))
+                }
                 Task::OwnNames => Told::OwnNames(self.ignored.own_addresses()),
             };
             if self.work().closed {
                 break;
             }
             answer(told);
+            if let Some(jail) = busy {
+                self.work().busy.remove(&jail);
+                self.more.notify_all();
+            }
         }
         self.work().threads -= 1;
         self.ended.notify_all();

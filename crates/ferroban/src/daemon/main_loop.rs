@@ -236,14 +236,7 @@ impl MainLoop {
                 self.engine.done(clock::now(), &done, effects);
                 self.job_done(done.job);
             }
-            Message::FoundOut(Told::Found(id, finding)) => {
-                self.engine.found_out(clock::now(), id, finding, effects);
-                self.inquiries.go_on();
-            }
-            Message::FoundOut(Told::OwnNames(addresses)) => {
-                self.own_names = addresses;
-                self.protect();
-            }
+            Message::FoundOut(told) => self.found_out(told, effects),
             Message::Committed(transaction) => {
                 self.late = self.late.filter(|(late, ..)| *late > transaction);
                 self.release(|held| held.transaction <= transaction);
@@ -295,6 +288,19 @@ impl MainLoop {
             Message::WatcherEnded { number, next } => self.crew.watcher_ended(number, next),
             Message::Reload(request) => self.reread(*request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
+        }
+    }
+
+    fn found_out(&mut self, told: Told, effects: &mut Vec<Effect>) {
+        match told {
+            Told::Found(id, finding) => {
+                self.engine.found_out(clock::now(), id, finding, effects);
+                self.inquiries.go_on();
+            }
+            Told::OwnNames(addresses) => {
+                self.own_names = addresses;
+                self.protect();
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use super::word::Word;
 use super::{ActionPlan, Backend, JailPlan, Refusal};
 use crate::log::Level;
 use action::ActionSetup;
-pub(crate) use option::{is_asked_for, is_set_by, is_zone, row};
+pub(crate) use option::{is_asked_for, is_set_by, row};
 pub(crate) use value::whole;
 use value::{integer, seconds, shown, text};
 

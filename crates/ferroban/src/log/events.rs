@@ -100,7 +100,6 @@ fn trouble(event: &Event, action: &str) -> (Level, &'static str, String) {
 
 fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
     const LOGGER: &str = "ferroban.actions";
-    const FILTER: &str = "ferroban.filter";
     match event {
         Event::Refused { jail, id, why } => (
             Level::Warning,
@@ -118,29 +117,6 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
             LOGGER,
             format!("[{jail}] action '{action}' works again and holds {held} ban(s)"),
         ),
-        Event::Unanswered {
-            jail,
-            id,
-            seconds,
-            counted,
-        } => {
-            let fate = if *counted { "counted" } else { "not counted" };
-            let text = format!(
-                "[{jail}] {id}: what had to be asked about it was not answered within {seconds} s; {fate}"
-            );
-            (Level::Warning, FILTER, text)
-        }
-        Event::Unasked {
-            jail,
-            total,
-            counted,
-        } => {
-            let fate = if *counted { "counted" } else { "not counted" };
-            let text = format!(
-                "[{jail}] more failures wait for answers than can; {total} decided without, this one {fate}"
-            );
-            (Level::Warning, FILTER, text)
-        }
         Event::Forgotten { jail, total } => (
             Level::Warning,
             LOGGER,
@@ -167,7 +143,39 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
             );
             (Level::Info, LOGGER, text)
         }
-        other => (Level::Debug, LOGGER, format!("{other:?}")),
+        other => unanswered(other),
+    }
+}
+
+/// What was decided without an answer.
+fn unanswered(event: &Event) -> (Level, &'static str, String) {
+    const FILTER: &str = "ferroban.filter";
+    let fate = |counted: bool| if counted { "counted" } else { "not counted" };
+    match event {
+        Event::Unanswered {
+            jail,
+            id,
+            seconds,
+            counted,
+        } => {
+            let text = format!(
+                "[{jail}] {id}: what had to be asked about it was not answered within {seconds} s; {}",
+                fate(*counted)
+            );
+            (Level::Warning, FILTER, text)
+        }
+        Event::Unasked {
+            jail,
+            total,
+            counted,
+        } => {
+            let text = format!(
+                "[{jail}] more failures wait for answers than can; {total} decided without, this one {}",
+                fate(*counted)
+            );
+            (Level::Warning, FILTER, text)
+        }
+        other => (Level::Debug, FILTER, format!("{other:?}")),
     }
 }
 

@@ -7,13 +7,7 @@ use serde_json::{Map, Value, json};
 /// and `": "` between; characters beyond ASCII as they are.
 pub(super) fn text(ticket: &Ticket, max_matches: usize) -> String {
     let skip = ticket.matches.len().saturating_sub(max_matches);
-    let matches: Vec<Value> = ticket
-        .matches
-        .iter()
-        .skip(skip)
-        .enumerate()
-        .map(|(index, found)| one_match(index, found))
-        .collect();
+    let matches: Vec<Value> = ticket.matches.iter().skip(skip).map(one_match).collect();
     let mut parts = vec![
         format!("\"matches\": {}", spaced(&Value::Array(matches))),
         format!("\"failures\": {}", ticket.failures),
@@ -24,10 +18,9 @@ pub(super) fn text(ticket: &Ticket, max_matches: usize) -> String {
     format!("{{{}}}", parts.join(", "))
 }
 
-/// The first match is stored in its three parts, the later ones joined: fail2ban
-/// merges them that way, and its readers know both.
-fn one_match(index: usize, found: &Match) -> Value {
-    if index == 0 && !found.date.is_empty() {
+/// A match that is split where its date is stays so: fail2ban's readers know both.
+fn one_match(found: &Match) -> Value {
+    if !found.date.is_empty() {
         json!([found.before, found.date, found.after])
     } else {
         json!(found.joined())
@@ -109,7 +102,7 @@ mod tests {
             failures: 3,
             matches: vec![
                 Match::new("", "2026-11-23 02:21:22", " bad 192.0.2.1 user=böb \"x\""),
-                Match::new("", "2026-11-23 02:21:23", " bad 192.0.2.1"),
+                Match::new("", "", "2026-11-23 02:21:23 bad 192.0.2.1"),
             ],
             captures: vec![
                 ("fid".into(), Capture::Tuple(vec![None, Some("42".into())])),

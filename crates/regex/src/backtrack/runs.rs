@@ -1,18 +1,18 @@
 //! Repetitions of one set, `\w+` and its like, which make up most of a filter's work.
 //!
-//! Without the memo such a run takes all it can at once and keeps one entry on the stack for all
-//! positions it could give back. With it, an endless run is a choice at each character, so that
-//! another run over the same text stops where this one has been.
+//! Such a run takes all it can at once and keeps one entry on the stack for all positions it could
+//! give back. With the memo an endless run marks each character, so that another run over the same text
+//! stops where this one has been; inside look-arounds and atomic groups, where not all that was
+//! tried has failed, each character is a choice of its own.
 
 use super::{Entry, Machine, Next, State, goto, small};
 use crate::ast::Greed;
 use crate::memo::Seen;
-use crate::program::{Inst, Pc, Run};
+use crate::program::{Body, Inst, Pc, Run};
 use crate::set::Set;
 
 impl<'p> Machine<'p, '_> {
     pub(super) fn begin_run(&mut self, run: &Run, at: State) -> Next {
-        let set = self.program.sets.get(run.set);
         let endless = run.max.is_none();
         if self.memo.is_some() && !endless {
             match self.visit(at, 0, 0) {
@@ -20,22 +20,37 @@ impl<'p> Machine<'p, '_> {
                 seen => return self.follow(seen),
             }
         }
-        let (low, count) = self.many(set, at.pos, run.min);
+        let (low, count) = self.many(run, at.pos, run.min);
         if count < run.min {
             return Next::Fail;
         }
         if self.memo.is_some() && endless {
-            return self.endless_run(run, State { pos: low, ..at });
+            return self.begin_endless_run(run, State { pos: low, ..at });
         }
         let more = run.max.map_or(u32::MAX, |max| max - run.min);
         if run.greed == Greed::Lazy {
             return self.offer_up(run, State { pos: low, ..at }, more);
         }
-        let (high, _) = self.many(set, low, more);
+        let (high, _) = self.many(run, low, more);
         if run.greed == Greed::Possessive {
             return goto(at.pc + 1, high);
         }
         self.offer_down(at.pc, low, high)
+    }
+
+    /// The position after one more character of a run.
+    #[inline]
+    fn unit(&self, run: &Run, set: Option<&Set>, pos: usize) -> Option<usize> {
+        if let Some(guard) = &run.guard
+            && self.bytes.get(pos..)?.starts_with(guard)
+        {
+            return None;
+        }
+        self.one(set, pos)
+    }
+
+    fn set(&self, run: &Run) -> Option<&'p Set> {
+        self.program.sets.get(run.set)
     }
 
     pub(super) fn with_run(
@@ -54,11 +69,17 @@ impl<'p> Machine<'p, '_> {
         let Some(Inst::Run(run)) = self.program.insts.get(pc) else {
             return Next::Fail;
         };
+        let next = self.program.firsts.get(run.next);
         let mut pos = high;
         loop {
-            if self.may_begin(run.next, self.bytes.get(pos)) {
+            if next.is_none_or(|next| next.allows(self.bytes.get(pos))) {
                 let more = pos > low;
-                match self.visit(State { pc, pos }, 1, usize::from(more)) {
+                // Each position of an endless run has been visited on the way up.
+                let seen = match run.max {
+                    None => Seen::New,
+                    Some(_) => self.visit(State { pc, pos }, 1, usize::from(more)),
+                };
+                match seen {
                     Seen::New => {
                         if more {
                             let (pc, low, high) = (small(pc), small(low), small(pos));
@@ -81,7 +102,7 @@ impl<'p> Machine<'p, '_> {
 
     /// Goes on after a lazy run, or after more of it, where that may work.
     fn offer_up(&mut self, run: &Run, at: State, mut left: u32) -> Next {
-        let set = self.program.sets.get(run.set);
+        let set = self.set(run);
         let mut pos = at.pos;
         loop {
             if self.may_begin(run.next, self.bytes.get(pos)) {
@@ -99,7 +120,7 @@ impl<'p> Machine<'p, '_> {
                     seen => return self.follow(seen),
                 }
             }
-            match self.one(set, pos) {
+            match self.unit(run, set, pos) {
                 Some(after) if left > 0 => pos = after,
                 _ => {
                     self.spend(pos - at.pos);
@@ -111,15 +132,84 @@ impl<'p> Machine<'p, '_> {
     }
 
     pub(super) fn take_one(&mut self, run: &Run, at: State, left: u32) -> Next {
-        match self.one(self.program.sets.get(run.set), at.pos) {
+        match self.unit(run, self.set(run), at.pos) {
             Some(pos) if left > 0 => self.offer_up(run, State { pos, ..at }, left - 1),
             _ => Next::Fail,
         }
     }
 
-    /// An endless run with the memo: each character is a choice between going on and taking more.
-    pub(super) fn endless_run(&mut self, run: &Run, at: State) -> Next {
-        let set = self.program.sets.get(run.set);
+    fn begin_endless_run(&mut self, run: &Run, at: State) -> Next {
+        let point = self.program.points.get(at.pc).copied().flatten();
+        if point.is_none_or(|point| point.body != Body::Main) {
+            return self.endless_run(run, at);
+        }
+        match self.visit(at, 0, 0) {
+            Seen::New if run.greed == Greed::Lazy => self.offer_up_endless(run, at),
+            Seen::New => self.run_up(run, at),
+            seen => self.follow(seen),
+        }
+    }
+
+    /// A greedy endless run of the pattern itself, with the memo: as far as nobody has been.
+    fn run_up(&mut self, run: &Run, at: State) -> Next {
+        let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
+        let mut high = at.pos;
+        let mut seen = Seen::New;
+        while let Some(after) = self.unit(run, set, high) {
+            seen = self.mark(row, after);
+            if seen != Seen::New {
+                break;
+            }
+            high = after;
+        }
+        self.spend((high - at.pos) / 4);
+        match (seen, run.greed) {
+            (Seen::Full, _) => Next::Exhausted,
+            (Seen::New, Greed::Possessive) => goto(at.pc + 1, high),
+            (_, Greed::Possessive) => Next::Fail,
+            _ => self.offer_down(at.pc, at.pos, high),
+        }
+    }
+
+    /// A lazy endless run of the pattern itself, with the memo, at a position that is new.
+    fn offer_up_endless(&mut self, run: &Run, at: State) -> Next {
+        let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
+        let mut pos = at.pos;
+        loop {
+            if self.may_begin(run.next, self.bytes.get(pos)) {
+                self.scratch.stack.push(Entry::More {
+                    pc: small(at.pc),
+                    pos: small(pos),
+                });
+                self.spend((pos - at.pos) / 4);
+                return goto(at.pc + 1, pos);
+            }
+            let seen = match self.unit(run, set, pos) {
+                Some(after) => {
+                    pos = after;
+                    self.mark(row, pos)
+                }
+                None => Seen::Failed,
+            };
+            if seen != Seen::New {
+                self.spend((pos - at.pos) / 4);
+                return self.follow(seen);
+            }
+        }
+    }
+
+    /// One more character of a lazy endless run, with the memo.
+    pub(super) fn more(&mut self, run: &Run, at: State) -> Next {
+        match self.unit(run, self.set(run), at.pos) {
+            Some(pos) => self.begin_endless_run(run, State { pos, ..at }),
+            None => Next::Fail,
+        }
+    }
+
+    /// An endless run in a look-around or atomic group, with the memo: each character is a choice
+    /// between going on and taking more.
+    fn endless_run(&mut self, run: &Run, at: State) -> Next {
+        let set = self.set(run);
         let mut pos = at.pos;
         loop {
             self.spend(1);
@@ -127,7 +217,7 @@ impl<'p> Machine<'p, '_> {
                 Seen::New => {}
                 seen => return self.follow(seen),
             }
-            let after = self.one(set, pos);
+            let after = self.unit(run, set, pos);
             match (run.greed, after) {
                 (_, None) => return goto(at.pc + 1, pos),
                 (Greed::Lazy, Some(_)) => {
@@ -151,19 +241,23 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    /// The position after as many characters of a set as there are, up to a limit, and how many.
-    fn many(&mut self, set: Option<&Set>, start: usize, limit: u32) -> (usize, u32) {
-        let Some(set) = set else { return (start, 0) };
-        if limit == u32::MAX && set.is_all_but_newline() {
-            let rest = self.text.get(start..).unwrap_or_default();
-            let length = rest.find('\n').unwrap_or(rest.len());
+    /// The position after as many characters of a run as there are, up to a limit, and how many.
+    fn many(&mut self, run: &Run, start: usize, limit: u32) -> (usize, u32) {
+        let set = self.set(run);
+        if limit == u32::MAX && set.is_some_and(Set::is_all_but_newline) {
+            let rest = self.bytes.get(start..).unwrap_or_default();
+            let line = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let length = match &run.guard {
+                Some(guard) => find_before(rest, guard, line),
+                None => line,
+            };
             self.spend(length / 16);
             return (start + length, u32::MAX);
         }
         let mut pos = start;
         let mut count = 0;
         while count < limit
-            && let Some(after) = self.one(Some(set), pos)
+            && let Some(after) = self.unit(run, set, pos)
         {
             pos = after;
             count += 1;
@@ -171,4 +265,19 @@ impl<'p> Machine<'p, '_> {
         self.spend((pos - start) / 4);
         (pos, count)
     }
+}
+
+/// Where a text first stands before the position `end`, or else `end`.
+fn find_before(text: &[u8], wanted: &[u8], end: usize) -> usize {
+    let Some(first) = wanted.first() else {
+        return 0;
+    };
+    let places = memchr::memchr_iter(*first, text.get(..end).unwrap_or(text));
+    places
+        .take_while(|place| *place < end)
+        .find(|place| {
+            text.get(*place..)
+                .is_some_and(|rest| rest.starts_with(wanted))
+        })
+        .unwrap_or(end)
 }

@@ -7,17 +7,23 @@ use crate::unicode::{self, Kind};
 
 impl Machine<'_, '_> {
     /// The position after one character of a set.
-    #[inline]
+    #[inline(always)]
     pub(super) fn one(&self, set: Option<&Set>, pos: usize) -> Option<usize> {
         let byte = *self.bytes.get(pos)?;
         if byte < 128 {
             return set?.has_ascii(byte).then_some(pos + 1);
         }
+        self.one_wide(set, pos)
+    }
+
+    #[cold]
+    fn one_wide(&self, set: Option<&Set>, pos: usize) -> Option<usize> {
         let c = self.text.get(pos..)?.chars().next()?;
         set?.has_wide(u32::from(c)).then_some(pos + c.len_utf8())
     }
 
     /// The position one character before.
+    #[inline]
     pub(super) fn before(&self, pos: usize) -> usize {
         let mut pos = pos.saturating_sub(1);
         while !self.text.is_char_boundary(pos) {

@@ -1,9 +1,10 @@
 //! What is true of a whole pattern: what can come next, what must come, where it can begin.
 
-use super::{MAX_CONDITIONS, MAX_ROWS, Place, index_of, plain};
+use super::{MAX_CONDITIONS, MAX_ROWS, MAX_RUN, Place, index_of, plain};
 use crate::ast::{Assertion, Greed, Node};
 use crate::first::First;
-use crate::program::{Inst, Pc, Point, Program};
+use crate::program::{Begin, Inst, Pc, Point, Program};
+use memchr::memmem::Finder;
 
 /// Works out what can come next at every choice, and which runs need never give back.
 pub(super) fn find_firsts(program: &mut Program) {
@@ -66,7 +67,11 @@ pub(super) fn number_points(program: &mut Program, places: &[Place]) {
     }
     program.rows = row;
     program.memoizable &= row <= MAX_ROWS;
-    program.linear &= program.memoizable;
+    let short_runs = program.insts.iter().all(|inst| match inst {
+        Inst::Run(run) => run.max.unwrap_or(run.min) <= MAX_RUN,
+        _ => true,
+    });
+    program.linear &= program.memoizable && short_runs;
 }
 
 /// The groups that conditionals ask for.
@@ -95,17 +100,53 @@ pub(super) fn has_backref(node: &Node) -> bool {
     node.any(&mut |node| matches!(node, Node::BackRef(..)))
 }
 
-/// Whether every match begins at the start of the text.
-pub(super) fn is_anchored(node: &Node) -> bool {
+/// Where a match can begin, and what it begins with.
+pub(super) fn begin(node: &Node) -> (Begin, Box<str>) {
+    let mut prefix = String::new();
+    add_prefix(node, &mut prefix);
+    let begin = if begins_at(node, &[Assertion::Start]) {
+        Begin::Text
+    } else if begins_at(node, &[Assertion::Start, Assertion::LineStart]) {
+        Begin::Line
+    } else if prefix.is_empty() {
+        Begin::Any
+    } else {
+        Begin::Prefix(Box::new(Finder::new(&prefix).into_owned()))
+    };
+    (begin, prefix.into())
+}
+
+/// Whether every match begins where one of the conditions holds.
+fn begins_at(node: &Node, conditions: &[Assertion]) -> bool {
     match node {
-        Node::Assert(Assertion::Start) => true,
+        Node::Assert(assertion) => conditions.contains(assertion),
         Node::Concat(nodes) => nodes
             .iter()
-            .find(|node| !matches!(node, Node::Empty | Node::Look { .. }))
-            .is_some_and(is_anchored),
-        Node::Alternate(nodes) => nodes.iter().all(is_anchored),
-        Node::Capture(_, node) | Node::Atomic(node) => is_anchored(node),
+            .find(|node| !matches!(node, Node::Empty | Node::Place(_) | Node::Look { .. }))
+            .is_some_and(|node| begins_at(node, conditions)),
+        Node::Alternate(nodes) => nodes.iter().all(|node| begins_at(node, conditions)),
+        Node::Capture(_, node) | Node::Atomic(node) => begins_at(node, conditions),
         _ => false,
+    }
+}
+
+/// Adds the text every match of the node begins with; false if that may not be all of it.
+fn add_prefix(node: &Node, prefix: &mut String) -> bool {
+    match node {
+        Node::Empty | Node::Place(_) | Node::Assert(_) | Node::Look { .. } => true,
+        Node::Concat(nodes) => nodes.iter().all(|node| add_prefix(node, prefix)),
+        Node::Capture(_, node) | Node::Atomic(node) => add_prefix(node, prefix),
+        Node::Repeat { node, min: 1.., .. } => {
+            add_prefix(node, prefix);
+            false
+        }
+        node => match plain(node) {
+            Some(c) => {
+                prefix.push(c);
+                true
+            }
+            None => false,
+        },
     }
 }
 
@@ -126,7 +167,7 @@ struct Required {
 impl Required {
     fn visit(&mut self, node: &Node) {
         match node {
-            Node::Empty | Node::Assert(_) => {}
+            Node::Empty | Node::Place(_) | Node::Assert(_) => {}
             Node::Concat(nodes) => nodes.iter().for_each(|node| self.visit(node)),
             Node::Capture(_, node) | Node::Atomic(node) => self.visit(node),
             Node::Repeat { node, min: 1.., .. } => {

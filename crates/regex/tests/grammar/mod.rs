@@ -4,6 +4,11 @@
 pub(crate) struct Random(u64);
 
 impl Random {
+    /// The same numbers for the same seed, which is not 0.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// A number below the limit.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 >> 12;
@@ -38,7 +43,7 @@ impl Grammar {
     /// The same questions for the same seed, which is not 0.
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            random: Random(seed),
+            random: Random::new(seed),
             closed: Vec::new(),
             groups: 0,
             no_groups: 0,
@@ -49,8 +54,15 @@ impl Grammar {
     pub(crate) fn pattern(&mut self) -> String {
         self.closed.clear();
         self.groups = 0;
+        let flags = if self.random.chance(12) {
+            self.random.pick(&[
+                "(?i)", "(?m)", "(?s)", "(?x)", "(?a)", "(?u)", "(?im)", "(?mx)", "(?sia)",
+            ])
+        } else {
+            ""
+        };
         let depth = 1 + self.random.below(4);
-        self.alternation(depth)
+        format!("{flags}{}", self.alternation(depth))
     }
 
     fn alternation(&mut self, depth: usize) -> String {
@@ -93,7 +105,7 @@ impl Grammar {
         } else if self.random.chance(35) {
             item.push_str(self.random.pick(&[
                 "*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{,2}", "{1,}?", "{0,3}?", "{2,}",
-                "{0,2}", "{,}",
+                "{0,2}", "{,}", "{0}", "{1}", "{,3}?", "{2,4}?", "{3}?",
             ]));
         }
         item
@@ -102,6 +114,7 @@ impl Grammar {
     fn character(&mut self) -> String {
         let common = [
             "a", "b", "a", "b", "a", "b", "c", ".", ".", " ", "-", "1", "ab", "{", "a{", r"\n",
+            r"\ ", r"\-", r"\x61", r"\u00e9", r"\142", r"\0", r"\t", "[ ]", "\n", "# a\n",
         ];
         let kinds = [r"\w", r"\d", r"\s", r"\W", r"\D", r"\S"];
         let classes = [
@@ -122,6 +135,13 @@ impl Grammar {
             "[^k]",
             r"[\w.:-]",
             r"[^\d\s]",
+            r"[^\W\d]",
+            r"[\S\n]",
+            r"[\D_]",
+            "[A-Z]",
+            "[^\u{e0}-\u{ff}k]",
+            r"[\b\]\-^]",
+            "[+--]",
         ];
         let wide = [
             "é", "É", "k", "K", "ß", "ſ", "S", "\u{212a}", "²", "\u{3a3}", "ς", "İ", "ı",
@@ -132,8 +152,7 @@ impl Grammar {
             14..=16 => self.random.pick(&classes),
             17 => self.random.pick(&wide),
             _ if !self.closed.is_empty() => {
-                let group = self.closed[self.random.below(self.closed.len())];
-                return format!("(?P=g{group})");
+                return self.again();
             }
             _ => "b",
         }
@@ -147,37 +166,83 @@ impl Grammar {
                 let number = self.groups;
                 let body = self.alternation(depth);
                 self.closed.push(number);
-                format!("(?P<g{number}>{body})")
+                // Every third has a number only.
+                match number % 3 {
+                    0 => format!("({body})"),
+                    _ => format!("(?P<g{number}>{body})"),
+                }
             }
             0..=12 => format!("(?:{})", self.alternation(depth)),
             13..=14 => format!("(?={})", self.alternation(depth)),
             15..=16 => format!("(?!{})", self.alternation(depth)),
             17 => {
-                let width = 1 + self.random.below(2);
+                let width = 1 + self.random.below(3);
                 let body: String = (0..width).map(|_| self.single()).collect();
                 format!("(?{}{body})", self.random.pick(&["<=", "<!"]))
             }
-            18 => {
-                format!("(?>{})", self.alternation(depth))
+            18 => format!("(?>{})", self.alternation(depth)),
+            19 => {
+                let flags = [
+                    "i", "-i", "s", "m", "x", "im-s", "i-sm", "s-i", "-sx", "u", "x-i",
+                ];
+                // CPython errs about `(?a:` where a match begins, so it never stands there.
+                let (before, flags) = if self.random.chance(15) {
+                    ("(?:b|)", self.random.pick(&["a", "ai", "as-i"]))
+                } else {
+                    ("", self.random.pick(&flags))
+                };
+                format!("{before}(?{flags}:{})", self.alternation(depth))
             }
-            19 => format!(
-                "(?{}:{})",
-                self.random.pick(&["i", "-i", "s", "m", "x", "im-s"]),
-                self.alternation(depth)
-            ),
             20 => "(?#note)".to_owned(),
             _ if self.groups > 0 => {
                 let group = 1 + self.random.below(self.groups);
+                let name = if !group.is_multiple_of(3) && self.random.chance(50) {
+                    format!("g{group}")
+                } else {
+                    group.to_string()
+                };
                 let (yes, no) = (self.sequence(depth), self.sequence(depth));
-                format!("(?({group}){yes}|{no})")
+                if self.random.chance(25) {
+                    format!("(?({name}){yes})")
+                } else {
+                    format!("(?({name}){yes}|{no})")
+                }
             }
             _ => format!("(?:{})", self.alternation(depth)),
         }
     }
 
+    /// The text of a closed group once more, by name or by number.
+    fn again(&mut self) -> String {
+        let group = self.closed[self.random.below(self.closed.len())];
+        if !group.is_multiple_of(3) && self.random.chance(50) {
+            format!("(?P=g{group})")
+        } else {
+            format!("\\{group}(?:)")
+        }
+    }
+
+    /// Something of one width, for a look-behind.
     fn single(&mut self) -> &'static str {
         self.random.pick(&[
-            "a", "b", ".", "[ab]", "[^a]", r"\w", r"\s", "é", "(?:a|b)", r"\b",
+            "a",
+            "b",
+            ".",
+            "[ab]",
+            "[^a]",
+            r"\w",
+            r"\s",
+            "é",
+            "(?:a|b)",
+            r"\b",
+            "^",
+            "$",
+            "(?:ab|b.)",
+            "a{2}",
+            "(?=b)",
+            "(?!b)",
+            "(?<=a)",
+            "(?i:k)",
         ])
     }
 

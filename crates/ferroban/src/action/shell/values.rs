@@ -302,10 +302,10 @@ fn lines(matches: &[Match]) -> String {
     lines.join("\n")
 }
 
-/// Matches as Python shows them: only the first is still split where its date was.
+/// Matches as Python shows them, those of the first failure split where their dates are.
 fn list(matches: &[Match]) -> String {
-    let shown = matches.iter().enumerate().map(|(place, line)| {
-        if place > 0 || line.date.is_empty() {
+    let shown = matches.iter().map(|line| {
+        if line.date.is_empty() {
             return quoted(&line.joined());
         }
         let parts = [&line.before, &line.date, &line.after];

@@ -3,7 +3,7 @@
 use std::io;
 
 use ferroban_config::{Invocation, Layers, Options, Place, Value};
-use ferroban_date::Zone;
+use ferroban_date::{Detector, Zone};
 use ferroban_engine::{Filter, FilterError, FilterSettings, JailName, Timestamp, options};
 
 use super::names;
@@ -376,6 +376,7 @@ fn pattern_faults(jail: &Jail) -> Vec<(Place, What)> {
         prefregex: prefix.clone(),
         failregex: texts("failregex"),
         ignoreregex: texts("ignoreregex"),
+        datepattern: texts("datepattern"),
         ..FilterSettings::default()
     };
     let fault =
@@ -414,5 +415,25 @@ fn pattern_faults(jail: &Jail) -> Vec<(Place, What)> {
             }
         }
     }
+    all.extend(date_faults(jail));
     all
+}
+
+/// The date patterns that cannot be used.
+fn date_faults(jail: &Jail) -> Vec<(Place, What)> {
+    let fault = |(text, at): (&str, &Place)| {
+        let text = text.to_owned();
+        let patterns = std::slice::from_ref(&text);
+        let found = Detector::with_patterns(patterns, Zone::utc(), Timestamp::default());
+        let what = What::Regex {
+            option: "datepattern",
+            source: FilterError::DatePattern(found.err()?),
+            text,
+        };
+        Some((at.clone(), what))
+    };
+    jail.lines("datepattern")
+        .into_iter()
+        .filter_map(fault)
+        .collect()
 }

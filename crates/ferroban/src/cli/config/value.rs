@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use ferroban_config::{Place, Seconds, Value, addresses};
+use ferroban_date::LogZone;
 use ferroban_engine::options::{Kind, OptionRow};
 
 use super::problem::What;
-use crate::load::{is_on, is_zone, whole_number};
+use crate::load::{is_on, whole_number};
 
 /// What is wrong with a value, and where.
 pub(super) fn faults(row: &OptionRow, value: &Value) -> Vec<(Place, What)> {
@@ -59,7 +60,7 @@ fn word(row: &OptionRow, value: &Value) -> Vec<(Place, What)> {
                 || is_one_of(OTHER_LEVELS, &text)
                 || whole_number(&text).is_some()
         }
-        Kind::Zone => is_zone(&text),
+        Kind::Zone => LogZone::parse(&text).is_ok(),
         _ => true,
     };
     if is_good {

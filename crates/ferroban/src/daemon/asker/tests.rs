@@ -148,16 +148,17 @@ fn what_has_no_room_comes_back_at_once_and_names_leave_room_for_the_rest() {
 
 #[test]
 fn suspects_have_a_bound_too_and_what_was_asked_first_is_taken_first() {
-    let inquiry = |id, ask| Inquiry {
+    let inquiry = |id, jail: &str, ask| Inquiry {
         id: InquiryId(id),
-        jail: "sshd".parse().unwrap(),
+        jail: jail.parse().unwrap(),
         ask,
     };
     let mut work = Work::default();
-    work.suspects.push_back(inquiry(1, suspect("")));
-    work.names.push_back(inquiry(2, name("a")));
-    work.names.push_back(inquiry(3, name("b")));
-    work.suspects.push_back(inquiry(4, suspect("")));
+    work.suspects.push_back(inquiry(1, "sshd", suspect("")));
+    work.suspects.push_back(inquiry(2, "sshd", suspect("")));
+    work.names.push_back(inquiry(3, "sshd", name("a")));
+    work.names.push_back(inquiry(4, "sshd", name("b")));
+    work.suspects.push_back(inquiry(5, "other", suspect("")));
     let mut taken = |takes_names| {
         work.take(takes_names).map(|task| match task {
             Task::Inquiry(inquiry) => inquiry.id.0,
@@ -165,7 +166,13 @@ fn suspects_have_a_bound_too_and_what_was_asked_first_is_taken_first() {
         })
     };
     let order = [true, true, false, false, true, true].map(&mut taken);
-    assert_eq!(order, [Some(1), Some(2), Some(4), None, Some(3), None]);
+    let expected = [Some(1), Some(3), Some(5), None, Some(4), None];
+    assert_eq!(order, expected, "of each jail one at a time");
+    work.busy.clear();
+    let Some(Task::Inquiry(second)) = work.take(false) else {
+        panic!("its turn has come")
+    };
+    assert_eq!(second.id, InquiryId(2));
 
     let scene = Scene::new(0);
     assert_eq!(scene.ask(1, suspect("")), Err(1));

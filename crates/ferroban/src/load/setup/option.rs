@@ -4,11 +4,13 @@ use std::error::Error;
 use std::path::Path;
 
 use ferroban_config::{Invocation, quoted};
+use ferroban_date::{Detector, LogZone, LogZoneError, PatternError, Zone};
 use ferroban_engine::filter::{check_failregex, check_pattern, expand};
 use ferroban_engine::{FailId, FilterError, IgnoreCache};
 
 use super::value::{first, integer, seconds, shown, text};
 use super::{JailSetup, LogPath, Note};
+use crate::clock;
 use crate::load::word::{Word, is_on};
 use crate::load::{Backend, Refusal};
 use crate::log::Level;
@@ -585,14 +587,14 @@ fn date(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result<(
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect();
+    Detector::with_patterns(&lines, Zone::utc(), clock::now()).map_err(|error| {
+        let kind = match error {
+            PatternError::Bad { .. } => "TypeError",
+            PatternError::Duplicate { .. } => "ValueError",
+        };
+        Refusal::Error(kind, error.to_string())
+    })?;
     for pattern in &lines {
-        if let Some(wrong) = unknown_directive(pattern) {
-            let text = format!(
-                "Failed to set datepattern {} (may be an invalid format or unescaped percent char): {wrong}",
-                quoted(pattern)
-            );
-            return Err(Refusal::Error("TypeError", text));
-        }
         if !["{DATE}", "{DEFAULT}"].contains(&pattern.as_str()) {
             let (shown, name) = date_name(pattern);
             let text = format!(
@@ -608,75 +610,37 @@ fn date(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result<(
 
 /// The pattern, if it is one to be shown, and its name.
 fn date_shown(jail: &JailSetup) -> Word {
-    match jail.datepattern.first().map(String::as_str) {
-        None | Some("{DATE}" | "{DEFAULT}") => {
-            Word::Tuple(vec![Word::None, "Default Detectors".into()])
-        }
-        Some(pattern) => {
-            let (shown, name) = date_name(pattern);
-            Word::Tuple(vec![shown.map_or(Word::None, Word::from), name.into()])
-        }
-    }
+    let (shown, name) = shown_dates(&jail.datepattern);
+    Word::Tuple(vec![shown.map_or(Word::None, Word::from), name.into()])
 }
 
 /// A pattern as it is shown, if it is, and its name.
 fn date_name(pattern: &str) -> (Option<String>, String) {
-    if pattern == "{NONE}" {
-        return (Some("{UNB}^".to_owned()), "^".to_owned());
-    }
-    let name = ferroban_date::display_name(pattern);
-    let special = ["Epoch", "{^LN-BEG}Epoch", "LongEpoch", "TAI64N", "{EPOCH}"];
-    let shown = (!special.contains(&name.as_str())).then(|| pattern.to_owned());
-    (shown, name)
+    shown_dates(&[pattern.to_owned()])
 }
 
-/// What Python says about the first directive that it does not know.
-fn unknown_directive(pattern: &str) -> Option<String> {
-    const KNOWN: &str = "aAbBdHIjmMpSUWwyYfzZcxXklu%E";
-    let mut chars = pattern.chars().enumerate();
-    while let Some((_, c)) = chars.next() {
-        if c != '%' {
-            continue;
+/// The same for all patterns of a jail.
+fn shown_dates(patterns: &[String]) -> (Option<String>, String) {
+    match Detector::with_patterns(patterns, Zone::utc(), clock::now()) {
+        Ok(detector) => {
+            let (pattern, name) = detector.name();
+            let pattern = pattern.filter(|pattern| !pattern.is_empty());
+            (pattern.map(str::to_owned), name.to_owned())
         }
-        match chars.next() {
-            Some((at, c)) if !KNOWN.contains(c) && c != '(' => {
-                let code = u32::from(c);
-                return Some(format!(
-                    "unsupported format character '{c}' (0x{code:x}) at index {at}"
-                ));
-            }
-            Some(_) => {}
-            None => return Some("incomplete format".to_owned()),
-        }
+        // None is kept that is wrong.
+        Err(error) => (None, error.to_string()),
     }
-    None
 }
 
 /// An abbreviation, an offset, or both; nothing is UTC.
 fn zone(jail: &mut JailSetup, words: &[Word], _: &mut Vec<Note>) -> Result<(), Refusal> {
     let word = first(words)?;
-    let name = shown(word);
-    if *word != Word::None && !is_zone(&name) {
-        let text = format!("Unknown or unsupported time zone: {}", quoted(&name));
-        return Err(Refusal::value(text));
+    if *word != Word::None {
+        LogZone::parse(&shown(word)).map_err(|error| match error {
+            LogZoneError::Unknown(name) => Refusal::Error("KeyError", name),
+            error => Refusal::value(error.to_string()),
+        })?;
     }
     jail.logtimezone = word.clone();
     Ok(())
-}
-
-/// Whether a time zone can be called so: an abbreviation, an offset, or both.
-pub(crate) fn is_zone(name: &str) -> bool {
-    let letters = name.bytes().take_while(u8::is_ascii_uppercase).count();
-    let offset = name.get(letters..).unwrap_or_default();
-    let digits: Vec<u8> = offset
-        .bytes()
-        .skip(1)
-        .filter(|byte| *byte != b':')
-        .collect();
-    let well_formed = offset.is_empty()
-        || (offset.starts_with(['+', '-'])
-            && [2, 4].contains(&digits.len())
-            && digits.iter().all(u8::is_ascii_digit)
-            && digits.as_slice() < b"24".as_slice());
-    (letters == 0 || (3..=5).contains(&letters) || name.starts_with('Z')) && well_formed
 }

@@ -66,9 +66,14 @@ fn ban(id: &str, captures: &[(&str, &str)], matches: &[&str]) -> Ban {
         count: 1,
         ticket: Ticket {
             failures: u32::try_from(matches.len()).unwrap(),
+            // Lines of a later failure are in one piece.
             matches: matches
                 .iter()
-                .map(|text| Match::new("", date, text))
+                .enumerate()
+                .map(|(place, text)| match place {
+                    0 => Match::new("", date, text),
+                    _ => Match::new("", "", &format!("{date}{text}")),
+                })
                 .collect(),
             captures: captures.iter().map(owned).collect(),
         },
