@@ -282,3 +282,60 @@ fn query(text: &str, matches: Vec<Vec<String>>) -> Result<Query, String> {
     }
     Ok(query)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_say_which_journal_is_meant() {
+        let local = |flags| Some((Place::Local, flags));
+        let rows = [
+            ("systemd-journal", local(1)),
+            ("systemd-journalx", local(1)),
+            ("systemd-journal[journalflags=4, rotated=on]", local(4)),
+            (
+                "systemd-journal[journalpath=/j]",
+                Some((Place::Directory(PathBuf::from("/j")), 0)),
+            ),
+            (
+                "systemd-journal[journalfiles=\"/a, /b\"]",
+                Some((Place::Files(vec!["/a".into(), "/b".into()]), 0)),
+            ),
+            (
+                "systemd-journal[namespace=n]",
+                Some((Place::Namespace("n".to_owned()), 1)),
+            ),
+            ("systemd-journal[journalflags=x]", None),
+            ("systemd-journal[nope=1]", None),
+            ("systemd-journal[", None),
+        ];
+        for (text, expected) in rows {
+            let read = query(text, Vec::new()).ok();
+            assert_eq!(
+                read.map(|query| (query.place, query.flags)),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_command_line_decides_which_entries_are_wanted_else_the_last_line_of_the_filter() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let filter = [words("A=1"), words("B=2 C=3 + D=4")];
+        let given = Options {
+            journalmatch: Some("X=1 Y='a b'".to_owned()),
+            ..Options::default()
+        };
+        assert_eq!(
+            wanted(&Options::default(), &filter),
+            [words("B=2 C=3"), words("D=4")]
+        );
+        assert_eq!(
+            wanted(&given, &filter),
+            [vec!["X=1".to_owned(), "Y=a b".to_owned()]]
+        );
+        assert!(wanted(&Options::default(), &[]).is_empty());
+    }
+}

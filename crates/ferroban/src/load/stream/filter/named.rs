@@ -327,3 +327,123 @@ impl Files for Alone {
         Disk.list(dir)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ferroban_config::Memory;
+
+    use super::*;
+
+    const FILES: [(&str, &str); 4] = [
+        (
+            "/c/jail.conf",
+            "[web]\nenabled = false\nfilter = web[who=ann]\nmaxlines = 3\n\
+             [own]\nfilter = web\nfailregex = own <HOST>\ndatepattern = EPOCH\n\
+             [lost]\nfilter = nosuch\n[none]\n",
+        ),
+        (
+            "/c/filter.d/web.conf",
+            "[Definition]\nfailregex = a <HOST>\n            b <HOST> <kind>\nignoreregex = <who>\n\
+             kind = <kind-<logtype>>\nkind-file = F\nkind-journal = J\n\
+             journalmatch = _COMM=a + _UID=0\n",
+        ),
+        (
+            "/c/filter.d/web.local",
+            "[Definition]\ndatepattern = {^LN-BEG}\n[Init]\nwho = nobody\n",
+        ),
+        ("/c/filter.d/bad.conf", "no section\n"),
+    ];
+
+    fn given(options: &[(&str, &str)]) -> Given {
+        let mut given = Given::new();
+        for (name, value) in options {
+            given.insert(*name, (*value).to_owned());
+        }
+        given
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_filter_is_read_with_what_it_is_given() {
+        let files: Memory = FILES.into_iter().collect();
+        let mut folder = Folder::new(&files, Path::new("/c"));
+        let rules = folder
+            .filter_named("web", &given(&[]), false)
+            .unwrap()
+            .unwrap();
+        assert_eq!(rules.failregex, texts(&["a <HOST>", "b <HOST> F"]));
+        assert_eq!(rules.ignoreregex, texts(&["nobody"]));
+        assert_eq!(rules.datepattern.as_deref(), Some("{^LN-BEG}"));
+        assert_eq!(rules.journalmatch, [texts(&["_COMM=a", "+", "_UID=0"])]);
+        let options = given(&[("who", "bob"), ("maxlines", "5"), ("failregex", "c <HOST>")]);
+        let rules = folder.filter_named("web", &options, true).unwrap().unwrap();
+        assert_eq!(rules.failregex, texts(&["c <HOST>"]));
+        assert_eq!(rules.ignoreregex, texts(&["bob"]));
+        assert_eq!(rules.maxlines, Some(5));
+        assert!(
+            folder
+                .filter_named("nosuch", &given(&[]), false)
+                .unwrap()
+                .is_none()
+        );
+        assert!(folder.filter_named("bad", &given(&[]), false).is_err());
+    }
+
+    #[test]
+    fn a_jail_changes_its_filter_and_options_change_both() {
+        let files: Memory = FILES.into_iter().collect();
+        let mut folder = Folder::new(&files, Path::new("/c"));
+        let mut jail =
+            |name: &str, options: &[(&str, &str)]| folder.jail_named(name, &given(options), false);
+        let web = jail("web", &[]).unwrap().unwrap();
+        assert_eq!((web.maxlines, web.ignoreregex), (Some(3), texts(&["ann"])));
+        let web = jail(
+            "web",
+            &[("who", "eve"), ("maxlines", "1"), ("backend", "systemd")],
+        );
+        let web = web.unwrap().unwrap();
+        assert_eq!((web.maxlines, web.ignoreregex), (Some(1), texts(&["eve"])));
+        assert_eq!(web.failregex, texts(&["a <HOST>", "b <HOST> J"]));
+        let own = jail("own", &[]).unwrap().unwrap();
+        assert_eq!(own.failregex, texts(&["own <HOST>"]));
+        assert_eq!(own.datepattern.as_deref(), Some("EPOCH"));
+        let own = jail(
+            "own",
+            &[("failregex", "new <HOST>"), ("datepattern", "^EPOCH")],
+        );
+        let own = own.unwrap().unwrap();
+        assert_eq!(own.failregex, texts(&["new <HOST>"]));
+        assert_eq!(own.datepattern.as_deref(), Some("^EPOCH"));
+        assert!(jail("lost", &[]).unwrap().is_none());
+        assert!(jail("none", &[]).is_err());
+        assert!(folder.has_jail("own") && !folder.has_jail("other"));
+    }
+
+    #[test]
+    fn a_file_alone_is_read_with_its_includes_and_without_its_neighbours() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "x.conf",
+            "[INCLUDES]\nbefore = y.conf\n[Definition]\nfailregex = x <HOST>\n",
+        );
+        write("x.local", "[Definition]\nfailregex = local <HOST>\n");
+        write("y.conf", "[Definition]\nignoreregex = y\n");
+        write("z", "[Definition]\nfailregex = z <HOST>\n");
+        for (name, failregex, ignoreregex) in [
+            ("x.conf", "x <HOST>", texts(&["y"])),
+            ("x.local", "local <HOST>", vec![]),
+            ("z", "z <HOST>", vec![]),
+        ] {
+            let path = folder.path().join(name);
+            let rules = Folder::filter_in_file(&path, &given(&[]), false);
+            let rules = rules.unwrap().unwrap();
+            assert_eq!(rules.failregex, texts(&[failregex]), "{name}");
+            assert_eq!(rules.ignoreregex, ignoreregex, "{name}");
+        }
+    }
+}
