@@ -20,6 +20,7 @@ use ferroban_regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::ban::{Match, Ticket};
+use crate::capture::Capture;
 use crate::id::FailId;
 use crate::settings::{FilterSettings, UseDns};
 pub use failregex::FilterError;
@@ -29,7 +30,7 @@ use lines::{Lines, Taken};
 pub use note::FilterNote;
 use note::{Complaint, Told, cut};
 use session::{Sessions, Verdict};
-pub use sight::{DateSight, Found, Hit, Outcome, Sight};
+pub use sight::{DateSight, Found, Groups, Hit, Outcome, Sight};
 use when::{Cut, Times};
 
 /// What a pattern reads with its tags `<HOST>`, `<F-USER>` … expanded. Where `names` is
@@ -126,6 +127,27 @@ pub struct Filter {
     sessions: Sessions,
     usedns: UseDns,
     told: Told,
+    texts: Texts,
+}
+
+/// What the patterns see of the last line. Kept, so that a line needs no memory of its own.
+#[derive(Debug, Default)]
+struct Texts {
+    subject: String,
+    /// What is behind the prefix, if that is what the others see.
+    content: String,
+    has_content: bool,
+}
+
+impl Texts {
+    /// What failregexes see.
+    fn inner(&self) -> &str {
+        if self.has_content {
+            &self.content
+        } else {
+            &self.subject
+        }
+    }
 }
 
 /// A line on its way through the patterns.
@@ -136,14 +158,14 @@ struct Look<'a, 'l> {
     time: Option<Timestamp>,
     /// Whether all failregexes are tried.
     all: bool,
+    /// Whether somebody wants to see everything.
+    seen: bool,
 }
 
 /// What the patterns made of a line.
 #[derive(Default)]
 struct Looked {
-    subject: String,
     prefix: Option<Fields>,
-    content: Option<String>,
     hits: Vec<Hit>,
 }
 
@@ -175,6 +197,7 @@ impl Filter {
             sessions: Sessions::default(),
             usedns: settings.usedns,
             told: Told::default(),
+            texts: Texts::default(),
         })
     }
 
@@ -196,6 +219,7 @@ impl Filter {
             line: &cut_line,
             time,
             all: false,
+            seen: false,
         };
         for hit in self.look(&look, notes).hits {
             if let Outcome::Failure(found) = hit.outcome {
@@ -215,14 +239,18 @@ impl Filter {
     ) -> Sight {
         let cut_line = self.cut_date(now, line, notes);
         let time = cut_line.time;
-        let alone = [cut_line.before, cut_line.after, "\n"].concat();
-        let ignored = self.ignored_by(&alone, notes);
-        let shown = self.times.shown(&cut_line);
+        let ignored = if self.ignored.is_empty() {
+            None
+        } else {
+            let alone = [cut_line.before, cut_line.after, "\n"].concat();
+            self.ignored_by(&alone, notes)
+        };
         let look = Look {
             now,
             line: &cut_line,
             time: Some(time.unwrap_or(now)),
             all,
+            seen: true,
         };
         let mut looked = self.look(&look, notes);
         for hit in &mut looked.hits {
@@ -231,14 +259,31 @@ impl Filter {
             }
         }
         Sight {
-            line: shown,
             date: cut_line.date,
-            subject: looked.subject,
-            prefix: looked.prefix.map(|fields| fields.all()),
-            content: looked.content,
+            prefix: looked.prefix.map(Fields::into_groups),
             hits: looked.hits,
             ignored,
         }
+    }
+
+    /// What the patterns looked at in the last line: the line without its date, or with
+    /// `maxlines` the last lines; each with a line end.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.texts.subject
+    }
+
+    /// What failregexes looked at in the last line behind prefregex, where that is not the
+    /// subject.
+    #[must_use]
+    pub fn content(&self) -> Option<&str> {
+        self.texts.has_content.then_some(&*self.texts.content)
+    }
+
+    /// A line as it is shown, split where its date is; the last one that was looked at.
+    #[must_use]
+    pub fn shown(&self, text: &str, sight: &Sight) -> Match {
+        self.times.shown_as(text, &sight.date)
     }
 
     /// Whether the time of this line, read from its own date, lies before the
@@ -294,12 +339,11 @@ impl Filter {
 
     /// Takes a line through the patterns.
     fn look(&mut self, look: &Look<'_, '_>, notes: &mut Vec<FilterNote>) -> Looked {
-        let mut looked = Looked {
-            subject: self.subject(look.line),
-            ..Looked::default()
-        };
+        let mut texts = std::mem::take(&mut self.texts);
+        self.fill(&mut texts, look.line);
         let told = notes.len();
-        self.try_patterns(look, &mut looked, notes);
+        let looked = self.try_patterns(look, &mut texts, notes);
+        self.texts = texts;
         self.spare_gave_up(look.now, told, notes);
         looked
     }
@@ -319,73 +363,87 @@ impl Filter {
     }
 
     /// What the patterns see of a line, with those before it where they span several.
-    fn subject(&mut self, line: &Cut<'_>) -> String {
-        let alone = |end: &str| [line.before, line.after, end].concat();
-        match &mut self.lines {
-            None => alone("\n"),
-            Some(lines) => {
-                lines.push(self.times.shown(line), alone(""));
-                lines.subject()
-            }
+    fn fill(&mut self, texts: &mut Texts, line: &Cut<'_>) {
+        texts.has_content = false;
+        texts.subject.clear();
+        texts.subject.shrink_to(KEEP);
+        if let Some(lines) = &mut self.lines {
+            lines.push(self.times.shown(line), [line.before, line.after].concat());
+            lines.subject_into(&mut texts.subject);
+        } else {
+            texts.subject.extend([line.before, line.after, "\n"]);
         }
     }
 
     fn try_patterns(
         &mut self,
         look: &Look<'_, '_>,
-        looked: &mut Looked,
+        texts: &mut Texts,
         notes: &mut Vec<FilterNote>,
-    ) {
+    ) -> Looked {
+        let mut looked = Looked::default();
         // With many failregexes fail2ban also tries ignoreregex on the whole
         // line first, which is visible: there the prefix has not been cut.
         if self.failures.len() > self.ignored.len() + 2
-            && self.ignored_by(&looked.subject, notes).is_some()
+            && self.ignored_by(&texts.subject, notes).is_some()
         {
-            return;
+            return looked;
         }
-        if let Some(prefix) = &self.prefix {
-            let Some(hit) = search(prefix, &looked.subject, notes) else {
-                return;
-            };
-            let mut fields = hit.fields();
-            fields.take("content");
-            looked.content = hit.content().map(|content| format!("{content}\n"));
-            looked.prefix = Some(fields);
-            if let (Some(lines), Some(content)) = (&mut self.lines, &looked.content) {
-                // What is behind the prefix is all that is left of the lines.
-                let content = content.trim_end_matches('\n');
-                lines.clear();
-                lines.push(Match::new("", "", content), content.to_owned());
+        if self.prefix.is_some() {
+            looked.prefix = self.try_prefix(texts, notes);
+            if looked.prefix.is_none() {
+                return looked;
             }
         }
-        let mut text = looked
-            .content
-            .clone()
-            .unwrap_or_else(|| looked.subject.clone());
+        let mut left = None;
         for regex in 0..self.failures.len() {
-            let Some((fields, taken)) = self.try_one(regex, &text, look, notes) else {
+            let text = left.as_deref().unwrap_or_else(|| texts.inner());
+            let Some((fields, taken)) = self.try_one(regex, text, look, notes) else {
                 continue;
             };
-            let ignored = self.ignored_by(&taken.text, notes);
-            let outcome = match ignored {
+            let back = taken.back.clone();
+            let seen = taken.text.as_deref().unwrap_or(text);
+            let outcome = match self.ignored_by(seen, notes) {
                 Some(ignored) => Outcome::Ignored(ignored),
-                None => match self.judge(fields, &taken, look, (looked.prefix.as_ref(), notes)) {
-                    Some(outcome) => outcome,
-                    None => break,
-                },
+                None => {
+                    let fields = prefixed(look, &mut looked.prefix, fields);
+                    match self.judge(fields, taken.lines, look, notes) {
+                        Some(outcome) => outcome,
+                        None => break,
+                    }
+                }
             };
             looked.hits.push(Hit {
                 regex,
                 outcome,
-                back: taken.back,
+                back,
             });
             if !look.all {
                 break;
             }
             if let Some(lines) = &self.lines {
-                text = lines.subject();
+                left = Some(lines.subject());
             }
         }
+        looked
+    }
+
+    /// Tries prefregex: what it captured, if it matches.
+    fn try_prefix(&mut self, texts: &mut Texts, notes: &mut Vec<FilterNote>) -> Option<Fields> {
+        let hit = search(self.prefix.as_ref()?, &texts.subject, notes)?;
+        let fields = hit.fields();
+        if let Some(content) = hit.content() {
+            texts.content.clear();
+            texts.content.shrink_to(KEEP);
+            texts.content.extend([content, "\n"]);
+            texts.has_content = true;
+            if let Some(lines) = &mut self.lines {
+                // What is behind the prefix is all that is left of the lines.
+                lines.clear();
+                lines.push(Match::new("", "", content), content.to_owned());
+            }
+        }
+        Some(fields)
     }
 
     /// Tries one failregex: what it captured, and which lines it took.
@@ -396,14 +454,13 @@ impl Filter {
         look: &Look<'_, '_>,
         notes: &mut Vec<FilterNote>,
     ) -> Option<(Fields, Taken)> {
-        let regex = self.failures.get(regex)?;
-        let hit = search(regex, text, notes)?;
+        let hit = search(self.failures.get(regex)?, text, notes)?;
         let taken = match &mut self.lines {
             Some(lines) => lines.take(&hit.span(), &hit.skipped()),
             None => Taken {
                 lines: vec![self.times.shown(look.line)],
                 back: vec![0],
-                text: text.to_owned(),
+                text: None,
             },
         };
         Some((hit.fields(), taken))
@@ -412,10 +469,10 @@ impl Filter {
     /// What a match amounts to. `None`: nobody knows when it was, so it cannot count.
     fn judge(
         &mut self,
-        own: Fields,
-        taken: &Taken,
+        fields: Fields,
+        lines: Vec<Match>,
         look: &Look<'_, '_>,
-        (prefix, notes): (Option<&Fields>, &mut Vec<FilterNote>),
+        notes: &mut Vec<FilterNote>,
     ) -> Option<Outcome> {
         let dated = matches!(
             look.line.date,
@@ -429,31 +486,30 @@ impl Filter {
             });
         }
         let time = look.time?;
-        let fields = match prefix {
-            Some(prefix) => {
-                let mut fields = prefix.clone();
-                fields.merge(own);
-                fields
-            }
-            None => own,
-        };
-        let verdict = self.sessions.judge(look.now, fields, taken.lines.clone());
+        let verdict = self.sessions.judge(look.now, fields, lines);
         Some(match verdict {
             Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,
-            Verdict::Failure { fields, matches } => match self.failure(&fields, matches, time) {
-                Some(failure) => Outcome::Failure(Box::new(Found {
-                    failure,
-                    has_time: true,
-                    fields: fields.all(),
-                })),
-                None => Outcome::Pending,
-            },
+            Verdict::Failure { fields, matches } => {
+                let seen = if look.seen {
+                    fields.clone().into_groups()
+                } else {
+                    Vec::new()
+                };
+                match self.failure(fields, matches, time) {
+                    Some(failure) => Outcome::Failure(Box::new(Found {
+                        failure,
+                        has_time: true,
+                        fields: seen,
+                    })),
+                    None => Outcome::Pending,
+                }
+            }
         })
     }
 
     /// Who failed, by the fixed order of precedence: `fid`, `ip4`, `ip6`, `dns`.
-    fn failure(&self, fields: &Fields, matches: Vec<Match>, time: Timestamp) -> Option<Failure> {
+    fn failure(&self, fields: Fields, matches: Vec<Match>, time: Timestamp) -> Option<Failure> {
         let id = fields.identity()?;
         let lookup = match (&id, fields.name(), self.usedns) {
             (FailId::Text(_), Some(_), UseDns::Yes) => Lookup::Addresses,
@@ -461,12 +517,12 @@ impl Filter {
             (FailId::Text(_), Some(_), UseDns::No) => return None,
             _ => Lookup::None,
         };
-        let mut captures = fields.kept();
-        if let Some(address) = fields.address() {
-            captures.push(("ip".to_owned(), address.into()));
-        }
+        let failures = fields.repeat().clamp(1, MAX_REPEAT);
+        let address = fields.address().map(Capture::from);
+        let mut captures = fields.into_kept();
+        captures.extend(address.map(|address| ("ip".to_owned(), address)));
         let ticket = Ticket {
-            failures: fields.repeat().clamp(1, MAX_REPEAT),
+            failures,
             matches,
             captures,
         };
@@ -515,6 +571,26 @@ fn detector(
         None => Ok(detector),
     }
 }
+
+/// What the prefix captured and what a failregex did, together; of the same name the
+/// failregex's. Where only one failregex is looked for, the prefix is needed no more.
+fn prefixed(look: &Look<'_, '_>, prefix: &mut Option<Fields>, own: Fields) -> Fields {
+    let prefix = if look.all || look.seen {
+        prefix.clone()
+    } else {
+        prefix.take()
+    };
+    match prefix {
+        Some(mut fields) => {
+            fields.merge(own);
+            fields
+        }
+        None => own,
+    }
+}
+
+/// Room for the text of a line that is kept for the next.
+const KEEP: usize = 4 << 10;
 
 /// What one line may stand for at most (`message repeated N times`).
 const MAX_REPEAT: u32 = 1000;

@@ -26,7 +26,7 @@ pub use engine::Engine;
 pub use event::Event;
 pub use ferroban_date::Timestamp;
 pub use filter::{
-    DateSight, Failure, Filter, FilterError, FilterNote, Found, Hit, LogLine, Lookup,
+    DateSight, Failure, Filter, FilterError, FilterNote, Found, Groups, Hit, LogLine, Lookup,
     Outcome as HitOutcome, Sight,
 };
 pub use id::{FailId, JailName, JailNameError, Network};

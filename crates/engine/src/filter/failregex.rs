@@ -173,9 +173,10 @@ impl<'t> Hit<'_, 't> {
     /// What the groups captured, and what is made of them.
     pub(super) fn fields(&self) -> Fields {
         let regex = self.regex;
-        let mut fields: Fields = regex
-            .names
-            .iter()
+        // The content is what the others see, and no field.
+        let names = regex.names.iter();
+        let mut fields: Fields = names
+            .filter(|(name, _)| **name != *"content")
             .map(|(name, index)| {
                 let kept = |text: &str| {
                     Some(

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::sight::Groups;
 use crate::capture::Capture;
 use crate::id::{FailId, Network};
 
@@ -108,18 +109,16 @@ impl Fields {
     }
 
     /// What is kept of it: everything that took part and means something to an action.
-    pub(super) fn kept(&self) -> Vec<(String, Capture)> {
-        let kept = self
-            .0
-            .iter()
-            .filter(|(name, _)| !INTERNAL.contains(&&**name));
-        kept.filter_map(|(name, value)| Some((name.to_string(), value.clone()?)))
-            .collect()
+    pub(super) fn into_kept(self) -> Vec<(String, Capture)> {
+        let kept = |(name, value): Field| {
+            let value = value.filter(|_| !INTERNAL.contains(&&*name))?;
+            Some((name.to_string(), value))
+        };
+        self.0.into_iter().filter_map(kept).collect()
     }
 
     /// All of it, with the groups that took no part.
-    pub(super) fn all(&self) -> Vec<(String, Option<Capture>)> {
-        let pair = |(name, value): &Field| (name.to_string(), value.clone());
-        self.0.iter().map(pair).collect()
+    pub(super) fn into_groups(self) -> Groups {
+        self.0
     }
 }

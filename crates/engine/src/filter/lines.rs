@@ -35,8 +35,8 @@ pub(super) struct Taken {
     pub(super) lines: Vec<Match>,
     /// How far back each of them stands: 0 is the last line.
     pub(super) back: Vec<u64>,
-    /// What the patterns saw of them, each with its line end.
-    pub(super) text: String,
+    /// What the patterns saw of them, each with its line end, if that is not all they saw.
+    pub(super) text: Option<String>,
 }
 
 impl Lines {
@@ -69,11 +69,16 @@ impl Lines {
     /// All of it, each line with its end.
     pub(super) fn subject(&self) -> String {
         let mut subject = String::with_capacity(self.text + self.kept.len());
+        self.subject_into(&mut subject);
+        subject
+    }
+
+    /// The same, behind what is in `subject` already.
+    pub(super) fn subject_into(&self, subject: &mut String) {
         for line in &self.kept {
             subject.push_str(&line.text);
             subject.push('\n');
         }
-        subject
     }
 
     /// Takes the lines out that a match at `span` touches, but for those in `skipped`.
@@ -89,7 +94,7 @@ impl Lines {
         let rest = subject.get(last..).and_then(|text| text.find('\n'));
         let end = rest.map_or(subject.len(), |at| last + at + 1);
         let is_skipped = |at: usize| skipped.iter().any(|skip| skip.start <= at && at < skip.end);
-        let (mut taken, mut at) = (Taken::default(), 0);
+        let (mut taken, mut text, mut at) = (Taken::default(), String::new(), 0);
         let count = self.count;
         self.kept.retain(|line| {
             let start = at;
@@ -99,10 +104,11 @@ impl Lines {
             }
             taken.lines.push(line.shown.clone());
             taken.back.push(count - line.number);
-            taken.text.push_str(&line.text);
-            taken.text.push('\n');
+            text.push_str(&line.text);
+            text.push('\n');
             false
         });
+        taken.text = Some(text);
         self.text = self.kept.iter().map(|line| line.text.len()).sum();
         taken
     }

@@ -1,28 +1,24 @@
 //! Everything that a filter sees in one line, for those who want to understand it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ferroban_date::{Timestamp, Unusable};
 
 use super::Failure;
-use crate::ban::Match;
 use crate::capture::Capture;
 use crate::id::FailId;
+
+/// Groups by name, in their order, also those that took no part.
+pub type Groups = Vec<(Arc<str>, Option<Capture>)>;
 
 /// What [`Filter::examine`](super::Filter::examine) saw in a line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sight {
-    /// The line, split where its date is.
-    pub line: Match,
     /// Its date.
     pub date: DateSight,
-    /// What the patterns look at: the line without its date, or with `maxlines` the last
-    /// lines; each with a line end.
-    pub subject: String,
     /// What prefregex captured, if it matched; none if there is no prefregex.
-    pub prefix: Option<Vec<(String, Option<Capture>)>>,
-    /// What failregexes look at after prefregex, where that is not the subject.
-    pub content: Option<String>,
+    pub prefix: Option<Groups>,
     /// The failregexes that matched, in the order in which they were tried.
     pub hits: Vec<Hit>,
     /// The ignoreregex that matches this line, whether or not a failregex does.
@@ -87,5 +83,5 @@ pub struct Found {
     /// Whether its time stands in the log; else it is that of the moment.
     pub has_time: bool,
     /// All groups in order, also those that took no part.
-    pub fields: Vec<(String, Option<Capture>)>,
+    pub fields: Groups,
 }

@@ -140,6 +140,20 @@ impl Times {
         Match::new(cut.before, date, cut.after)
     }
 
+    /// A line that was cut before, and the last of those, as people see it.
+    pub(super) fn shown_as(&self, text: &str, date: &DateSight) -> Match {
+        let last = || self.last.as_ref().map_or("", |(_, date)| date);
+        match date {
+            DateSight::Found { span, .. } => split(text, span),
+            DateSight::Given(time) => Match::new("", &iso(*time, &self.zone), text),
+            // Unless it belongs to the line before.
+            DateSight::Unusable { span, .. } if last().is_empty() => split(text, span),
+            DateSight::None | DateSight::Empty | DateSight::Unusable { .. } => {
+                Match::new("", last(), text)
+            }
+        }
+    }
+
     /// The time a line counts at. `None`: the line is skipped. `Some(None)`: a match would
     /// have no time.
     pub(super) fn admit(
@@ -215,6 +229,15 @@ fn parts<'a>(
         shown: Shown::Own(text.get(span.clone()).unwrap_or_default()),
         time,
         date,
+    }
+}
+
+fn split(text: &str, span: &std::ops::Range<usize>) -> Match {
+    let part = |part: Option<&'_ str>| part.unwrap_or_default().to_owned();
+    Match {
+        before: part(text.get(..span.start)),
+        date: part(text.get(span.clone())),
+        after: part(text.get(span.end..)),
     }
 }
 

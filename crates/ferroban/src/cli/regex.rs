@@ -183,7 +183,7 @@ impl Test {
                     judged: &judged,
                     now,
                     line: line.text,
-                    dates: filter.dates(),
+                    filter: &filter,
                     in_zone: settings.logtimezone.is_some(),
                 };
                 if let Err(NeedsJail(tag)) = rows.print(&seen, printer, pick) {

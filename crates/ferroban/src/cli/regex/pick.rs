@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferroban_engine::{Capture, FailId, Match};
 
@@ -32,7 +33,7 @@ pub(super) struct Row<'a> {
     pub(super) time: Option<String>,
     /// The same, or now.
     pub(super) counted: String,
-    pub(super) fields: &'a [(String, Option<Capture>)],
+    pub(super) fields: &'a [(Arc<str>, Option<Capture>)],
     pub(super) matches: &'a [Match],
 }
 
@@ -70,7 +71,7 @@ impl Pick {
 
 impl Row<'_> {
     fn get(&self, name: &str) -> Option<&Capture> {
-        let found = self.fields.iter().find(|(known, _)| known == name);
+        let found = self.fields.iter().find(|(known, _)| **known == *name);
         found.and_then(|(_, value)| value.as_ref())
     }
 
@@ -97,7 +98,7 @@ impl Row<'_> {
         let time = self.time.as_deref().unwrap_or("None");
         let pairs = self.fields.iter();
         let mut pairs: Vec<(&str, String)> = pairs
-            .map(|(name, value)| (name.as_str(), python::repr(value.as_ref())))
+            .map(|(name, value)| (&**name, python::repr(value.as_ref())))
             .collect();
         if let Some(address) = self.beside().filter(|_| self.get("ip").is_none()) {
             pairs.push(("ip", ferroban_config::quoted(address)));
@@ -207,7 +208,7 @@ impl Row<'_> {
         ];
         let fields = self.fields.iter();
         let fields = fields.filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        pairs.extend(fields.map(|(name, value)| (name.as_str(), value.repr())));
+        pairs.extend(fields.map(|(name, value)| (&**name, value.repr())));
         if let Some(address) = self.beside().filter(|_| self.get("ip").is_none()) {
             pairs.push(("ip", ferroban_config::quoted(address)));
         }
@@ -277,11 +278,11 @@ mod tests {
     use super::*;
 
     fn text(format: &str) -> String {
-        let field = |name: &str, value: &str| (name.to_owned(), Some(Capture::from(value)));
+        let field = |name: &str, value: &str| (Arc::from(name), Some(Capture::from(value)));
         let fields = [
             field("user", "<ip>"),
             field("ip4", "192.0.2.7"),
-            ("ip6".to_owned(), None),
+            (Arc::from("ip6"), None),
         ];
         let matches = [Match::new("", "D", " one <fid>"), Match::new("", "", "two")];
         let row = Row {

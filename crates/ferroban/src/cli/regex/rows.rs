@@ -1,8 +1,8 @@
 //! The failures of one line, as `-o` prints them; with `-i`, the lines without any.
 
 use ferroban_config::quoted;
-use ferroban_date::{Detector, Timestamp};
-use ferroban_engine::{DateSight, Found, HitOutcome, Sight};
+use ferroban_date::Timestamp;
+use ferroban_engine::{DateSight, Filter, Found, HitOutcome, Sight};
 
 use super::output::Printer;
 use super::pick::{NeedsJail, Pick, Row};
@@ -25,8 +25,8 @@ pub(super) struct Seen<'a> {
     pub(super) now: Timestamp,
     /// The whole line.
     pub(super) line: &'a str,
-    /// What found its date.
-    pub(super) dates: &'a Detector,
+    /// What looked at it.
+    pub(super) filter: &'a Filter,
     pub(super) in_zone: bool,
 }
 
@@ -75,13 +75,14 @@ impl Rows {
     /// A line that is no failure, as a failure of nobody.
     fn other(&self, seen: &Seen<'_>, printer: &mut Printer, pick: &Pick) -> Result<(), NeedsJail> {
         let now = || python::seconds(seen.now, false);
+        let line = seen.filter.shown(seen.line, seen.sight);
         let row = Row {
             id: String::new(),
             id_repr: quoted(""),
             time: self.last.clone(),
             counted: self.last.clone().unwrap_or_else(now),
             fields: &[],
-            matches: std::slice::from_ref(&seen.sight.line),
+            matches: std::slice::from_ref(&line),
         };
         if let Some(text) = pick.text(&row)? {
             printer.line(&text);
@@ -110,8 +111,12 @@ impl Seen<'_> {
         let DateSight::Found { span, .. } = &self.sight.date else {
             return false;
         };
-        let templates = self.dates.templates();
-        let template = self.dates.last().and_then(|place| templates.get(place));
+        let templates = self.filter.dates().templates();
+        let template = self
+            .filter
+            .dates()
+            .last()
+            .and_then(|place| templates.get(place));
         let name = template.map(|template| template.name).unwrap_or_default();
         if name.to_uppercase().contains("EPOCH") {
             return false;

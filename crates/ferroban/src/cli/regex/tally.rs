@@ -140,7 +140,7 @@ impl Tally {
         now: Timestamp,
     ) -> Judged {
         self.lines = self.lines.saturating_add(1);
-        self.take_prefix(sight);
+        self.take_prefix(sight, filter);
         let ignored = self.count_ignored(sight, filter);
         let (failures, hits) = self.count_hits(sight, (filter, printer), now);
         let class = match (ignored, failures.is_empty(), hits) {
@@ -166,15 +166,15 @@ impl Tally {
         }
     }
 
-    fn take_prefix(&mut self, sight: &Sight) {
+    fn take_prefix(&mut self, sight: &Sight, filter: &Filter) {
         let Some(groups) = &sight.prefix else { return };
         self.prefixes.count = self.prefixes.count.saturating_add(1);
         if self.keeps.failures && self.prefixes.shown.len() < PREFIXES {
             let pairs = groups.iter();
             let mut pairs: Vec<(&str, String)> = pairs
-                .map(|(name, value)| (name.as_str(), python::repr(value.as_ref())))
+                .map(|(name, value)| (&**name, python::repr(value.as_ref())))
                 .collect();
-            if let Some(content) = &sight.content {
+            if let Some(content) = filter.content() {
                 let content = content.strip_suffix('\n').unwrap_or(content);
                 pairs.push(("content", ferroban_config::quoted(content)));
             }
@@ -195,9 +195,9 @@ impl Tally {
         let mut any = false;
         for first in spared.chain(early) {
             any = true;
-            let text = match &sight.content {
+            let text = match filter.content() {
                 Some(content) if !before => content,
-                _ => &sight.subject,
+                _ => filter.subject(),
             };
             for (index, (regex, own)) in filter.ignoreregex().zip(&mut self.ignoreregex).enumerate()
             {
@@ -327,7 +327,7 @@ fn has_sessions(filter: &Filter, regex: usize) -> bool {
 fn is_no_failure(found: &Found) -> bool {
     let has = |wanted: &str| {
         let mut fields = found.fields.iter();
-        fields.any(|(name, value)| name == wanted && value.is_some())
+        fields.any(|(name, value)| **name == *wanted && value.is_some())
     };
     has("nofail") && !has("mlfid")
 }
@@ -335,7 +335,7 @@ fn is_no_failure(found: &Found) -> bool {
 /// The id as Python would write it down.
 pub(super) fn id_repr(found: &Found, id: &str) -> String {
     let mut fields = found.fields.iter();
-    match fields.find(|(name, _)| name == "fid") {
+    match fields.find(|(name, _)| **name == *"fid") {
         Some((_, Some(tuple @ Capture::Tuple(_)))) => tuple.repr(),
         _ => ferroban_config::quoted(id),
     }
