@@ -316,6 +316,80 @@ proptest! {
     }
 }
 
+/// A failregex of any of the kinds there are.
+fn any_pattern() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "bad <HOST>",
+        r"^<F-MLFID>\S+</F-MLFID> (?:<F-NOFAIL>x</F-NOFAIL>)?.*?(?:<ADDR>)?$",
+        r"<F-MLFID>\w</F-MLFID><F-MLFFORGET>bye</F-MLFFORGET>",
+        r"a<SKIPLINES>.*b <F-ID>\S*</F-ID>",
+        r"<F-USER>\w*</F-USER><F-ALT_USER>.*</F-ALT_USER> <SUBNET>",
+        r"(\w+) \1 <F-TUPLE_ID>.</F-TUPLE_ID><DNS>",
+        "^\\s*<HOST>?<F-ID>.</F-ID>$",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn any_settings() -> impl Strategy<Value = FilterSettings> {
+    let prefix = prop::option::of(prop::sample::select(vec![
+        "^<F-CONTENT>.+</F-CONTENT>$",
+        r"^\s*(?:<F-MLFID>\S+</F-MLFID> )?<F-CONTENT>.*</F-CONTENT>",
+        "<HOST>",
+    ]));
+    let dates = prop::collection::vec(
+        prop::sample::select(vec![
+            "%Y",
+            "{^LN-BEG}",
+            "{DATE}",
+            "{NONE}",
+            "(?:%H:%M)?",
+            "{EPOCH}",
+        ]),
+        0..3,
+    );
+    let patterns = prop::collection::vec(any_pattern(), 1..6);
+    (prefix, patterns, dates, 1..4_usize, any::<bool>()).prop_map(
+        |(prefix, failregex, dates, maxlines, ignores)| FilterSettings {
+            prefregex: prefix.map(str::to_owned),
+            failregex,
+            ignoreregex: ignores.then(|| "noise".to_owned()).into_iter().collect(),
+            datepattern: dates.into_iter().map(str::to_owned).collect(),
+            maxlines,
+            findtime: 600,
+            ..FilterSettings::default()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_filter_and_no_lines_make_a_panic_or_a_date_that_is_not_in_the_line(
+        settings in any_settings(),
+        lines in prop::collection::vec("(2026-06-15 1[12]:59:5[0-9])?[ abx]{0,4}(bad |bye|noise|a|b )?([0-9.:a-f]{1,12}|\\PC{0,20})", 0..12),
+        live: bool,
+        all: bool,
+    ) {
+        let Ok(mut filter) = Filter::new(&settings, Zone::utc(), Timestamp::from_secs(NOW)) else {
+            // Two date patterns of one name, or a pattern of nobody.
+            return Ok(());
+        };
+        for text in &lines {
+            let (failures, _) = feed(&mut filter, text, live);
+            prop_assert!(failures.len() <= 1);
+            let line = LogLine { text, time: None, live };
+            let sight = filter.examine(Timestamp::from_secs(NOW), line, all, &mut Vec::new());
+            if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = &sight.date {
+                prop_assert!(text.get(span.clone()).is_some());
+            }
+            prop_assert!(sight.hits.iter().all(|hit| hit.regex < settings.failregex.len()));
+            let whole = filter.shown(text, &sight).joined();
+            prop_assert!(whole.ends_with(text.get(text.floor_char_boundary(text.len() / 2)..).unwrap_or_default()));
+        }
+    }
+}
+
 #[test]
 fn a_pattern_or_what_stands_before_it_says_who_failed() {
     assert_eq!(check_failregex(None, "from <HOST>"), Ok(()));
