@@ -173,6 +173,15 @@ fn wrapped(text: &str, room: usize) -> Vec<String> {
             line.push_str(word);
             continue;
         }
+        // A word that is longer than a line begins where there is room.
+        if word.len() > room && line.len() + gap < room {
+            let (head, tail) = word
+                .split_at_checked(room - line.len() - gap)
+                .unwrap_or((word, ""));
+            line.push_str(if gap > 0 { " " } else { "" });
+            line.push_str(head);
+            word = tail;
+        }
         if !line.is_empty() {
             lines.push(std::mem::take(&mut line));
         }

@@ -75,6 +75,11 @@ impl Printer {
         ));
     }
 
+    /// Whether failures go over a terminal while the log is read.
+    pub(super) fn scrolls(&self) -> bool {
+        self.bare && self.watched
+    }
+
     /// Whether there is still somebody to write for.
     pub(super) fn is_heard(&self) -> bool {
         out::is_heard()

@@ -184,6 +184,12 @@ impl Row<'_> {
 
     /// `<F-NAME>`: empty where the group took no part.
     fn group(&self, name: &str) -> String {
+        // As these tags are called in a regex.
+        let name = match name {
+            "id" => "fid",
+            "port" => "fport",
+            name => name,
+        };
         match (name, self.get(name)) {
             ("matches", _) => python::matches(self.matches),
             ("failures", _) => "0".to_owned(),
@@ -283,6 +289,7 @@ mod tests {
             field("user", "<ip>"),
             field("ip4", "192.0.2.7"),
             (Arc::from("ip6"), None),
+            field("fport", "22"),
         ];
         let matches = [Match::new("", "D", " one <fid>"), Match::new("", "", "two")];
         let row = Row {
@@ -307,7 +314,7 @@ mod tests {
             ("msg", "D one <fid>\ntwo"),
             (
                 "row",
-                "['192.0.2.7',\tNone,\t{'user': '<ip>', 'ip4': '192.0.2.7', 'ip6': None}],",
+                "['192.0.2.7',\tNone,\t{'user': '<ip>', 'ip4': '192.0.2.7', 'ip6': None, 'fport': '22'}],",
             ),
             ("user", "<ip>"),
             ("ip6", "None"),
@@ -317,6 +324,7 @@ mod tests {
             ("<", "<"),
             ("<id> <nope> <ip>", "<id> <nope> 192.0.2.7"),
             ("<F-USER>|<F-NOPE>|<F-IP6>", "<ip>||"),
+            ("<F-PORT>|<F-ID>|<F-id>", "22||<F-id>"),
             ("<time> <failures>", "17.5 0"),
             ("<ip-rev> <family> <ip-host>", "7.2.0.192. inet4 None"),
             ("<matches>!", "D one <fid>\ntwo!"),

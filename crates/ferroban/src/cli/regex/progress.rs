@@ -23,11 +23,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// For a file of so many bytes.
-    pub(super) fn new(size: u64) -> Self {
+    /// For a file of so many bytes; `alone` where nothing else is written meanwhile.
+    pub(super) fn new(size: u64, alone: bool) -> Self {
         Self {
             size,
-            wanted: size >= LONG && out::has_watcher(),
+            wanted: alone && size >= LONG && out::has_watcher(),
             lines: 0,
             begun: clock::tick(),
             shown: None,

@@ -162,7 +162,6 @@ impl Report<'_> {
                 .collect()
         };
         let items = all.flat_map(|line| {
-            let line = line.trim_end();
             regexes.iter().map(move |(given, expanded)| {
                 let link = debuggex::link(expanded, line, self.multi_line);
                 format!("{line} | {given} |  {link}")

@@ -182,7 +182,7 @@ fn of_file(
     printer: &mut Printer,
     take: Take<'_>,
 ) -> io::Result<()> {
-    let mut progress = Progress::new(file.metadata()?.len());
+    let mut progress = Progress::new(file.metadata()?.len(), !printer.scrolls());
     let mut lines = Lines::new(BufReader::with_capacity(256 << 10, file), *encoding);
     let mut warned = false;
     loop {

@@ -11,9 +11,8 @@ use super::output::Printer;
 use super::{python, told};
 use crate::names::Resolver;
 
-/// So many matches of `prefregex` are shown.
-const PREFIXES: usize = 20;
-/// A list of so many lines is not shown, unless all of it is asked for.
+/// A list of so many lines is not shown, unless all of it is asked for; and of what
+/// `prefregex` matched, so much.
 const PRINTED: usize = 20;
 
 /// What all lines came to.
@@ -48,6 +47,7 @@ pub(super) struct Prefixes {
     pub(super) count: u64,
     /// The groups of the first.
     pub(super) shown: Vec<String>,
+    most: usize,
 }
 
 /// A regex, and how often it hit.
@@ -109,7 +109,10 @@ impl Tally {
             texts.iter().map(regex).collect()
         };
         Self {
-            prefixes: Prefixes::default(),
+            prefixes: Prefixes {
+                most: printed,
+                ..Prefixes::default()
+            },
             failregex: regexes(failregex),
             ignoreregex: regexes(ignoreregex),
             lines: 0,
@@ -169,7 +172,7 @@ impl Tally {
     fn take_prefix(&mut self, sight: &Sight, filter: &Filter) {
         let Some(groups) = &sight.prefix else { return };
         self.prefixes.count = self.prefixes.count.saturating_add(1);
-        if self.keeps.failures && self.prefixes.shown.len() < PREFIXES {
+        if self.keeps.failures && self.prefixes.shown.len() < self.prefixes.most {
             let pairs = groups.iter();
             let mut pairs: Vec<(&str, String)> = pairs
                 .map(|(name, value)| (&**name, python::repr(value.as_ref())))
