@@ -401,13 +401,17 @@ impl Filter {
             let Some((fields, taken)) = self.try_one(regex, text, look, notes) else {
                 continue;
             };
-            let back = taken.back.clone();
-            let seen = taken.text.as_deref().unwrap_or(text);
+            let Taken {
+                lines,
+                back,
+                text: own,
+            } = taken;
+            let seen = own.as_deref().unwrap_or(text);
             let outcome = match self.ignored_by(seen, notes) {
                 Some(ignored) => Outcome::Ignored(ignored),
                 None => {
                     let fields = prefixed(look, &mut looked.prefix, fields);
-                    match self.judge(fields, taken.lines, look, notes) {
+                    match self.judge(fields, lines, look, notes) {
                         Some(outcome) => outcome,
                         None => break,
                     }
@@ -459,7 +463,7 @@ impl Filter {
             Some(lines) => lines.take(&hit.span(), &hit.skipped()),
             None => Taken {
                 lines: vec![self.times.shown(look.line)],
-                back: vec![0],
+                back: Vec::new(),
                 text: None,
             },
         };

@@ -23,7 +23,11 @@ pub(super) struct Fields(Vec<Field>);
 
 impl FromIterator<Field> for Fields {
     fn from_iter<T: IntoIterator<Item = Field>>(fields: T) -> Self {
-        Self(fields.into_iter().collect())
+        let fields = fields.into_iter();
+        // What a session adds finds room.
+        let mut all = Vec::with_capacity(fields.size_hint().1.unwrap_or(0) + 2);
+        all.extend(fields);
+        Self(all)
     }
 }
 
@@ -66,6 +70,11 @@ impl Fields {
                 self.set(&name, value);
             }
         }
+    }
+
+    /// Whether it is known who failed.
+    pub(super) fn identifies(&self) -> bool {
+        IDENTITY.into_iter().any(|name| self.has(name))
     }
 
     /// Who failed, if it is known.

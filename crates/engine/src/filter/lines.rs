@@ -33,7 +33,7 @@ struct Line {
 pub(super) struct Taken {
     /// The lines that matched, without those that were skipped.
     pub(super) lines: Vec<Match>,
-    /// How far back each of them stands: 0 is the last line.
+    /// How far back each of them stands that is not the last line.
     pub(super) back: Vec<u64>,
     /// What the patterns saw of them, each with its line end, if that is not all they saw.
     pub(super) text: Option<String>,
@@ -103,7 +103,9 @@ impl Lines {
                 return true;
             }
             taken.lines.push(line.shown.clone());
-            taken.back.push(count - line.number);
+            taken
+                .back
+                .extend(Some(count - line.number).filter(|back| *back > 0));
             text.push_str(&line.text);
             text.push('\n');
             false
@@ -148,12 +150,12 @@ mod tests {
             &'static str,
         );
         let cases: [Case; 6] = [
-            (4..19, Some(10..16), &[2, 0], "pre\nnoise\n"),
+            (4..19, Some(10..16), &[2], "pre\nnoise\n"),
             (5..7, None, &[2], "pre\nnoise\nend\n"),
             (3..9, None, &[2], "pre\nnoise\nend\n"),
             (4..10, None, &[2], "pre\nnoise\nend\n"),
             (4..11, None, &[2, 1], "pre\nend\n"),
-            (0..20, None, &[3, 2, 1, 0], ""),
+            (0..20, None, &[3, 2, 1], ""),
         ];
         for (span, skipped, back, left) in cases {
             let mut lines = lines(&["pre", "start", "noise", "end"]);

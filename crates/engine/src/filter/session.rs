@@ -41,9 +41,9 @@ pub(super) enum Verdict {
 /// The sessions of one filter.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    by_key: HashMap<String, Session>,
+    by_key: HashMap<Arc<str>, Session>,
     /// The keys of all, and when each began.
-    oldest_first: VecDeque<(String, Timestamp)>,
+    oldest_first: VecDeque<(Arc<str>, Timestamp)>,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +61,8 @@ struct Session {
 impl Sessions {
     /// Decides about matched lines, and remembers what they say.
     pub(super) fn judge(&mut self, now: Timestamp, fields: Fields, lines: Vec<Match>) -> Verdict {
-        let Some(key) = fields.text("mlfid").map(str::to_owned) else {
-            return if fields.identity().is_some() {
+        let Some(key) = fields.text("mlfid") else {
+            return if fields.identifies() {
                 Verdict::Failure {
                     fields,
                     matches: lines,
@@ -72,22 +72,25 @@ impl Sessions {
             };
         };
         self.expire(now);
-        let forget = fields.has("mlfforget");
-        let known = self.by_key.remove(&key);
-        let fresh = known.is_none();
-        let mut session = known.unwrap_or_default();
-        let verdict = session.take(fields, lines, fresh);
-        if !forget {
-            if fresh {
+        match (fields.has("mlfforget"), self.by_key.get_mut(key)) {
+            (false, Some(session)) => session.take(fields, lines, false),
+            (false, None) => {
+                let key: Arc<str> = Arc::from(key);
+                let mut session = Session::default();
+                let verdict = session.take(fields, lines, true);
                 self.make_room();
-                self.oldest_first.push_back((key.clone(), now));
+                self.oldest_first.push_back((Arc::clone(&key), now));
+                self.by_key.insert(key, session);
+                verdict
             }
-            self.by_key.insert(key, session);
-        } else if !fresh {
-            // Its place is free, or connections that are over would push out open ones.
-            self.oldest_first.retain(|(own, _)| *own != key);
+            (true, None) => Session::default().take(fields, lines, true),
+            (true, Some(_)) => {
+                let mut session = self.by_key.remove(key).unwrap_or_default();
+                // Its place is free, or connections that are over would push out open ones.
+                self.oldest_first.retain(|(own, _)| **own != *key);
+                session.take(fields, lines, false)
+            }
         }
-        verdict
     }
 
     fn expire(&mut self, now: Timestamp) {
@@ -123,17 +126,21 @@ impl Session {
         if gained && std::mem::take(&mut self.pending) {
             self.lines.clear();
         }
-        let user = fields.text("user").map(str::to_owned);
+        let met = match fields.text("user") {
+            // Of a session that ends as it begins, nobody is remembered.
+            Some(user) if !(fresh && forget) => self.meet(user),
+            _ => None,
+        };
         if fresh {
             self.fields = fields;
-            // Of a session that ends as it begins, nobody is remembered.
-            self.meet(user.filter(|_| !forget));
+            self.tell_users(met);
         } else {
-            self.meet(user);
+            self.tell_users(met);
             self.fields.merge(fields);
         }
         if self.pending || self.users.len() > 1 {
             harmless = false;
+            self.fields.take("nofail");
         }
         if once && self.counted {
             harmless = true;
@@ -142,7 +149,7 @@ impl Session {
         if harmless {
             return Verdict::Harmless(self.fields.identity());
         }
-        if self.fields.identity().is_none() {
+        if !self.fields.identifies() {
             self.pending = true;
             return Verdict::Pending;
         }
@@ -154,15 +161,19 @@ impl Session {
         }
     }
 
-    /// Notes a user of the session.
-    fn meet(&mut self, user: Option<String>) {
-        let Some(user) = user.filter(|user| !user.is_empty()) else {
-            return;
-        };
-        if self.users.len() < MAX_USERS && !self.users.contains(&user) {
-            self.users.push(user);
-            let all = Capture::Set(self.users.clone());
-            self.fields.set(&Arc::from("users"), all);
+    /// Notes a user of the session. All of them, if that is a new one.
+    fn meet(&mut self, user: &str) -> Option<Capture> {
+        let is_known = self.users.iter().any(|known| known == user);
+        if user.is_empty() || is_known || self.users.len() >= MAX_USERS {
+            return None;
+        }
+        self.users.push(user.to_owned());
+        Some(Capture::Set(self.users.clone()))
+    }
+
+    fn tell_users(&mut self, users: Option<Capture>) {
+        if let Some(users) = users {
+            self.fields.set(&Arc::from("users"), users);
         }
     }
 

@@ -57,7 +57,7 @@ pub struct Hit {
     pub regex: usize,
     /// What it amounts to.
     pub outcome: Outcome,
-    /// The lines that took part, as how far back they stand: 0 is this line.
+    /// The lines before this one that took part, as how far back they stand.
     pub back: Vec<u64>,
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Tally {
 #[derive(Clone, Copy, Debug)]
 struct Keeps {
     failures: bool,
+    /// Whether anybody wants to know who failed, or only how many did.
+    ids: bool,
     check_all: bool,
 }
 
@@ -126,6 +128,7 @@ impl Tally {
             printed: u64::try_from(printed).unwrap_or(u64::MAX),
             keeps: Keeps {
                 failures: options.verbose != 0,
+                ids: options.verbose != 0 || options.out.is_some(),
                 check_all: options.check_all && options.out.is_none(),
             },
             recent: VecDeque::new(),
@@ -229,7 +232,10 @@ impl Tally {
             let (ids, time, counts) = match &hit.outcome {
                 HitOutcome::Ignored(_) => continue,
                 HitOutcome::Harmless(_) if !self.keeps.check_all => continue,
-                HitOutcome::Harmless(id) => (vec![shown(id.as_ref())], own, false),
+                HitOutcome::Harmless(id) if self.keeps.ids => {
+                    (vec![shown(id.as_ref())], own, false)
+                }
+                HitOutcome::Harmless(_) => (vec![String::new()], own, false),
                 HitOutcome::Pending if !has_sessions(filter, hit.regex) => continue,
                 HitOutcome::Pending => (vec![shown(None)], own, true),
                 HitOutcome::Failure(found) => {
@@ -257,7 +263,8 @@ impl Tally {
     fn ids(&self, found: &Found, printer: &mut Printer) -> Vec<String> {
         let name = match (&found.failure.id, found.failure.lookup) {
             (FailId::Text(name), Lookup::Addresses | Lookup::Told) => name,
-            (id, _) => return vec![id.to_string()],
+            (id, _) if self.keeps.ids => return vec![id.to_string()],
+            _ => return vec![String::new()],
         };
         let addresses = self.names.addresses(name);
         told::name(
