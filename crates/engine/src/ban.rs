@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ferroban_date::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -144,7 +145,7 @@ pub struct Ticket {
     pub matches: Vec<Match>,
     /// Named captures of the filter (`user`, `ip4` …) from the first of the failures, in
     /// the order they appeared.
-    pub captures: Vec<(String, Capture)>,
+    pub captures: Vec<(Arc<str>, Capture)>,
 }
 
 impl Ticket {
@@ -152,7 +153,7 @@ impl Ticket {
     #[must_use]
     pub fn text_len(&self) -> usize {
         let line = |found: &Match| found.before.len() + found.date.len() + found.after.len();
-        let capture = |(name, value): &(String, Capture)| name.len() + value.text_len();
+        let capture = |(name, value): &(Arc<str>, Capture)| name.len() + value.text_len();
         self.matches.iter().map(line).sum::<usize>()
             + self.captures.iter().map(capture).sum::<usize>()
     }
@@ -168,7 +169,7 @@ impl Ticket {
         self.matches = Vec::new();
         if kept.saturating_add(self.text_len()) > limit.saturating_mul(2) {
             self.captures
-                .retain(|(name, _)| IDENTITY.contains(&name.as_str()));
+                .retain(|(name, _)| IDENTITY.contains(&&**name));
         }
         self.text_len() < before
     }
@@ -260,12 +261,12 @@ mod tests {
             ticket.matches.iter().map(Match::joined).collect::<Vec<_>>(),
             ["b", "c"]
         );
-        assert_eq!(ticket.captures, [("user".to_owned(), "a".into())]);
+        assert_eq!(ticket.captures, [(Arc::from("user"), "a".into())]);
     }
 
     #[test]
     fn where_room_is_short_a_ticket_keeps_who_it_is() {
-        let capture = |name: &str| (name.to_owned(), Capture::from("x".repeat(8)));
+        let capture = |name: &str| (Arc::from(name), Capture::from("x".repeat(8)));
         let ticket = Ticket {
             failures: 2,
             matches: vec![Match::new("", "", "a line")],

@@ -1,6 +1,7 @@
 //! What a group of a filter's pattern captured.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ferroban_config::quoted;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Capture {
-    /// The text of a group.
-    Text(String),
+    /// The text of a group. It is shared: a session, its failures and what waits for
+    /// answers all keep it.
+    Text(Arc<str>),
     /// All texts that a group had in the lines of one session, such as `users`.
     Set(Vec<String>),
     /// What `<F-TUPLE_…>` groups make together; parts that took no part are missing.
@@ -81,13 +83,13 @@ impl fmt::Display for Capture {
 
 impl From<&str> for Capture {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(Arc::from(text))
     }
 }
 
 impl From<String> for Capture {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(Arc::from(text))
     }
 }
 

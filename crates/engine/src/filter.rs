@@ -15,6 +15,8 @@ mod sight;
 mod tags;
 mod when;
 
+use std::sync::Arc;
+
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
 use ferroban_regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -524,7 +526,7 @@ impl Filter {
         let failures = fields.repeat().clamp(1, MAX_REPEAT);
         let address = fields.address().map(Capture::from);
         let mut captures = fields.into_kept();
-        captures.extend(address.map(|address| ("ip".to_owned(), address)));
+        captures.extend(address.map(|address| (Arc::from("ip"), address)));
         let ticket = Ticket {
             failures,
             matches,

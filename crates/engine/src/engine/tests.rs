@@ -956,7 +956,7 @@ fn another_ban_time_only_has_the_bans_hold_until_another_end() {
 
 /// A failure that bans at once, with a long line, and with an address beside the id.
 fn long_failure(number: usize) -> Failure {
-    let capture = |name: &str, value: String| (name.to_owned(), value.into());
+    let capture = |name: &str, value: String| (name.into(), value.into());
     Failure {
         ticket: Ticket {
             failures: 3,

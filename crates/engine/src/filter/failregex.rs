@@ -179,10 +179,8 @@ impl<'t> Hit<'_, 't> {
             .filter(|(name, _)| **name != *"content")
             .map(|(name, index)| {
                 let kept = |text: &str| {
-                    Some(
-                        text.get(..text.floor_char_boundary(VALUE_LIMIT))?
-                            .to_owned(),
-                    )
+                    let kept = text.get(..text.floor_char_boundary(VALUE_LIMIT))?;
+                    Some(Arc::from(kept))
                 };
                 let value = self.captures.get(*index).and_then(kept);
                 (Arc::clone(name), value.map(Capture::Text))

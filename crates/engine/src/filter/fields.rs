@@ -118,10 +118,10 @@ impl Fields {
     }
 
     /// What is kept of it: everything that took part and means something to an action.
-    pub(super) fn into_kept(self) -> Vec<(String, Capture)> {
+    pub(super) fn into_kept(self) -> Vec<(Arc<str>, Capture)> {
         let kept = |(name, value): Field| {
             let value = value.filter(|_| !INTERNAL.contains(&&*name))?;
-            Some((name.to_string(), value))
+            Some((name, value))
         };
         self.0.into_iter().filter_map(kept).collect()
     }

@@ -81,7 +81,7 @@ fn a_line_becomes_a_failure_with_everything_it_says() {
     assert_eq!(failure.time.secs(), NOW - 2);
     assert_eq!(failure.ticket.failures, 1);
     let captures =
-        [("ip4", "192.0.2.7"), ("user", "bob")].map(|(n, v)| (n.to_owned(), Capture::from(v)));
+        [("ip4", "192.0.2.7"), ("user", "bob")].map(|(n, v)| (Arc::from(n), Capture::from(v)));
     assert_eq!(failure.ticket.captures, captures);
     let found = Match {
         before: String::new(),
@@ -423,7 +423,7 @@ fn run(filter: &mut Filter, lines: &[&str]) -> Vec<Vec<(String, usize)>> {
 
 fn capture(failure: &Failure, name: &str) -> Option<Capture> {
     let mut captures = failure.ticket.captures.iter();
-    let (_, value) = captures.find(|(known, _)| known == name)?;
+    let (_, value) = captures.find(|(known, _)| **known == *name)?;
     Some(value.clone())
 }
 

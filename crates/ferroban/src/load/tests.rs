@@ -46,7 +46,7 @@ fn reported(
         .ticket
         .captures
         .into_iter()
-        .find(|(name, _)| name == "user")
+        .find(|(name, _)| **name == *"user")
         .map(|(_, user)| user.to_string());
     Some((
         failure.id.to_string(),

@@ -1,5 +1,7 @@
 //! The `data` column: what is known of a ban's failures, as fail2ban's JSON.
 
+use std::sync::Arc;
+
 use ferroban_engine::{Capture, Match, Ticket};
 use serde_json::{Map, Value, json};
 
@@ -13,7 +15,7 @@ pub(super) fn text(ticket: &Ticket, max_matches: usize) -> String {
         format!("\"failures\": {}", ticket.failures),
     ];
     for (name, value) in &ticket.captures {
-        parts.push(format!("{}: {}", json!(name), spaced(&json!(value))));
+        parts.push(format!("{}: {}", json!(&**name), spaced(&json!(value))));
     }
     format!("{{{}}}", parts.join(", "))
 }
@@ -68,10 +70,10 @@ fn read_match(value: &Value) -> Option<Match> {
     }
 }
 
-fn captures(map: Map<String, Value>) -> Vec<(String, Capture)> {
+fn captures(map: Map<String, Value>) -> Vec<(Arc<str>, Capture)> {
     let capture = |(name, value): (String, Value)| {
         let capture = match value {
-            Value::String(text) => Capture::Text(text),
+            Value::String(text) => Capture::from(text),
             Value::Array(items) => {
                 let mut parts = items.into_iter().map(|item| match item {
                     Value::Null => Some(None),
@@ -88,7 +90,7 @@ fn captures(map: Map<String, Value>) -> Vec<(String, Capture)> {
             }
             _ => return None,
         };
-        Some((name, capture))
+        Some((Arc::from(name), capture))
     };
     map.into_iter().filter_map(capture).collect()
 }

@@ -167,7 +167,7 @@ impl Values for OfBan<'_> {
 
     fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
         let ticket = &self.ban.ticket;
-        let captured = ticket.captures.iter().find(|(known, _)| known == name);
+        let captured = ticket.captures.iter().find(|(known, _)| **known == *name);
         if let Some((_, value)) = captured {
             return Some(match value.text() {
                 Some(text) => Cow::Borrowed(text),
@@ -241,7 +241,7 @@ impl Values for OfFamily<'_> {
 fn address(ban: &Ban) -> Cow<'_, FailId> {
     let captured = |wanted: &str| {
         let mut captures = ban.ticket.captures.iter();
-        captures.find(|(name, value)| name == wanted && !value.is_empty())
+        captures.find(|(name, value)| **name == *wanted && !value.is_empty())
     };
     let is_text = matches!(ban.id, FailId::Text(_));
     let beside = ["ip4", "ip6", "dns"].into_iter().find_map(captured);

@@ -50,7 +50,9 @@ fn feed(filter: &mut Filter, line: &[u8], question: &Question) -> Line {
     };
     filter.feed(now, line, &mut failures, &mut notes);
     let told = |failure: ferroban_engine::Failure| {
-        let mut captures: BTreeMap<String, Capture> = failure.ticket.captures.into_iter().collect();
+        let own = failure.ticket.captures.into_iter();
+        let mut captures: BTreeMap<String, Capture> =
+            own.map(|(name, value)| (name.to_string(), value)).collect();
         let users = match captures.remove("users") {
             Some(Capture::Set(users)) => users,
             _ => Vec::new(),

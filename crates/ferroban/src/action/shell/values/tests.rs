@@ -57,7 +57,7 @@ fn world(facts: impl Facts + 'static) -> World {
 }
 
 fn ban(id: &str, captures: &[(&str, &str)], matches: &[&str]) -> Ban {
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).into());
+    let owned = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
     let date = "2026-11-25 16:34:13";
     Ban {
         id: FailId::parse(id),
