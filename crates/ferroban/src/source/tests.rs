@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -583,7 +583,9 @@ fn a_busy_writer_that_rotates_its_log_all_the_time_loses_no_line() {
     const LINES: usize = 50;
     // So many files we may lie behind: more than that are not followed.
     const BEHIND: usize = 8;
-    let count = AtomicUsize::new(0);
+    // If lines are lost, the writer's patience ends too, and the test fails.
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let (count, more) = (Mutex::new(0), Condvar::new());
     let log = Log::with("");
     let waker = Waker::new().unwrap();
     let mut tail = FileTail::open(&log.path, Start::Beginning, waker.clone()).unwrap();
@@ -591,11 +593,11 @@ fn a_busy_writer_that_rotates_its_log_all_the_time_loses_no_line() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..FILES {
-                let behind = || count.load(Ordering::Relaxed) + BEHIND * LINES < number * LINES;
-                // If lines are lost, that ends too, and the test fails.
-                (0..50_000)
-                    .take_while(|_| behind())
-                    .for_each(|_| std::thread::yield_now());
+                let behind = |count: &mut usize| *count + BEHIND * LINES < number * LINES;
+                let count = count.lock().unwrap();
+                let waited = more.wait_timeout_while(count, PATIENCE, behind).unwrap();
+                assert!(!waited.1.timed_out(), "lines are lost");
+                drop(waited);
                 let mut file = OpenOptions::new().append(true).open(&log.path).unwrap();
                 for line in 0..LINES {
                     if line == LINES - 5 {
@@ -612,7 +614,8 @@ fn a_busy_writer_that_rotates_its_log_all_the_time_loses_no_line() {
         loop {
             let turn = tail.next(&mut batch, Wait::Forever).unwrap();
             seen.extend(batch.lines().map(|line| line.text.to_owned()));
-            count.store(seen.len(), Ordering::Relaxed);
+            *count.lock().unwrap() = seen.len();
+            more.notify_one();
             if turn == Turn::Woken {
                 break;
             }
