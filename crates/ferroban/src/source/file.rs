@@ -40,6 +40,8 @@ pub enum Start {
     Beginning,
     /// Where this says, if it is still the same file, else at the first line.
     After(Position),
+    /// The same, by who was in operation there: all that follows is new.
+    On(Position),
     /// Behind the last line there is: the option `tail`.
     End,
 }
@@ -61,6 +63,8 @@ pub struct FileTail {
     broken: bool,
     /// The kernel does not tell us; we have to look.
     looking: bool,
+    /// Something was read, or passed over, since the start.
+    begun: bool,
     live: bool,
     buffer: Buffer,
     /// To be handed out with the next batch.
@@ -81,7 +85,8 @@ impl FileTail {
         let (watch, error) = Watch::new();
         let mut tail = Self {
             looking: error.is_some() || !tells(&path),
-            live: start == Start::End,
+            begun: false,
+            live: matches!(start, Start::End | Start::On(_)),
             path,
             start,
             waker,
@@ -114,10 +119,10 @@ impl FileTail {
     ///
     /// If the file cannot be read; it is then read from where it would have been.
     pub fn skip_old(&mut self, is_old: &mut dyn FnMut(&str) -> Option<bool>) -> io::Result<()> {
-        match self.files.last_mut() {
-            Some(file) if !self.live => file.skip_old(is_old),
-            _ => Ok(()),
+        if let Some(file) = self.files.last_mut().filter(|_| !self.live) {
+            self.begun |= file.skip_old(is_old)?;
         }
+        Ok(())
     }
 
     /// Where the next line begins; none if there is no file, or no whole line in it.
@@ -140,7 +145,9 @@ impl FileTail {
                 self.settle(batch);
                 return true;
             };
-            match file.read(&mut self.buffer, batch) {
+            let step = file.read(&mut self.buffer, batch);
+            self.begun |= matches!(step, Ok(Step::Read));
+            match step {
                 Ok(Step::Read) if !batch.text().is_empty() => {
                     self.broken = false;
                     batch.position = self.position(index);
@@ -175,10 +182,13 @@ impl FileTail {
     }
 
     /// All there is has been read: lets go of files that nobody writes any more.
+    ///
+    /// As in the original, a log that had nothing to read yet is not caught up with:
+    /// what is put into it first may be old.
     fn settle(&mut self, batch: &mut Batch) {
         self.buffer.rest();
         self.broken &= !self.present;
-        if !self.live && self.present {
+        if !self.live && self.present && self.begun {
             self.live = true;
             batch.notes.push(Note::CaughtUp);
         }
@@ -274,10 +284,13 @@ impl FileTail {
         let placed = match &start {
             Start::Beginning => Ok(()),
             Start::End => file.seek_end(),
-            Start::After(position) if hash.as_deref() == Some(&position.hash) => file
-                .seek(u64::try_from(position.offset).unwrap_or(0))
-                .map(drop),
-            Start::After(_) => Ok(()),
+            Start::After(position) | Start::On(position)
+                if hash.as_deref() == Some(&position.hash) =>
+            {
+                file.seek(u64::try_from(position.offset).unwrap_or(0))
+                    .map(drop)
+            }
+            Start::After(_) | Start::On(_) => Ok(()),
         };
         if placed.is_ok() || start != Start::End {
             self.notes.push(Note::Opened {
