@@ -43,6 +43,14 @@ impl Source {
             Self::Journal { .. } => Position::JOURNAL.to_owned(),
         }
     }
+
+    /// How long it is now, if it is a file.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(path) => path.metadata().ok().map(|found| found.len()),
+            Self::Journal { .. } => None,
+        }
+    }
 }
 
 /// A source and every jail that reads it, with what it looks for.
@@ -160,10 +168,13 @@ pub(super) fn start(start: Start, inbox: SyncSender<Message>, log: Log) -> io::R
         .map(|(jail, _)| jail.to_string())
         .unwrap_or_default();
     let name = format!("f2b/f.{first}");
+    let there = start.plan.source.size();
     thread::Builder::new().name(name.clone()).spawn(move || {
         sys::set_thread_name(&name);
         let number = start.number;
-        let next = Watcher::new(start, log).watch(&inbox);
+        let mut watcher = Watcher::new(start, log);
+        watcher.there = there;
+        let next = watcher.watch(&inbox);
         // If the main thread is gone, nobody waits for this.
         drop(inbox.send(Message::WatcherEnded { number, next }));
     })?;
@@ -267,6 +278,9 @@ struct Watcher {
     log: Log,
     /// When a line that is not UTF-8 was last told loudly.
     told_undecodable: Option<Timestamp>,
+    /// How much there was of a file when we were told to watch it: getting ready takes
+    /// a moment, and what comes meanwhile is not passed over in silence.
+    there: Option<u64>,
 }
 
 impl Watcher {
@@ -295,6 +309,7 @@ impl Watcher {
             waker,
             log,
             told_undecodable: None,
+            there: None,
         }
     }
 
@@ -387,7 +402,8 @@ impl Watcher {
             .max_by_key(|reader| reader.filter.findtime())
         {
             let now = clock::now();
-            let skipped = tail.skip_old(&mut |line| reader.filter.is_old(now, line));
+            let end = self.there.take().unwrap_or(u64::MAX);
+            let skipped = tail.skip_old(end, &mut |line| reader.filter.is_old(now, line));
             if let Err(error) = skipped {
                 self.log.warning(
                     "ferroban.guard",

@@ -110,7 +110,8 @@ impl FileTail {
     }
 
     /// Before the first [`next`](LogSource::next): passes over most of the lines
-    /// that `is_old` calls old, in a few dozen reads.
+    /// that `is_old` calls old, in a few dozen reads. What lies beyond `end` came
+    /// after the start, and is read.
     ///
     /// Asked for a line, `is_old` says whether it is old, or nothing if it has no
     /// date. What it is never asked about may still turn out to be old.
@@ -118,9 +119,13 @@ impl FileTail {
     /// # Errors
     ///
     /// If the file cannot be read; it is then read from where it would have been.
-    pub fn skip_old(&mut self, is_old: &mut dyn FnMut(&str) -> Option<bool>) -> io::Result<()> {
+    pub fn skip_old(
+        &mut self,
+        end: u64,
+        is_old: &mut dyn FnMut(&str) -> Option<bool>,
+    ) -> io::Result<()> {
         if let Some(file) = self.files.last_mut().filter(|_| !self.live) {
-            self.begun |= file.skip_old(is_old)?;
+            self.begun |= file.skip_old(end, is_old)?;
         }
         Ok(())
     }

@@ -212,15 +212,17 @@ impl LogFile {
     }
 
     /// Goes behind the last of the old lines at the beginning: by bisection until they
-    /// are few, then one by one. Whether that took us anywhere.
+    /// are few, then one by one, and not beyond `end`. Whether that took us anywhere.
     ///
     /// `is_old` says of a line whether it is old, or nothing if the line has no
     /// date. No line is left out that stands behind the last line known to be old.
     pub(super) fn skip_old(
         &mut self,
+        end: u64,
         is_old: &mut dyn FnMut(&str) -> Option<bool>,
     ) -> io::Result<bool> {
-        let (mut old, mut new) = (self.kept, self.file.metadata()?.len());
+        let end = end.min(self.file.metadata()?.len());
+        let (mut old, mut new) = (self.kept, end);
         let mut chunk = vec![0; PROBE];
         while new.saturating_sub(old) > 2 * as_u64(PROBE) {
             let middle = old + (new - old) / 2;
@@ -230,7 +232,8 @@ impl LogFile {
                 Some((_, false)) | None => new = middle,
             }
         }
-        chunk.resize(2 * PROBE, 0);
+        let left = usize::try_from(end.saturating_sub(old)).unwrap_or(usize::MAX);
+        chunk.resize(left.min(2 * PROBE), 0);
         let count = self.file.read_at(&mut chunk, old)?;
         old += as_u64(old_lines(chunk.get(..count).unwrap_or_default(), is_old));
         Ok(old > self.kept && self.seek(old)?)

@@ -241,7 +241,7 @@ fn old_lines_are_passed_over_and_no_newer_one_is() {
             // Every third line has no date.
             (!number.is_multiple_of(3)).then_some(number < limit)
         };
-        tail.skip_old(&mut is_old).unwrap();
+        tail.skip_old(u64::MAX, &mut is_old).unwrap();
         let seen = lines(&mut tail);
         let first: usize = seen[0].split(' ').next().unwrap().parse().unwrap();
         assert!(first <= limit && first + 3 >= limit, "{first} for {limit}");
@@ -268,7 +268,7 @@ fn of_a_short_log_just_the_old_lines_at_its_beginning_are_passed_over() {
         let log = Log::with(text);
         let mut tail = log.tail(Start::Beginning);
         let mut is_old = |line: &str| (line != "u").then_some(line == "o");
-        tail.skip_old(&mut is_old).unwrap();
+        tail.skip_old(u64::MAX, &mut is_old).unwrap();
         let seen = drain(&mut tail);
         assert_eq!(seen.lines.concat(), expected, "{text:?}");
         assert!(seen.live.is_empty(), "{text:?}");
@@ -342,10 +342,30 @@ fn until_something_was_read_what_comes_may_be_old() {
 }
 
 #[test]
+fn no_old_line_is_passed_over_that_came_after_the_start() {
+    let cases = [
+        (0, 3),
+        (1, 3),
+        (2, 2),
+        (3, 2),
+        (4, 1),
+        (5, 1),
+        (6, 0),
+        (7, 0),
+    ];
+    for (end, expected) in cases {
+        let log = Log::with("o\no\no\n");
+        let mut tail = log.tail(Start::Beginning);
+        tail.skip_old(end, &mut |_| Some(true)).unwrap();
+        assert_eq!(lines(&mut tail).len(), expected, "{end}");
+    }
+}
+
+#[test]
 fn a_log_without_dates_is_read_from_its_start() {
     let log = Log::with(&"no date\n".repeat(100_000));
     let mut tail = log.tail(Start::Beginning);
-    tail.skip_old(&mut |_| None).unwrap();
+    tail.skip_old(u64::MAX, &mut |_| None).unwrap();
     assert_eq!(lines(&mut tail).len(), 100_000);
 }
 
