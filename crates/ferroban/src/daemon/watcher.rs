@@ -43,6 +43,14 @@ impl Source {
             Self::Journal { .. } => Position::JOURNAL.to_owned(),
         }
     }
+
+    /// How long it is now, if it is a file.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(path) => path.metadata().ok().map(|found| found.len()),
+            Self::Journal { .. } => None,
+        }
+    }
 }
 
 /// A source and every jail that reads it, with what it looks for.
@@ -67,6 +75,8 @@ pub(super) enum Begin {
     Beginning,
     /// Behind what was read before.
     After(LogPosition),
+    /// The same in a file that somebody had caught up with: all that follows is new.
+    On(LogPosition),
     /// The same in a journal, to the entry.
     AfterEntry(LogPosition, String),
     /// At what the journal took in from this moment on.
@@ -158,10 +168,13 @@ pub(super) fn start(start: Start, inbox: SyncSender<Message>, log: Log) -> io::R
         .map(|(jail, _)| jail.to_string())
         .unwrap_or_default();
     let name = format!("f2b/f.{first}");
+    let there = start.plan.source.size();
     thread::Builder::new().name(name.clone()).spawn(move || {
         sys::set_thread_name(&name);
         let number = start.number;
-        let next = Watcher::new(start, log).watch(&inbox);
+        let mut watcher = Watcher::new(start, log);
+        watcher.there = there;
+        let next = watcher.watch(&inbox);
         // If the main thread is gone, nobody waits for this.
         drop(inbox.send(Message::WatcherEnded { number, next }));
     })?;
@@ -265,6 +278,9 @@ struct Watcher {
     log: Log,
     /// When a line that is not UTF-8 was last told loudly.
     told_undecodable: Option<Timestamp>,
+    /// How much there was of a file when we were told to watch it: getting ready takes
+    /// a moment, and what comes meanwhile is not passed over in silence.
+    there: Option<u64>,
 }
 
 impl Watcher {
@@ -293,6 +309,7 @@ impl Watcher {
             waker,
             log,
             told_undecodable: None,
+            there: None,
         }
     }
 
@@ -326,11 +343,13 @@ impl Watcher {
                 Turn::Ready => {
                     let reading = self.read(&batch);
                     if let Some(position) = reading.position.clone() {
-                        self.from = match batch.cursor.take() {
-                            Some(cursor) => Begin::AfterEntry(position, cursor),
-                            None => Begin::After(position),
+                        self.from = match (batch.cursor.take(), &self.from) {
+                            (Some(cursor), _) => Begin::AfterEntry(position, cursor),
+                            (None, Begin::On(_)) => Begin::On(position),
+                            (None, _) => Begin::After(position),
                         };
                     }
+                    self.catch_up(&batch);
                     if inbox.send(Message::Read(reading)).is_err() {
                         return Ok(());
                     }
@@ -338,6 +357,18 @@ impl Watcher {
                 Turn::Idle => {}
                 Turn::Woken => return Ok(()),
             }
+        }
+    }
+
+    /// Whoever goes on after us reads new lines, and not those of before the start.
+    fn catch_up(&mut self, batch: &Batch) {
+        let is_file = matches!(self.source, Source::File(_));
+        let done = |note: &Note| matches!(note, Note::CaughtUp);
+        if is_file
+            && (batch.live || batch.notes.iter().any(done))
+            && let Begin::After(position) = &self.from
+        {
+            self.from = Begin::On(position.clone());
         }
     }
 
@@ -354,6 +385,7 @@ impl Watcher {
             Begin::After(position) | Begin::AfterEntry(position, _) => {
                 source::Start::After(stored(position.clone()))
             }
+            Begin::On(position) => source::Start::On(stored(position.clone())),
             Begin::Since(_) | Begin::End => source::Start::End,
         };
         let mut tail = FileTail::open(path, start, self.waker.clone())?;
@@ -361,7 +393,7 @@ impl Watcher {
             && let Some(position) = tail.place()
         {
             // Whoever goes on after us begins where the end is now, not where it is then.
-            self.from = Begin::After(to_store(position));
+            self.from = Begin::On(to_store(position));
         }
         // What is old for the jail that looks back furthest is old for all.
         if let Some(reader) = self
@@ -370,7 +402,8 @@ impl Watcher {
             .max_by_key(|reader| reader.filter.findtime())
         {
             let now = clock::now();
-            let skipped = tail.skip_old(&mut |line| reader.filter.is_old(now, line));
+            let end = self.there.take().unwrap_or(u64::MAX);
+            let skipped = tail.skip_old(end, &mut |line| reader.filter.is_old(now, line));
             if let Err(error) = skipped {
                 self.log.warning(
                     "ferroban.guard",
@@ -413,7 +446,9 @@ impl Watcher {
         let (since, after) = match &self.from {
             Begin::Beginning | Begin::End => (young, None),
             Begin::Since(moment) => (young.max(*moment), None),
-            Begin::After(position) => (young.max(Timestamp::from_secs(position.offset)), None),
+            Begin::After(position) | Begin::On(position) => {
+                (young.max(Timestamp::from_secs(position.offset)), None)
+            }
             Begin::AfterEntry(position, cursor) => (
                 young.max(Timestamp::from_secs(position.offset)),
                 Some(cursor.clone()),
@@ -640,7 +675,7 @@ mod tests {
                 pairs.map(|(j, id)| (j.to_owned(), id.to_owned()))
             );
             waker.wake();
-            let Begin::After(position) = watcher.join().unwrap() else {
+            let (Begin::After(position) | Begin::On(position)) = watcher.join().unwrap() else {
                 panic!("no position")
             };
             assert_eq!(
@@ -663,13 +698,49 @@ mod tests {
         let (first, waker) = watcher((&jail, &found), Begin::End, &log);
         waker.wake();
         let next = first.watch(&inbox);
-        assert!(matches!(next, Begin::After(_)), "{next:?}");
+        assert!(matches!(next, Begin::On(_)), "{next:?}");
 
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         writeln!(file, "{now} a 192.0.2.2").unwrap();
         let second = watcher((&jail, &found), next, &log);
         let (found, _) = read(second, &inbox, &messages);
         assert_eq!(found, ["192.0.2.2"], "neither the old one nor none");
+    }
+
+    #[test]
+    fn who_goes_on_in_a_file_that_was_caught_up_with_reads_new_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auth.log");
+        let log = Log::open(&Target::File(folder.path().join("log")), Level::Debug).unwrap();
+        let jail = plan("a", "a <ADDR>", &[&path]);
+        let found = sources(&jail, None);
+        let position = LogPosition {
+            log: path.display().to_string(),
+            mark: String::new(),
+            offset: 0,
+        };
+        let (after, on) = (Begin::After(position.clone()), Begin::On(position));
+        let cases = [
+            // where we were, what came, where somebody else begins
+            (&after, vec![], false, &after),
+            (&after, vec![Note::Vanished], false, &after),
+            (&after, vec![Note::CaughtUp], false, &on),
+            (&after, vec![], true, &on),
+            (&on, vec![], true, &on),
+            (
+                &Begin::Beginning,
+                vec![Note::CaughtUp],
+                false,
+                &Begin::Beginning,
+            ),
+        ];
+        for (from, notes, live, expected) in cases {
+            let (mut watcher, _) = watcher((&jail, &found), from.clone(), &log);
+            let mut batch = Batch::new();
+            (batch.notes, batch.live) = (notes, live);
+            watcher.catch_up(&batch);
+            assert_eq!(watcher.from, *expected, "{:?} {live}", batch.notes);
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct Batch {
     /// position is only true to the second.
     pub cursor: Option<String>,
     /// Whether these lines are new. False while a source still reads what was
-    /// there when it started.
+    /// there when it started; of a file with nothing to read yet, until that comes.
     pub live: bool,
 }
 
@@ -236,7 +236,8 @@ pub enum Note {
     },
     /// The journal could not be read on and was opened anew.
     Reopened(io::Error),
-    /// All that was there at start has been read; what follows is live.
+    /// All that was there at start has been read; what follows is live. Of a file
+    /// that held nothing new, told once something came.
     CaughtUp,
 }
 

@@ -40,6 +40,8 @@ pub enum Start {
     Beginning,
     /// Where this says, if it is still the same file, else at the first line.
     After(Position),
+    /// The same, by who was in operation there: all that follows is new.
+    On(Position),
     /// Behind the last line there is: the option `tail`.
     End,
 }
@@ -61,6 +63,8 @@ pub struct FileTail {
     broken: bool,
     /// The kernel does not tell us; we have to look.
     looking: bool,
+    /// Something was read, or passed over, since the start.
+    begun: bool,
     live: bool,
     buffer: Buffer,
     /// To be handed out with the next batch.
@@ -81,7 +85,8 @@ impl FileTail {
         let (watch, error) = Watch::new();
         let mut tail = Self {
             looking: error.is_some() || !tells(&path),
-            live: start == Start::End,
+            begun: false,
+            live: matches!(start, Start::End | Start::On(_)),
             path,
             start,
             waker,
@@ -105,7 +110,8 @@ impl FileTail {
     }
 
     /// Before the first [`next`](LogSource::next): passes over most of the lines
-    /// that `is_old` calls old, in a few dozen reads.
+    /// that `is_old` calls old, in a few dozen reads. What lies beyond `end` came
+    /// after the start, and is read.
     ///
     /// Asked for a line, `is_old` says whether it is old, or nothing if it has no
     /// date. What it is never asked about may still turn out to be old.
@@ -113,11 +119,15 @@ impl FileTail {
     /// # Errors
     ///
     /// If the file cannot be read; it is then read from where it would have been.
-    pub fn skip_old(&mut self, is_old: &mut dyn FnMut(&str) -> Option<bool>) -> io::Result<()> {
-        match self.files.last_mut() {
-            Some(file) if !self.live => file.skip_old(is_old),
-            _ => Ok(()),
+    pub fn skip_old(
+        &mut self,
+        end: u64,
+        is_old: &mut dyn FnMut(&str) -> Option<bool>,
+    ) -> io::Result<()> {
+        if let Some(file) = self.files.last_mut().filter(|_| !self.live) {
+            self.begun |= file.skip_old(end, is_old)?;
         }
+        Ok(())
     }
 
     /// Where the next line begins; none if there is no file, or no whole line in it.
@@ -140,7 +150,9 @@ impl FileTail {
                 self.settle(batch);
                 return true;
             };
-            match file.read(&mut self.buffer, batch) {
+            let step = file.read(&mut self.buffer, batch);
+            self.begun |= matches!(step, Ok(Step::Read));
+            match step {
                 Ok(Step::Read) if !batch.text().is_empty() => {
                     self.broken = false;
                     batch.position = self.position(index);
@@ -175,10 +187,13 @@ impl FileTail {
     }
 
     /// All there is has been read: lets go of files that nobody writes any more.
+    ///
+    /// As in the original, a log that had nothing to read yet is not caught up with:
+    /// what is put into it first may be old.
     fn settle(&mut self, batch: &mut Batch) {
         self.buffer.rest();
         self.broken &= !self.present;
-        if !self.live && self.present {
+        if !self.live && self.present && self.begun {
             self.live = true;
             batch.notes.push(Note::CaughtUp);
         }
@@ -254,9 +269,8 @@ impl FileTail {
         }
         let first = self.files.is_empty() && !missed && !self.broken;
         self.find_between(first, Some(file.id));
-        if let Some(index) = self.files.iter().position(|known| known.id == file.id) {
-            let known = self.files.remove(index);
-            self.files.push(known);
+        if self.make_last(Some(file.id)) {
+            // It is still there, or there again.
         } else if let Some(last) = self.files.last() {
             let (change, offset) = (Change::Replaced, last.kept());
             self.notes.push(Note::Rotated { change, offset });
@@ -275,10 +289,13 @@ impl FileTail {
         let placed = match &start {
             Start::Beginning => Ok(()),
             Start::End => file.seek_end(),
-            Start::After(position) if hash.as_deref() == Some(&position.hash) => file
-                .seek(u64::try_from(position.offset).unwrap_or(0))
-                .map(drop),
-            Start::After(_) => Ok(()),
+            Start::After(position) | Start::On(position)
+                if hash.as_deref() == Some(&position.hash) =>
+            {
+                file.seek(u64::try_from(position.offset).unwrap_or(0))
+                    .map(drop)
+            }
+            Start::After(_) | Start::On(_) => Ok(()),
         };
         if placed.is_ok() || start != Start::End {
             self.notes.push(Note::Opened {
@@ -291,29 +308,60 @@ impl FileTail {
 
     /// Opens the files that were at the path and left it before we looked; at the
     /// `first` look they are none of our business. `here` is what is there now.
+    ///
+    /// We look later than the kernel tells. So some of them may have come after the one
+    /// we found at the path last time, and some before; they are put in that order.
     fn find_between(&mut self, first: bool, here: Option<Id>) {
         let (paths, mut missed) = self.moves.take();
         if first {
             return;
         }
+        let mut left = Vec::new();
         for path in paths {
-            let Ok(file) = LogFile::open(&path) else {
-                missed += 1;
-                continue;
-            };
-            if here == Some(file.id) || self.files.iter().any(|known| known.id == file.id) {
-                continue;
-            }
-            if self.files.is_empty() {
-                // Perhaps the one that could not be read any more.
-                self.begin(file);
-            } else {
-                self.push(file);
+            let file = path.as_deref().map(LogFile::open);
+            missed += usize::from(matches!(file, Some(Err(_))));
+            left.push(file.and_then(Result::ok));
+        }
+        let mut untold = self.left_untold(&left, here);
+        for file in left {
+            match file {
+                Some(file) if here == Some(file.id) => {}
+                Some(file) => self.found_between(file),
+                // Most likely that is the one whose leaving we miss.
+                None => drop(self.make_last(untold.take())),
             }
         }
+        self.make_last(untold);
         if missed > 0 {
             self.notes.push(Note::Missed { files: missed });
         }
+    }
+
+    fn found_between(&mut self, file: LogFile) {
+        if self.files.is_empty() {
+            // Perhaps the one that could not be read any more.
+            self.begin(file);
+        } else if !self.make_last(Some(file.id)) {
+            self.push(file);
+        }
+    }
+
+    /// The file that was at the path last time, if it is no longer, is not among those
+    /// that `left` as far as we are told, and was not removed.
+    fn left_untold(&self, left: &[Option<LogFile>], here: Option<Id>) -> Option<Id> {
+        let last = self.files.last().filter(|_| self.present)?;
+        let told = left.iter().flatten().any(|file| file.id == last.id);
+        (!told && here != Some(last.id) && !last.unlinked()).then_some(last.id)
+    }
+
+    /// Puts a file behind all others; false if it is not open.
+    fn make_last(&mut self, id: Option<Id>) -> bool {
+        let known = self.files.iter().position(|known| Some(known.id) == id);
+        if let Some(index) = known {
+            let known = self.files.remove(index);
+            self.files.push(known);
+        }
+        known.is_some()
     }
 
     fn push(&mut self, mut file: LogFile) {
@@ -429,6 +477,55 @@ mod tests {
             lines.extend(batch.lines().map(|line| line.text.to_owned()));
         }
         lines
+    }
+
+    /// What is read until there is no more now.
+    fn lines_now(tail: &mut FileTail) -> Vec<String> {
+        let (mut lines, mut batch) = (Vec::new(), Batch::new());
+        while tail.next(&mut batch, Wait::No).unwrap() == Turn::Ready {
+            lines.extend(batch.lines().map(|line| line.text.to_owned()));
+        }
+        lines
+    }
+
+    /// The log goes to a name of its own, and another takes its place.
+    fn rotate(path: &Path, number: usize) {
+        fs::rename(path, path.with_extension(number.to_string())).unwrap();
+        append(path, &format!("{number}\n"));
+    }
+
+    #[test]
+    fn what_is_found_before_the_kernel_tells_how_it_came_there_is_read_once_and_to_its_end() {
+        // Rotations before a look, and after it until the kernel is listened to, and then
+        // until the next look.
+        for (ahead, told, untold) in [
+            (1, 0, 1),
+            (8, 0, 1),
+            (8, 0, 6),
+            (8, 1, 0),
+            (8, 5, 6),
+            (2, 6, 0),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log");
+            append(&path, "start\n");
+            let mut tail = FileTail::open(&path, Start::Beginning, Waker::new().unwrap()).unwrap();
+            assert_eq!(lines_now(&mut tail), ["start"]);
+            (0..ahead).for_each(|number| rotate(&path, number));
+            tail.look();
+            let (told, end) = (ahead + told, ahead + told + untold);
+            (ahead..told).for_each(|number| rotate(&path, number));
+            assert!(tail.watch.seen(&mut tail.moves).path);
+            (told..end).for_each(|number| rotate(&path, number));
+            tail.look();
+            let seen = lines_now(&mut tail);
+            // Its writer is told of the last rotation a little later.
+            append(&path.with_extension((end - 1).to_string()), "late\n");
+            assert_eq!(lines_now(&mut tail), ["late"]);
+            let mut numbers: Vec<usize> = seen.iter().map(|line| line.parse().unwrap()).collect();
+            numbers.sort_unstable();
+            assert!(numbers.iter().copied().eq(0..end), "{numbers:?}");
+        }
     }
 
     #[test]

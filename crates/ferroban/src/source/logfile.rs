@@ -211,15 +211,18 @@ impl LogFile {
         Ok(hash)
     }
 
-    /// Goes to a line not far before the first one that is not old, by bisection.
+    /// Goes behind the last of the old lines at the beginning: by bisection until they
+    /// are few, then one by one, and not beyond `end`. Whether that took us anywhere.
     ///
     /// `is_old` says of a line whether it is old, or nothing if the line has no
     /// date. No line is left out that stands behind the last line known to be old.
     pub(super) fn skip_old(
         &mut self,
+        end: u64,
         is_old: &mut dyn FnMut(&str) -> Option<bool>,
-    ) -> io::Result<()> {
-        let (mut old, mut new) = (self.kept, self.file.metadata()?.len());
+    ) -> io::Result<bool> {
+        let end = end.min(self.file.metadata()?.len());
+        let (mut old, mut new) = (self.kept, end);
         let mut chunk = vec![0; PROBE];
         while new.saturating_sub(old) > 2 * as_u64(PROBE) {
             let middle = old + (new - old) / 2;
@@ -229,10 +232,11 @@ impl LogFile {
                 Some((_, false)) | None => new = middle,
             }
         }
-        if old > self.kept {
-            self.seek(old)?;
-        }
-        Ok(())
+        let left = usize::try_from(end.saturating_sub(old)).unwrap_or(usize::MAX);
+        chunk.resize(left.min(2 * PROBE), 0);
+        let count = self.file.read_at(&mut chunk, old)?;
+        old += as_u64(old_lines(chunk.get(..count).unwrap_or_default(), is_old));
+        Ok(old > self.kept && self.seek(old)?)
     }
 
     /// The last bytes before `offset`.
@@ -324,6 +328,24 @@ fn probe(chunk: &[u8], is_old: &mut dyn FnMut(&str) -> Option<bool>) -> Option<(
         start += line.len() + 1;
     }
     None
+}
+
+/// How many bytes the old lines take that stand before the first one that is not old.
+fn old_lines(chunk: &[u8], is_old: &mut dyn FnMut(&str) -> Option<bool>) -> usize {
+    let (mut old, mut at) = (0, 0);
+    while let Some(rest) = chunk.get(at..)
+        && let Some(line) = newline(rest).and_then(|end| rest.get(..end))
+    {
+        let text = String::from_utf8_lossy(line);
+        let age = is_old(text.trim_end_matches('\r'));
+        at += line.len() + 1;
+        match age {
+            Some(true) => old = at,
+            Some(false) => break,
+            None => {}
+        }
+    }
+    old
 }
 
 pub(super) fn first_line_hash(file: &File) -> io::Result<Option<String>> {

@@ -174,7 +174,7 @@ impl Spot {
         if flags.contains(ReadFlags::MOVED_FROM) {
             moves.from(&self.path, name, cookie, ours);
         } else if flags.contains(ReadFlags::MOVED_TO) {
-            moves.to(&self.path, &name.to_owned(), cookie);
+            return moves.to(&self.path, &name.to_owned(), cookie) || ours;
         } else if flags.contains(ReadFlags::DELETE) {
             moves.gone(&self.path, name);
         }
@@ -319,7 +319,7 @@ mod tests {
         assert!(!told("beside").path);
         fs::rename(&path, dir.path().join("sub/log.1")).unwrap();
         assert!(watch.seen(&mut moves).path);
-        assert_eq!(moves.take().0, [dir.path().join("sub/log.1")]);
+        assert_eq!(moves.take().0, [Some(dir.path().join("sub/log.1"))]);
         assert!(told("sub/log").path);
     }
 }
