@@ -348,7 +348,8 @@ fn a_journal_that_comes_later_is_told_what_it_missed() {
     let told = format!(
         "ferroban.log WARNING {socket}: nobody listens there yet; until then, log lines are lost"
     );
-    assert_eq!(place.lines("log"), [told]);
+    // What was lost so far may be told already.
+    assert_eq!(place.lines("log").first(), Some(&told));
 
     let listener = UnixDatagram::bind(&socket).unwrap();
     let event: Event =

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn only_the_last_matches_are_stored() {
-        assert!(text(&ticket(), 1).starts_with(r#"{"matches": [["", "2026-11-23 02:21:23""#));
+        assert!(text(&ticket(), 1).starts_with(r#"{"matches": ["2026-11-23 02:21:23 bad"#));
     }
 
     #[test]
