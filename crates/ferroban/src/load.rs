@@ -50,6 +50,8 @@ pub(crate) struct JailPlan {
     pub(crate) backend: Backend,
     /// Files it may read.
     pub(crate) logpaths: Vec<String>,
+    /// Their encoding, by the name that Python has for it.
+    pub(crate) encoding: String,
     /// Journal entries it may read: alternatives of fields that must all match.
     pub(crate) journal: Vec<Vec<String>>,
     /// How it bans, in the order in which that is done.

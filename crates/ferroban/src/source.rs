@@ -21,6 +21,7 @@ mod watch;
 use std::time::Duration;
 
 pub use batch::{Batch, Change, Line, Lines, Note, Position};
+pub use encoding::Encoding;
 pub use error::Error;
 pub use file::{FileTail, Start};
 pub use journal::{Journal, Place, Query};

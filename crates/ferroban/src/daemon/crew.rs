@@ -217,6 +217,13 @@ impl Crew {
                 log.line(own, "ferroban.guard", &text);
             }
         }
+        if watcher::encoding_of(&plan.encoding).is_none() {
+            let text = format!(
+                "[{jail}] logencoding = {}: logs in this encoding cannot be followed in this version; they are read as UTF-8",
+                plan.encoding
+            );
+            log.warning("ferroban.guard", &text);
+        }
         if !plan.without_effect.is_empty() {
             let options = plan.without_effect.join(", ");
             log.warning(
@@ -253,6 +260,7 @@ impl Crew {
                 format!("{:?}", new.backend),
             ),
             OptionChange::between("logpath", lines(&old.logpaths), lines(&new.logpaths)),
+            OptionChange::between("logencoding", old.encoding.clone(), new.encoding.clone()),
             OptionChange::between(
                 "journalmatch",
                 watcher::joined(&old.journal),

@@ -17,7 +17,8 @@ use super::notes::{self, Wording};
 use crate::load::{Backend, JailPlan};
 use crate::log::{Level, Log, events};
 use crate::source::{
-    self, Batch, FileTail, Journal, LogSource, Note, Place, Position, Query, Turn, Wait, Waker,
+    self, Batch, Encoding, FileTail, Journal, LogSource, Note, Place, Position, Query, Turn, Wait,
+    Waker,
 };
 use crate::wire::view::{Medium, WatchView};
 use crate::{clock, report, sys, wire};
@@ -28,7 +29,11 @@ const RETRY: Duration = Duration::from_secs(30);
 /// What can be read, once, for several jails.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Source {
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// The name of its encoding.
+        encoding: String,
+    },
     Journal {
         folder: Option<PathBuf>,
         matches: Vec<Vec<String>>,
@@ -39,15 +44,31 @@ impl Source {
     /// Its name in the database and for people.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::File(path) => path.display().to_string(),
+            Self::File { path, .. } => path.display().to_string(),
             Self::Journal { .. } => Position::JOURNAL.to_owned(),
+        }
+    }
+
+    /// How its bytes become text.
+    fn encoding(&self) -> Encoding {
+        match self {
+            Self::File { encoding, .. } => encoding_of(encoding).unwrap_or_default(),
+            Self::Journal { .. } => Encoding::UTF8,
+        }
+    }
+
+    /// What its encoding is called.
+    fn encoding_name(&self) -> &str {
+        match self {
+            Self::File { encoding, .. } => encoding,
+            Self::Journal { .. } => "UTF-8",
         }
     }
 
     /// How long it is now, if it is a file.
     fn size(&self) -> Option<u64> {
         match self {
-            Self::File(path) => path.metadata().ok().map(|found| found.len()),
+            Self::File { path, .. } => path.metadata().ok().map(|found| found.len()),
             Self::Journal { .. } => None,
         }
     }
@@ -93,6 +114,11 @@ struct Reader {
     told_dates: bool,
 }
 
+/// The encoding of a log that can be followed, by its name.
+pub(super) fn encoding_of(name: &str) -> Option<Encoding> {
+    Encoding::named(name).filter(Encoding::has_plain_lines)
+}
+
 /// What to watch for all these jails: each source once.
 pub(super) fn plans<'a>(
     jails: impl Iterator<Item = (&'a JailPlan, &'a [Source])>,
@@ -121,8 +147,10 @@ pub(super) fn sources(plan: &JailPlan, by_hand: Option<&Watch>) -> Vec<Source> {
             matches: plan.journal.clone(),
         }]
     };
-    let file =
-        |path: &Path| Source::File(std::path::absolute(path).unwrap_or_else(|_| path.into()));
+    let file = |path: &Path| Source::File {
+        path: std::path::absolute(path).unwrap_or_else(|_| path.into()),
+        encoding: plan.encoding.clone(),
+    };
     let files = |paths: &[String]| paths.iter().map(|path| file(path.as_ref())).collect();
     match (by_hand, plan.backend) {
         (Some(Watch::File(path)), _) => vec![file(path)],
@@ -215,7 +243,7 @@ pub(super) fn joined(matches: &[Vec<String>]) -> String {
 /// A source as our own commands show it, and why there is nothing to read in it now.
 pub(super) fn view(source: &Source) -> WatchView {
     let (kind, name) = match source {
-        Source::File(_) => (Medium::File, source.name()),
+        Source::File { .. } => (Medium::File, source.name()),
         Source::Journal { matches, .. } => (Medium::Journal, joined(matches)),
     };
     let unreadable = |path: &Path| match rustix::fs::access(path, rustix::fs::Access::READ_OK) {
@@ -225,7 +253,7 @@ pub(super) fn view(source: &Source) -> WatchView {
         Err(error) => Some(error.to_string()),
     };
     let problem = match source {
-        Source::File(path) => unreadable(path),
+        Source::File { path, .. } => unreadable(path),
         Source::Journal {
             folder: Some(folder),
             ..
@@ -243,7 +271,7 @@ pub(super) fn view(source: &Source) -> WatchView {
 
 /// What a jail watches or waits for.
 pub(super) fn watching(sources: &[Source]) -> String {
-    let is_there = |source: &Source| matches!(source, Source::File(path) if path.exists());
+    let is_there = |source: &Source| matches!(source, Source::File { path, .. } if path.exists());
     match sources {
         [] => {
             "has nothing to watch: set logpath, or journalmatch where there is a journal".to_owned()
@@ -337,7 +365,7 @@ impl Watcher {
     /// Reads until the waker is pulled, or nobody listens any more.
     fn read_on(&mut self, inbox: &SyncSender<Message>) -> Result<(), source::Error> {
         let mut source = self.open()?;
-        let mut batch = Batch::new();
+        let mut batch = Batch::in_encoding(self.source.encoding());
         loop {
             match source.next(&mut batch, Wait::Forever)? {
                 Turn::Ready => {
@@ -362,7 +390,7 @@ impl Watcher {
 
     /// Whoever goes on after us reads new lines, and not those of before the start.
     fn catch_up(&mut self, batch: &Batch) {
-        let is_file = matches!(self.source, Source::File(_));
+        let is_file = matches!(self.source, Source::File { .. });
         let done = |note: &Note| matches!(note, Note::CaughtUp);
         if is_file
             && (batch.live || batch.notes.iter().any(done))
@@ -374,7 +402,7 @@ impl Watcher {
 
     fn open(&mut self) -> Result<Box<dyn LogSource>, source::Error> {
         match self.source.clone() {
-            Source::File(path) => self.open_file(&path),
+            Source::File { path, .. } => self.open_file(&path),
             Source::Journal { folder, matches } => self.open_journal(folder, matches),
         }
     }
@@ -521,6 +549,7 @@ impl Watcher {
     /// Loudly once a day, as the original does.
     fn tell_undecodable(&mut self, line: &[u8]) {
         let (now, name) = (clock::now(), self.source.name());
+        let encoding = self.source.encoding_name();
         let due = |last: Timestamp| now.secs() - last.secs() >= 24 * 60 * 60;
         let level = if self.told_undecodable.is_none_or(due) {
             self.told_undecodable = Some(now);
@@ -532,7 +561,7 @@ impl Watcher {
         self.log.line(
             level,
             "filter",
-            &format!("Error decoding line from '{name}' with 'UTF-8'."),
+            &format!("Error decoding line from '{name}' with '{encoding}'."),
         );
         let text = format!(
             "Consider setting logencoding to appropriate encoding for this jail. Continuing to process line ignoring invalid characters: {shown}"
@@ -615,6 +644,7 @@ mod tests {
             logpaths: logpaths.iter().map(text).collect(),
             journal: Vec::new(),
             actions: Vec::new(),
+            encoding: "UTF-8".to_owned(),
             without_effect: Vec::new(),
         }
     }

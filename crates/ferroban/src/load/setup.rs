@@ -592,6 +592,7 @@ impl JailSetup {
             filter,
             backend: self.kind(),
             logpaths: self.logpaths.iter().map(|log| log.path.clone()).collect(),
+            encoding: self.logencoding.clone(),
             journal: self.journalmatch.clone(),
             actions: self
                 .actions
@@ -608,9 +609,6 @@ impl JailSetup {
         let mut note = |option: &str, value: String| all.push(format!("{option} = {value}"));
         if self.backend.contains('[') {
             note("backend", self.backend.clone());
-        }
-        if !self.logencoding.eq_ignore_ascii_case("utf-8") {
-            note("logencoding", self.logencoding.clone());
         }
         let increments =
             |(name, word): &&(String, Word)| name == "increment" && *word == Word::Bool(true);

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use ferroban_date::Timestamp;
 
+use super::encoding::Encoding;
+
 /// A batch keeps this much room for the next filling; what a burst took beyond
 /// it is given back.
 const KEEP: usize = 64 << 10;
@@ -35,13 +37,25 @@ pub struct Batch {
     /// Whether these lines are new. False while a source still reads what was
     /// there when it started; of a file with nothing to read yet, until that comes.
     pub live: bool,
+    /// How bytes become text.
+    encoding: Encoding,
 }
 
 impl Batch {
-    /// An empty batch.
+    /// An empty batch of UTF-8.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty batch of lines in an encoding, one that
+    /// [has plain lines](Encoding::has_plain_lines).
+    #[must_use]
+    pub fn in_encoding(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            ..Self::default()
+        }
     }
 
     /// All lines, decoded, each with its newline.
@@ -89,21 +103,40 @@ impl Batch {
     /// Decoding many lines at once gives what decoding each would give: a
     /// newline is never part of a longer UTF-8 sequence, not even of a broken one.
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
+        if !self.encoding.is_utf8() {
+            return bytes
+                .split_inclusive(|byte| *byte == b'\n')
+                .for_each(|line| self.push_encoded(line));
+        }
         match str::from_utf8(bytes) {
             Ok(text) => self.text.push_str(text),
             Err(error) => {
-                if !self
-                    .notes
-                    .iter()
-                    .any(|note| matches!(note, Note::Undecodable { .. }))
-                {
-                    let line = line_around(bytes, error.valid_up_to());
-                    self.notes.push(Note::Undecodable {
-                        line: line.to_vec(),
-                    });
-                }
+                self.note_undecodable(line_around(bytes, error.valid_up_to()));
                 self.text.push_str(&String::from_utf8_lossy(bytes));
             }
+        }
+    }
+
+    /// Adds a line in another encoding.
+    fn push_encoded(&mut self, line: &[u8]) {
+        let (bare, end) = match line.strip_suffix(b"\n") {
+            Some(bare) => (bare, "\n"),
+            None => (line, ""),
+        };
+        let (text, good) = self.encoding.decode(bare);
+        if !good {
+            self.note_undecodable(line_around(bare, 0));
+        }
+        // No byte but the last is a line end.
+        self.text.push_str(&text.replace('\n', "\u{fffd}"));
+        self.text.push_str(end);
+    }
+
+    fn note_undecodable(&mut self, line: &[u8]) {
+        let told = |note: &Note| matches!(note, Note::Undecodable { .. });
+        if !self.notes.iter().any(told) {
+            let line = line.to_vec();
+            self.notes.push(Note::Undecodable { line });
         }
     }
 
@@ -266,6 +299,23 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_encodings_are_decoded_line_by_line_and_what_they_lack_is_told_once() {
+        let cases: [(&str, &[u8], &str, bool); 5] = [
+            ("latin-1", b"caf\xe9\nb\n", "café\nb\n", true),
+            ("ascii", b"caf\xe9\nb\n", "caf\u{fffd}\nb\n", false),
+            ("cp1252", b"\x80 5\n", "€ 5\n", true),
+            ("koi8-r", b"\xc1\n\xc2\n", "а\nб\n", true),
+            ("utf-8", b"caf\xe9\n", "caf\u{fffd}\n", false),
+        ];
+        for (name, bytes, expected, good) in cases {
+            let mut batch = Batch::in_encoding(Encoding::named(name).unwrap());
+            batch.push_bytes(bytes);
+            assert_eq!(batch.text(), expected, "{name}");
+            assert_eq!(batch.notes.is_empty(), good, "{name}");
+        }
+    }
 
     #[test]
     fn lines_end_at_newlines_alone_and_lose_their_ends() {

@@ -96,6 +96,12 @@ const fn wide(bytes: usize, order: Order) -> Kind {
     Kind::Wide { bytes, order }
 }
 
+impl Default for Encoding {
+    fn default() -> Self {
+        Self::UTF8
+    }
+}
+
 impl Encoding {
     /// What everything is taken for that nobody says otherwise of.
     pub const UTF8: Self = Self(Kind::Utf8 { signed: false });
@@ -169,6 +175,19 @@ impl Encoding {
             Kind::Wide { order, .. } => utf32(bytes, order),
             Kind::Table(table) => by_table(table, bytes),
         }
+    }
+
+    /// Whether it is UTF-8.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        matches!(self.0, Kind::Utf8 { .. })
+    }
+
+    /// Whether a line can be recognised by its newline, whatever stands before it. It
+    /// cannot in UTF-16 and UTF-32.
+    #[must_use]
+    pub fn has_plain_lines(&self) -> bool {
+        self.unit() == 1
     }
 
     /// How many bytes one unit has: no newline begins in the midst of one.
