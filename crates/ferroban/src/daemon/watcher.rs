@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferroban_engine::{
     Failure, Filter, FilterNote, FilterSettings, JailName, LogLine, LogPosition, Timestamp,
@@ -22,6 +22,9 @@ use crate::source::{
 };
 use crate::wire::view::{Medium, WatchView};
 use crate::{clock, report, sys, wire};
+
+/// For how long a log may be gone, as it is while it is rotated, before that is told.
+const GONE: Duration = Duration::from_secs(2);
 
 /// How long to wait before a source that failed is opened again.
 const RETRY: Duration = Duration::from_secs(30);
@@ -309,6 +312,8 @@ struct Watcher {
     /// How much there was of a file when we were told to watch it: getting ready takes
     /// a moment, and what comes meanwhile is not passed over in silence.
     there: Option<u64>,
+    /// Since when the file is gone, while that is not told yet.
+    gone: Option<Instant>,
 }
 
 impl Watcher {
@@ -337,6 +342,7 @@ impl Watcher {
             waker,
             log,
             told_undecodable: None,
+            gone: None,
             there: None,
         }
     }
@@ -367,7 +373,8 @@ impl Watcher {
         let mut source = self.open()?;
         let mut batch = Batch::in_encoding(self.source.encoding());
         loop {
-            match source.next(&mut batch, Wait::Forever)? {
+            self.tell_gone();
+            match source.next(&mut batch, self.patience())? {
                 Turn::Ready => {
                     let reading = self.read(&batch);
                     if let Some(position) = reading.position.clone() {
@@ -385,6 +392,22 @@ impl Watcher {
                 Turn::Idle => {}
                 Turn::Woken => return Ok(()),
             }
+        }
+    }
+
+    /// How long nothing need happen.
+    fn patience(&self) -> Wait {
+        match self.gone {
+            Some(since) => Wait::AtMost(GONE.saturating_sub(since.elapsed())),
+            None => Wait::Forever,
+        }
+    }
+
+    /// Tells that the file is gone, if it is not only being rotated.
+    fn tell_gone(&mut self) {
+        if self.gone.is_some_and(|since| since.elapsed() >= GONE) {
+            self.gone = None;
+            self.tell_wording(&Note::Vanished);
         }
     }
 
@@ -582,6 +605,15 @@ impl Watcher {
                 self.log.info("filtersystemd", &text);
             }
         }
+        match note {
+            Note::Vanished => self.gone = Some(clock::tick()),
+            // It was not gone for long.
+            Note::Appeared if self.gone.take().is_some() => {}
+            note => self.tell_wording(note),
+        }
+    }
+
+    fn tell_wording(&self, note: &Note) {
         match notes::wording(&self.source.name(), note) {
             Some(Wording {
                 level,
