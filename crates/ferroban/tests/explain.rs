@@ -263,57 +263,63 @@ nearly: prefregex matches and no failregex does (2 of 3 shown)
         text.lines().map(parse).collect()
     }
 
+    /// Words, the exit code, and what standard error contains.
+    const CODES: &[(&[&str], i32, &str)] = &[
+        (&["explain", "app", "x"], 0, ""),
+        (&["explain", "^bad from <HOST>$", "x"], 0, ""),
+        (&["explain", "conf/filter.d/other.conf", "x"], 0, ""),
+        (&["explain"], 2, "Usage: ferroban explain"),
+        (
+            &["explain", "ap", "x"],
+            2,
+            "ferroban: ap: no jail and no filter of this name in conf; did you mean 'app'?",
+        ),
+        (
+            &["explain", "wrong", "x"],
+            2,
+            "ferroban: jail 'wrong' would not start, so",
+        ),
+        (
+            &["explain", "from nobody$", "x"],
+            2,
+            "put <HOST> where the address stands",
+        ),
+        (
+            &["explain", "app[x", "x"],
+            2,
+            "unterminated character set at position 3; correct it",
+        ),
+        (
+            &["explain", "app[x]", "x"],
+            2,
+            "write it as name[option=value]",
+        ),
+        (
+            &["explain", "gone/app.conf", "x"],
+            2,
+            "gone/app.conf: there is no such file",
+        ),
+        (&["explain", "app", "x", "--datepattern", "%Y %Q"], 2, "%Q"),
+        (&["explain", "app", "x", "--timezone", "Mars"], 2, "Mars"),
+        (&["test-filter", "app", "app.log"], 0, ""),
+        (&["test-filter", "other", "app.log"], 1, ""),
+        (
+            &["test-filter", "app", "gone.log"],
+            2,
+            "ferroban: gone.log: No such file",
+        ),
+        (
+            &["test-filter", "app", "conf"],
+            2,
+            "ferroban: conf: a folder; name the log in it",
+        ),
+        (&["test-filter", "app"], 2, "Usage: ferroban test-filter"),
+    ];
+
     #[test]
     fn the_exit_code_says_whether_there_were_failures_and_whether_it_could_be_told() {
         let place = Place::new();
-        let rows: &[(&[&str], i32, &str)] = &[
-            (&["explain", "app", "x"], 0, ""),
-            (&["explain", "^bad from <HOST>$", "x"], 0, ""),
-            (&["explain", "conf/filter.d/other.conf", "x"], 0, ""),
-            (&["explain"], 2, "Usage: ferroban explain"),
-            (
-                &["explain", "ap", "x"],
-                2,
-                "ferroban: ap: no jail and no filter of this name in conf; did you mean 'app'?",
-            ),
-            (&["explain", "wrong", "x"], 2, "ferroban: jail 'wrong': "),
-            (
-                &["explain", "from nobody$", "x"],
-                2,
-                "put <HOST> where the address stands",
-            ),
-            (
-                &["explain", "app[x", "x"],
-                2,
-                "unterminated character set at position 3; correct it",
-            ),
-            (
-                &["explain", "app[x]", "x"],
-                2,
-                "write it as name[option=value]",
-            ),
-            (
-                &["explain", "gone/app.conf", "x"],
-                2,
-                "no jail and no filter of this name here",
-            ),
-            (&["explain", "app", "x", "--datepattern", "%Y %Q"], 2, "%Q"),
-            (&["explain", "app", "x", "--timezone", "Mars"], 2, "Mars"),
-            (&["test-filter", "app", "app.log"], 0, ""),
-            (&["test-filter", "other", "app.log"], 1, ""),
-            (
-                &["test-filter", "app", "gone.log"],
-                2,
-                "ferroban: gone.log: No such file",
-            ),
-            (
-                &["test-filter", "app", "conf"],
-                2,
-                "ferroban: conf: a folder; name the log in it",
-            ),
-            (&["test-filter", "app"], 2, "Usage: ferroban test-filter"),
-        ];
-        for (words, code, said) in rows {
+        for (words, code, said) in CODES {
             let done = place.run(words);
             assert_eq!(done.code, Some(*code), "{words:?}: {done:?}");
             assert!(done.stderr.contains(said), "{words:?}: {done:?}");

@@ -75,7 +75,9 @@ fn counts(told: &Told, paint: Paint) -> String {
         rows.push(("prefregex matches", prefixed, String::new()));
     }
     let nearly = match told.nearly {
-        Some(nearly) if nearly > 0 => format!("of which prefregex matches {nearly}"),
+        Some(nearly) if nearly > 0 => {
+            format!("of which prefregex matches {nearly}")
+        }
         _ => String::new(),
     };
     rows.extend([
@@ -93,6 +95,10 @@ fn counts(told: &Told, paint: Paint) -> String {
         ),
         ("missed", told.missed, nearly),
     ]);
+    if told.parts > 0 {
+        let ended = "of what a later line ended".to_owned();
+        rows.insert(rows.len() - 1, ("parts", told.parts, ended));
+    }
     let width = told.lines.to_string().len();
     let row = |(name, number, more): (&str, u64, String)| {
         let more = if number == 0 { String::new() } else { more };

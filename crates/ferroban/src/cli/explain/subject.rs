@@ -18,6 +18,9 @@ use crate::report;
 /// The window of a filter that belongs to no jail: fail2ban's.
 const FINDTIME: u32 = 600;
 
+/// What a failregex is called that belongs to no filter.
+const LITERAL: &str = "failregex";
+
 /// What lines are shown to.
 #[derive(Debug)]
 pub(super) struct Subject {
@@ -56,13 +59,18 @@ impl Subject {
         }
     }
 
+    /// Whether it is a failregex that was given as it is.
+    pub(super) fn is_literal(&self) -> bool {
+        self.name == LITERAL
+    }
+
     fn literal(text: &str) -> Self {
         let settings = FilterSettings {
             failregex: lines(text),
             ..bare()
         };
         Self {
-            name: "failregex".to_owned(),
+            name: LITERAL.to_owned(),
             settings,
             jail: None,
             notes: Vec::new(),
@@ -97,9 +105,10 @@ fn is_name(text: &str) -> bool {
 
 fn unknown(name: &str, config: Option<&Path>) -> String {
     let base = config.unwrap_or(Path::new(FOLDER));
-    let place = if name.contains('/') {
-        "here".to_owned()
-    } else if config.is_none() && !base.join("jail.conf").exists() {
+    if name.contains('/') {
+        return format!("{name}: there is no such file; name a filter's");
+    }
+    let place = if config.is_none() && !base.join("jail.conf").exists() {
         format!("inside the program, and {FOLDER} is not there")
     } else if base.is_dir() {
         format!("in {}", base.display())
@@ -268,21 +277,27 @@ fn with_tags(compiled: String) -> String {
         .fold(compiled, |text, tag| text.replace(&expand(tag, true), tag))
 }
 
-/// A jail as if it were switched on; none, and why, if it cannot be.
+/// A jail as if it were switched on; none, and why, if it cannot be. Its filter may be fit to
+/// be looked at all the same.
 fn planned(base: &Path, name: &str) -> (Option<JailPlan>, Vec<String>) {
     let on = format!("{name}.enabled=true");
-    match load::folder(base, &[on]) {
+    let its = format!("jail '{name}': ");
+    let why: Vec<String> = match load::folder(base, &[on]) {
         Ok((settings, problems)) => {
-            let plan = settings.setup.jail(name).map(|jail| jail.plan());
-            let its = format!("jail '{name}': ");
+            if let Ok(jail) = settings.setup.jail(name) {
+                return (Some(jail.plan()), Vec::new());
+            }
             let told = problems.iter().map(|problem| report::chain(problem));
-            (
-                plan.ok(),
-                told.filter(|text| text.starts_with(&its)).collect(),
-            )
+            told.filter_map(|text| text.strip_prefix(&its).map(str::to_owned))
+                .collect()
         }
-        Err(error) => (None, vec![report::chain(&error)]),
-    }
+        Err(error) => vec![report::chain(&error)],
+    };
+    let told = why.iter().map(|why| {
+        let why = why.strip_prefix(&its).unwrap_or(why);
+        format!("jail '{name}' would not start, so its limits are not known: {why}")
+    });
+    (None, told.collect())
 }
 
 /// Rules that could be read.

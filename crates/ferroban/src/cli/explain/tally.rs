@@ -1,6 +1,6 @@
 //! What the lines of a whole log come to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use ferroban_engine::{DateSight, HitOutcome, Sight};
 use serde::Serialize;
@@ -25,6 +25,10 @@ pub(super) struct Tally {
     dates: HashMap<String, u64>,
     candidates: Vec<Candidate>,
     show: usize,
+    /// The last lines, latest first, as far as a pattern of several lines may come back to
+    /// them: whether they are missed.
+    recent: VecDeque<bool>,
+    maxlines: usize,
 }
 
 /// A line that nearly matched, and what failregexes saw of it.
@@ -55,6 +59,8 @@ pub(super) struct Told {
     pub(super) ignored: u64,
     pub(super) harmless: u64,
     pub(super) pending: u64,
+    /// Lines that are a part of what a later one ended.
+    pub(super) parts: u64,
     /// All other lines.
     pub(super) missed: u64,
     /// Those of them that prefregex matches.
@@ -129,6 +135,8 @@ impl Tally {
             dates: HashMap::new(),
             candidates: Vec::new(),
             show,
+            recent: VecDeque::new(),
+            maxlines: settings.maxlines,
         }
     }
 
@@ -146,8 +154,10 @@ impl Tally {
             *prefixed += 1;
         }
         let early = examiner.is_ignored_early(sight);
+        let missed = sight.hits.is_empty() && !early;
         match sight.hits.first() {
             Some(hit) => {
+                self.take_back(&hit.back);
                 count(&mut self.told.failregex, hit.regex);
                 match &hit.outcome {
                     HitOutcome::Ignored(index) => {
@@ -170,6 +180,26 @@ impl Tally {
                 self.told.ignored += 1;
             }
             None => self.missed(line, sight),
+        }
+        if self.maxlines > 1 {
+            self.recent.push_front(missed);
+            self.recent.truncate(self.maxlines);
+        }
+    }
+
+    /// Lines before this one that take part in its match are not missed after all. How far
+    /// back they stand counts from this line.
+    fn take_back(&mut self, back: &[u64]) {
+        for back in back.iter().filter(|back| **back > 0) {
+            let place = usize::try_from(back - 1).unwrap_or(usize::MAX);
+            if let Some(missed) = self.recent.get_mut(place).filter(|missed| **missed) {
+                *missed = false;
+                self.told.missed = self.told.missed.saturating_sub(1);
+                self.told.parts += 1;
+                let number = self.told.lines.saturating_sub(*back);
+                self.candidates
+                    .retain(|candidate| candidate.number != number);
+            }
         }
     }
 

@@ -15,6 +15,9 @@ const INDENT: &str = "             ";
 
 /// What lines are shown to, in one line.
 pub(super) fn head(examiner: &Examiner, paint: Paint) -> String {
+    if examiner.subject.is_literal() {
+        return paint.text(Tone::Strong, "a failregex, without a filter");
+    }
     let settings = &examiner.subject.settings;
     let mut parts = vec![count(settings.failregex.len(), "failregex", "failregexes")];
     if settings.prefregex.is_some() {
@@ -219,7 +222,7 @@ impl Steps<'_> {
         });
         let pairs: Vec<String> = pairs.collect();
         if !pairs.is_empty() {
-            self.more(&pairs.join("  "));
+            self.more(pairs.join("  ").trim_end());
         }
     }
 
