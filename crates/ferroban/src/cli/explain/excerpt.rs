@@ -6,10 +6,11 @@ use std::ops::Range;
 use super::paint::{Paint, Tone};
 use crate::cli::own::text::shown;
 
-/// How many characters of a text are shown where something stands below it, or beside.
+/// How many characters of a text are shown where others stand beside it.
 const WIDTH: usize = 110;
-/// How many of them may stand before the place of interest.
-const BEFORE: usize = 70;
+/// How many at least, and on a wide terminal at most, where a caret stands below: a line that
+/// the terminal breaks would have it in the wrong place.
+const POINTED: std::ops::RangeInclusive<usize> = 30..=110;
 /// How many characters of a line are shown by itself.
 const LINE: usize = 300;
 
@@ -43,7 +44,9 @@ pub(super) fn marked(text: &str, span: &Range<usize>, tone: Tone, paint: Paint) 
 
 /// The text around the end of `span`, and the place below, each after `indent`.
 pub(super) fn pointed(text: &str, span: &Range<usize>, indent: &str, paint: Paint) -> String {
-    let parts = Parts::of(text, span, WIDTH);
+    // Room for the sign that there is more, on both sides.
+    let room = paint.columns.saturating_sub(indent.len() + 3);
+    let parts = Parts::of(text, span, room.clamp(*POINTED.start(), *POINTED.end()));
     let column = parts.before.chars().count() + parts.hit.chars().count();
     let hit = paint.text(Tone::Good, &parts.hit);
     let after = paint.text(Tone::Bad, &parts.after);
@@ -69,10 +72,12 @@ impl Parts {
         let start = text.floor_char_boundary(span.start.min(end));
         let part = |range: Range<usize>| text.get(range).unwrap_or_default();
         let (lead, after) = (part(0..end), part(end..text.len()));
-        let mut kept: Vec<(usize, char)> = lead.char_indices().rev().take(BEFORE + 1).collect();
+        // Most of it stands before the place of interest.
+        let most = width / 3 * 2;
+        let mut kept: Vec<(usize, char)> = lead.char_indices().rev().take(most + 1).collect();
         // One more was taken to see whether there is more.
-        let cut = kept.len() > BEFORE;
-        kept.truncate(BEFORE);
+        let cut = kept.len() > most;
+        kept.truncate(most);
         let first = kept.last().map_or(end, |(at, _)| *at);
         let mut before = String::from(if cut { "…" } else { "" });
         before += &shown(part(first..start.max(first)));
@@ -91,7 +96,7 @@ impl Parts {
 mod tests {
     use super::*;
 
-    const PLAIN: Paint = Paint(false);
+    const PLAIN: Paint = Paint::plain(200);
 
     #[test]
     fn the_place_is_below_the_character_that_did_not_fit() {
@@ -121,15 +126,18 @@ mod tests {
             text.chars().position(|c| c == 'h'),
             Some(caret.chars().count() - 1)
         );
+        let narrow = pointed(&line, &(0..5000), "  ", Paint::plain(80));
+        let widths = narrow.lines().map(|line| line.chars().count());
+        assert!(widths.max() < Some(80), "{narrow}");
         assert_eq!(start(&line).chars().count(), WIDTH + 1);
     }
 
     #[test]
     fn what_fits_and_what_does_not_have_their_colours() {
-        let told = pointed("ab", &(0..1), "", Paint(true));
+        let told = pointed("ab", &(0..1), "", Paint::FULL);
         let expected = "\u{1b}[32ma\u{1b}[0m\u{1b}[31mb\u{1b}[0m\n \u{1b}[31m^\u{1b}[0m";
         assert_eq!(told, expected);
-        let told = marked("abc", &(1..2), Tone::Date, Paint(true));
+        let told = marked("abc", &(1..2), Tone::Date, Paint::FULL);
         assert_eq!(told, "a\u{1b}[36mb\u{1b}[0mc");
     }
 }

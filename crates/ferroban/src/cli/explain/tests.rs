@@ -277,7 +277,7 @@ proptest! {
             let mut tally = Tally::new(&examiner, 3);
             for line in &lines {
                 let seen = examiner.look(line, NOW);
-                let told = words::line(&seen, Paint(false));
+                let told = words::line(&seen, Paint::plain(80));
                 let is_tame = |c: char| c == '\n' || !c.is_control();
                 prop_assert!(told.chars().all(is_tame), "{told:?}");
                 prop_assert!(!text::json(&seen).chars().any(char::is_control));
@@ -288,7 +288,7 @@ proptest! {
             let found = told.failures + told.ignored + told.harmless + told.pending;
             let sum = found + told.parts + told.missed;
             prop_assert_eq!(sum, told.lines);
-            report::text(&told, &examiner, Paint(true));
+            report::text(&told, &examiner, Paint::FULL);
         }
     }
 }
