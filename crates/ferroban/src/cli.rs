@@ -5,6 +5,7 @@
 
 pub mod client;
 mod config;
+mod explain;
 mod guard;
 pub mod out;
 mod own;
@@ -86,6 +87,10 @@ enum OwnCommand {
     /// Say what a configuration means, and what is wrong with it
     #[command(subcommand)]
     Config(config::Command),
+    /// Say what a filter makes of a line, step by step, and where it stopped
+    Explain(explain::Explain),
+    /// Say what a filter makes of a whole log
+    TestFilter(explain::TestFilter),
 }
 
 fn ferroban(args: &[OsString]) -> ExitCode {
@@ -103,6 +108,12 @@ fn ferroban(args: &[OsString]) -> ExitCode {
         Ok(Own {
             command: OwnCommand::Config(command),
         }) => config::run(command),
+        Ok(Own {
+            command: OwnCommand::Explain(arguments),
+        }) => explain::explain(&arguments),
+        Ok(Own {
+            command: OwnCommand::TestFilter(arguments),
+        }) => explain::test_filter(&arguments),
         Err(error) => {
             // Help and version are "errors" that belong on standard output.
             let text = error.render().to_string();
