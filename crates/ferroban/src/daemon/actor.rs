@@ -8,10 +8,11 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Reason, Task};
 
@@ -30,6 +31,12 @@ const BATCH: usize = 20_000;
 pub(super) enum Order {
     /// Do this.
     Job(Job),
+    /// A start, behind the one of the jail before.
+    Start {
+        job: Job,
+        after: Option<Gate>,
+        done: Gate,
+    },
     /// Go on with other actions.
     Configure(Change),
     /// Call a method of an action.
@@ -99,6 +106,28 @@ fn queue() -> (Queue, Receiver<Order>) {
     (Queue { orders, stops }, receiver)
 }
 
+/// For how long the start of a jail waits for the one before it: jails start in their
+/// order, unless one is slow.
+const START_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Something to wait for that happens once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn open(&self) {
+        let (is_open, opened) = &*self.0;
+        *is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        opened.notify_all();
+    }
+
+    fn wait(&self, limit: Duration) {
+        let (is_open, opened) = &*self.0;
+        let is_open = is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(opened.wait_timeout_while(is_open, limit, |is_open| !*is_open));
+    }
+}
+
 /// Who carries out the jobs of a jail.
 struct Actor {
     actions: Actions,
@@ -132,6 +161,14 @@ impl Actor {
             for order in std::iter::once(first).chain(orders.try_iter().take(BATCH)) {
                 match order {
                     Order::Job(job) => batch.push(job),
+                    Order::Start { job, after, done } => {
+                        self.carry_out(std::mem::take(&mut batch));
+                        if let Some(after) = after {
+                            after.wait(START_PATIENCE);
+                        }
+                        self.carry_out(vec![job]);
+                        done.open();
+                    }
                     Order::Configure(mut change) => {
                         self.carry_out(std::mem::take(&mut batch));
                         self.keep_done(&mut change.held);

@@ -12,7 +12,7 @@ use ferroban_engine::{
     Ban, Filter, FilterSettings, JailName, JailSettings, Job, OptionChange, Task,
 };
 
-use super::actor::{self, Call, Change, Order, Queue};
+use super::actor::{self, Call, Change, Gate, Order, Queue};
 use super::facts::Facts;
 use super::message::Message;
 use super::watcher::{self, Begin, Source, WatchPlan};
@@ -32,6 +32,8 @@ pub(super) struct Crew {
     conduct: Conduct,
     by_hand: Option<Watch>,
     facts: Facts,
+    /// The start that was handed out last.
+    last_start: Option<Gate>,
     members: BTreeMap<JailName, Member>,
     watchers: Vec<Watcher>,
     threads: Vec<JoinHandle<()>>,
@@ -80,6 +82,7 @@ impl Crew {
             conduct,
             by_hand,
             facts,
+            last_start: None,
             members: BTreeMap::new(),
             watchers: Vec::new(),
             threads: Vec::new(),
@@ -447,7 +450,15 @@ impl Crew {
                 forgotten: true,
             }));
         }
-        member.queue.send(Order::Job(job));
+        let order = match job.task {
+            Task::Start(_) => {
+                let done = Gate::default();
+                let after = self.last_start.replace(done.clone());
+                Order::Start { job, after, done }
+            }
+            _ => Order::Job(job),
+        };
+        member.queue.send(order);
     }
 
     /// Closes all queues and waits until the actors have done what was in them.

@@ -1,6 +1,7 @@
 //! From what the engine saw in a line to what is told of it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ferroban_date::{Timestamp, Unusable};
 use ferroban_engine::ignore::IgnoreList;
@@ -77,7 +78,7 @@ impl Examiner {
         let prefix = self.prefix(&sight).filter(|_| !early);
         let hit = sight.hits.first();
         let missed = hit.is_none() && !early && prefix.as_ref().is_none_or(|prefix| prefix.matches);
-        let failregex = hit.and_then(|hit| self.matched(hit.regex, patterns_saw(&sight)));
+        let failregex = hit.and_then(|hit| self.matched(hit.regex, patterns_saw(&self.filter)));
         let ignored = match hit.map(|hit| &hit.outcome) {
             Some(HitOutcome::Ignored(index)) => Some(*index),
             Some(_) => None,
@@ -96,8 +97,8 @@ impl Examiner {
         Line {
             line: line.to_owned(),
             date: self.date(line, &sight, now),
-            closest: missed.then(|| self.closest(&sight)).flatten(),
-            others: hit.map_or_else(Vec::new, |hit| self.others(hit, patterns_saw(&sight))),
+            closest: missed.then(|| self.closest()).flatten(),
+            others: hit.map_or_else(Vec::new, |hit| self.others(hit, patterns_saw(&self.filter))),
             prefix,
             failregex,
             ignoreregex: ignored.and_then(|index| self.ignoreregex(index)),
@@ -115,8 +116,12 @@ impl Examiner {
     }
 
     /// The failregex that came closest.
-    pub(super) fn closest(&self, sight: &Sight) -> Option<super::view::Stop> {
-        near::failregex(&self.filter, &self.subject.settings, patterns_saw(sight))
+    fn closest(&self) -> Option<super::view::Stop> {
+        near::failregex(
+            &self.filter,
+            &self.subject.settings,
+            patterns_saw(&self.filter),
+        )
     }
 
     /// The pattern as it was written.
@@ -131,6 +136,7 @@ impl Examiner {
 
     fn date(&self, line: &str, sight: &Sight, now: Timestamp) -> Date {
         let pattern = self.pattern_of_date();
+        let before = self.filter.shown(line, sight).date;
         let part = |span: &Range<usize>| line.get(span.clone()).map(str::to_owned);
         match &sight.date {
             DateSight::Found { span, time } => Date {
@@ -154,9 +160,9 @@ impl Examiner {
                 why: Some("the date pattern is content without a date; it counts as of now".into()),
                 ..Date::default()
             },
-            DateSight::None if !sight.line.date.is_empty() => Date {
+            DateSight::None if !before.is_empty() => Date {
                 found: Dated::Before,
-                text: Some(sight.line.date.clone()),
+                text: Some(before),
                 why: Some("none of its own; it belongs to the line before".into()),
                 ..Date::default()
             },
@@ -207,13 +213,13 @@ impl Examiner {
         Some(match &sight.prefix {
             Some(fields) => {
                 let pairs = fields.iter();
-                let text = |(name, value): &(String, Option<Capture>)| {
-                    Some((name.clone(), value.as_ref()?.to_string()))
+                let text = |(name, value): &(Arc<str>, Option<Capture>)| {
+                    Some((name.to_string(), value.as_ref()?.to_string()))
                 };
                 Prefix {
                     matches: true,
                     captures: pairs.filter_map(text).collect(),
-                    content: sight.content.as_deref().map(without_end).map(str::to_owned),
+                    content: self.filter.content().map(without_end).map(str::to_owned),
                     stopped: None,
                 }
             }
@@ -221,7 +227,11 @@ impl Examiner {
                 matches: false,
                 captures: Vec::new(),
                 content: None,
-                stopped: near::prefregex(&self.filter, &self.subject.settings, &sight.subject),
+                stopped: near::prefregex(
+                    &self.filter,
+                    &self.subject.settings,
+                    self.filter.subject(),
+                ),
             },
         })
     }
@@ -308,7 +318,7 @@ impl Examiner {
 
     fn failure(&self, found: &Found, named: bool) -> Verdict {
         let failure = &found.failure;
-        let user = found.fields.iter().find(|(name, _)| name == "user");
+        let user = found.fields.iter().find(|(name, _)| **name == *"user");
         let user = user.and_then(|(_, value)| value.as_ref()?.text().map(str::to_owned));
         let lookup = failure.lookup != Lookup::None;
         let id = failure.id.to_string();
@@ -380,8 +390,8 @@ impl Examiner {
 }
 
 /// What failregexes looked at.
-pub(super) fn patterns_saw(sight: &Sight) -> &str {
-    sight.content.as_deref().unwrap_or(&sight.subject)
+pub(super) fn patterns_saw(filter: &Filter) -> &str {
+    filter.content().unwrap_or_else(|| filter.subject())
 }
 
 fn without_end(text: &str) -> &str {

@@ -179,7 +179,7 @@ impl Tally {
                 }
                 self.told.ignored += 1;
             }
-            None => self.missed(line, sight),
+            None => self.missed(examiner, line, sight),
         }
         if self.maxlines > 1 {
             self.recent.push_front(missed);
@@ -215,7 +215,7 @@ impl Tally {
         }
     }
 
-    fn missed(&mut self, line: &str, sight: &Sight) {
+    fn missed(&mut self, examiner: &Examiner, line: &str, sight: &Sight) {
         self.told.missed += 1;
         if let Some(nearly) = &mut self.told.nearly {
             if sight.prefix.is_none() {
@@ -227,7 +227,7 @@ impl Tally {
             self.candidates.push(Candidate {
                 number: self.told.lines,
                 line: line.to_owned(),
-                text: patterns_saw(sight).to_owned(),
+                text: patterns_saw(&examiner.filter).to_owned(),
             });
         }
     }
