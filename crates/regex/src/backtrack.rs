@@ -4,6 +4,7 @@
 //! steps for each byte, it begins anew at the same place with a [`Memo`] and then takes no step
 //! twice. Nothing here recurses: look-arounds and atomic groups are frames on the one stack.
 
+mod ahead;
 mod closest;
 mod frames;
 mod runs;
@@ -222,29 +223,78 @@ impl<'p, 't> Machine<'p, 't> {
         self.run(pos)
     }
 
+    /// A match that begins at `start`. The instructions that most lines need are done here, all
+    /// others by [`Self::step`].
     fn run(&mut self, start: usize) -> Halt {
+        let program = self.program;
+        let plain = self.memo.is_none();
         let mut at = State { pc: 0, pos: start };
         loop {
-            if self.fuel == 0 || self.scratch.stack.len() > MAX_STACK {
+            if self.fuel == 0 {
                 return Halt::Exhausted;
             }
             self.fuel -= 1;
-            let mut next = self.step(at);
-            if matches!(next, Next::Fail) && self.watch.is_some() {
+            let State { pc, pos } = at;
+            // The position after an instruction that the next one follows.
+            let after = match program.insts.get(pc) {
+                Some(Inst::Byte(byte)) => (self.bytes.get(pos) == Some(byte)).then_some(pos + 1),
+                Some(Inst::Bytes(bytes)) => self
+                    .bytes
+                    .get(pos..)
+                    .is_some_and(|rest| rest.starts_with(bytes))
+                    .then_some(pos + bytes.len()),
+                Some(Inst::One(set)) => self.one(program.sets.get(*set), pos),
+                Some(Inst::Save(slot)) => Some(self.save(*slot, pos)),
+                Some(Inst::Run(run)) if plain => self.run_plainly(run, at),
+                Some(Inst::Split(split)) if plain => match self.split_plainly(split, pos) {
+                    Some(pc) => {
+                        at.pc = pc;
+                        continue;
+                    }
+                    None => None,
+                },
+                Some(Inst::Jump(to)) => {
+                    at.pc = *to;
+                    continue;
+                }
+                _ => match self.step(at) {
+                    Next::To(state) => {
+                        at = state;
+                        continue;
+                    }
+                    Next::Fail => None,
+                    Next::Matched(end) => return Halt::Match(start, end),
+                    Next::Exhausted => return Halt::Exhausted,
+                },
+            };
+            if let Some(pos) = after {
+                at = State { pc: pc + 1, pos };
+                continue;
+            }
+            if self.watch.is_some() {
                 self.note_failure(at);
             }
-            while let Next::Fail = next {
-                match self.scratch.stack.pop() {
-                    Some(entry) => next = self.back(entry),
-                    None => return Halt::NoMatch,
-                }
-            }
-            match next {
+            match self.go_back() {
                 Next::To(state) => at = state,
+                Next::Fail => return Halt::NoMatch,
                 Next::Matched(end) => return Halt::Match(start, end),
-                Next::Fail | Next::Exhausted => return Halt::Exhausted,
+                Next::Exhausted => return Halt::Exhausted,
             }
         }
+    }
+
+    /// Back to the last choice that has another way; fails if there is none.
+    fn go_back(&mut self) -> Next {
+        if self.scratch.stack.len() > MAX_STACK {
+            return Next::Exhausted;
+        }
+        while let Some(entry) = self.scratch.stack.pop() {
+            match self.back(entry) {
+                Next::Fail => {}
+                next => return next,
+            }
+        }
+        Next::Fail
     }
 
     #[inline]
@@ -252,7 +302,7 @@ impl<'p, 't> Machine<'p, 't> {
         self.fuel = self.fuel.saturating_sub(steps as u64);
     }
 
-    #[inline]
+    /// One instruction of those that [`Self::run`] does not do.
     fn step(&mut self, at: State) -> Next {
         let program = self.program;
         let State { pc, pos } = at;
@@ -261,26 +311,15 @@ impl<'p, 't> Machine<'p, 't> {
         };
         let here = |holds: bool| if holds { goto(pc + 1, pos) } else { Next::Fail };
         match inst {
-            Inst::Byte(byte) => match self.bytes.get(pos) {
-                Some(found) if found == byte => goto(pc + 1, pos + 1),
-                _ => Next::Fail,
-            },
-            Inst::Bytes(bytes) => match self.bytes.get(pos..) {
-                Some(rest) if rest.starts_with(bytes) => goto(pc + 1, pos + bytes.len()),
-                _ => Next::Fail,
-            },
-            Inst::One(set) => match self.one(program.sets.get(*set), pos) {
-                Some(after) => goto(pc + 1, after),
-                None => Next::Fail,
-            },
+            Inst::Byte(_) | Inst::Bytes(_) | Inst::One(_) | Inst::Save(_) | Inst::Jump(_) => {
+                Next::Fail
+            }
             Inst::Run(run) => self.begin_run(run, at),
             Inst::Split(split) => self.split(split, at),
-            Inst::Jump(to) => goto(*to, pos),
             Inst::Place(number) => {
                 self.note_place(*number);
                 goto(pc + 1, pos)
             }
-            Inst::Save(slot) => self.save(*slot, at),
             Inst::Enter(reg) => self.enter(*reg, at),
             Inst::Progress { reg, exit } => match self.scratch.regs.get(*reg) {
                 Some(began) if *began == small(pos) => goto(*exit, pos),
@@ -328,6 +367,7 @@ impl<'p, 't> Machine<'p, 't> {
     }
 
     /// Undoes an entry of the stack, or goes on from it.
+    #[inline]
     fn back(&mut self, entry: Entry) -> Next {
         if let Some(memo) = &mut self.memo {
             memo.shrink(self.scratch.stack.len());
@@ -348,8 +388,10 @@ impl<'p, 't> Machine<'p, 't> {
                 }
             }
             Entry::Give { pc, low, high } => {
+                let (pc, low) = (pc as usize, low as usize);
                 let lower = self.before(high as usize);
-                return self.offer_down(pc as usize, low as usize, lower);
+                let at = State { pc, pos: low };
+                return self.with_run(at, |machine, run| machine.offer_down(run, at, lower));
             }
             Entry::Take { pc, pos, left } => {
                 let state = State {
@@ -380,15 +422,16 @@ impl<'p, 't> Machine<'p, 't> {
         }
     }
 
-    fn save(&mut self, slot: usize, at: State) -> Next {
+    #[inline]
+    fn save(&mut self, slot: usize, pos: usize) -> usize {
         if let Some(value) = self.scratch.slots.get_mut(slot) {
             self.scratch.stack.push(Entry::Slot {
                 slot: small(slot),
                 old: *value,
             });
-            *value = small(at.pos);
+            *value = small(pos);
         }
-        goto(at.pc + 1, at.pos)
+        pos
     }
 
     fn enter(&mut self, reg: usize, at: State) -> Next {
@@ -402,10 +445,34 @@ impl<'p, 't> Machine<'p, 't> {
         goto(at.pc + 1, at.pos)
     }
 
+    /// The way to go at a choice where there is no memo.
+    #[inline]
+    fn split_plainly(&mut self, split: &Split, pos: usize) -> Option<Pc> {
+        let state = self.conditions();
+        let other = self.may_come(split.other.ahead, state, pos);
+        if !self.may_come(split.prefer.ahead, state, pos) {
+            return other.then_some(split.other.pc);
+        }
+        if other {
+            self.push_way(split.other.pc, pos);
+        }
+        Some(split.prefer.pc)
+    }
+
+    /// Notes a way not gone yet.
+    #[inline]
+    fn push_way(&mut self, pc: Pc, pos: usize) {
+        if self.scratch.stack.len() > MAX_STACK {
+            self.fuel = 0;
+        }
+        let (pc, pos) = (small(pc), small(pos));
+        self.scratch.stack.push(Entry::Try { pc, pos });
+    }
+
     fn split(&mut self, split: &Split, at: State) -> Next {
-        let byte = self.bytes.get(at.pos);
-        let prefer = self.may_begin(split.prefer_first, byte);
-        let other = self.may_begin(split.other_first, byte);
+        let state = self.conditions();
+        let prefer = self.may_come(split.prefer.ahead, state, at.pos);
+        let other = self.may_come(split.other.ahead, state, at.pos);
         if !prefer && !other {
             return Next::Fail;
         }
@@ -417,23 +484,12 @@ impl<'p, 't> Machine<'p, 't> {
             }
         }
         if !prefer {
-            return goto(split.other, at.pos);
+            return goto(split.other.pc, at.pos);
         }
         if other {
-            self.scratch.stack.push(Entry::Try {
-                pc: small(split.other),
-                pos: small(at.pos),
-            });
+            self.push_way(split.other.pc, at.pos);
         }
-        goto(split.prefer, at.pos)
-    }
-
-    #[inline]
-    fn may_begin(&self, first: usize, byte: Option<&u8>) -> bool {
-        self.program
-            .firsts
-            .get(first)
-            .is_none_or(|first| first.allows(byte))
+        goto(split.prefer.pc, at.pos)
     }
 }
 
