@@ -16,7 +16,7 @@ mod visits;
 pub(crate) use closest::{Furthest, furthest};
 
 use crate::memo::{Memo, Seen};
-use crate::program::{Inst, Pc, Program, Sight, Split};
+use crate::program::{Inst, Leap, Pc, Program, Sight, Split};
 use closest::Watch;
 use scratch::{Entry, Scratch};
 use start::Starts;
@@ -246,18 +246,18 @@ impl<'p, 't> Machine<'p, 't> {
                 Some(Inst::One(set)) => self.one(program.sets.get(*set), pos),
                 Some(Inst::Save(slot)) => Some(self.save(*slot, pos)),
                 Some(Inst::Run(run)) if plain => self.run_plainly(run, at),
-                Some(Inst::Split(split)) if plain => match self.split_plainly(split, pos) {
-                    Some(pc) => {
-                        at.pc = pc;
-                        continue;
-                    }
-                    None => None,
-                },
                 Some(Inst::Jump(to)) => {
                     at.pc = *to;
                     continue;
                 }
-                _ => match self.step(at) {
+                inst => match match inst {
+                    Some(Inst::Split(split)) => match self.leap(split, pos) {
+                        Some(Leap::FAIL) => Next::Fail,
+                        Some(to) if usize::from(to) != pc => goto(usize::from(to), pos),
+                        _ => self.split(split, at, plain),
+                    },
+                    _ => self.step(at),
+                } {
                     Next::To(state) => {
                         at = state;
                         continue;
@@ -311,11 +311,9 @@ impl<'p, 't> Machine<'p, 't> {
         };
         let here = |holds: bool| if holds { goto(pc + 1, pos) } else { Next::Fail };
         match inst {
-            Inst::Byte(_) | Inst::Bytes(_) | Inst::One(_) | Inst::Save(_) | Inst::Jump(_) => {
-                Next::Fail
-            }
+            Inst::Byte(_) | Inst::Bytes(_) | Inst::One(_) | Inst::Save(_) => Next::Fail,
+            Inst::Jump(_) | Inst::Split(_) => Next::Fail,
             Inst::Run(run) => self.begin_run(run, at),
-            Inst::Split(split) => self.split(split, at),
             Inst::Place(number) => {
                 self.note_place(*number);
                 goto(pc + 1, pos)
@@ -445,18 +443,35 @@ impl<'p, 't> Machine<'p, 't> {
         goto(at.pc + 1, at.pos)
     }
 
-    /// The way to go at a choice where there is no memo.
+    /// Where a choice and those after it lead by the next byte, if a table says so.
     #[inline]
-    fn split_plainly(&mut self, split: &Split, pos: usize) -> Option<Pc> {
-        let state = self.conditions();
-        let other = self.may_come(split.other.ahead, state, pos);
-        if !self.may_come(split.prefer.ahead, state, pos) {
-            return other.then_some(split.other.pc);
+    fn leap(&self, split: &Split, pos: usize) -> Option<u16> {
+        let leap = self.program.leaps.get(split.leap? as usize)?;
+        leap.0.get(usize::from(*self.bytes.get(pos)?)).copied()
+    }
+
+    #[inline]
+    fn split(&mut self, split: &Split, at: State, plain: bool) -> Next {
+        let (prefer, other) = (split.prefer.ahead, split.other.ahead);
+        let prefer = self.may_come(prefer, self.state(prefer), at.pos);
+        let other = self.may_come(other, self.state(other), at.pos);
+        // Where only one way is open nothing is chosen, and the memo need not know.
+        if !plain && (prefer || other) && (split.endless || (prefer && other)) {
+            match self.visit(at, 0, 0) {
+                Seen::New => {}
+                seen => return self.follow(seen),
+            }
+        }
+        if !prefer {
+            return match other {
+                true => goto(split.other.pc, at.pos),
+                false => Next::Fail,
+            };
         }
         if other {
-            self.push_way(split.other.pc, pos);
+            self.push_way(split.other.pc, at.pos);
         }
-        Some(split.prefer.pc)
+        goto(split.prefer.pc, at.pos)
     }
 
     /// Notes a way not gone yet.
@@ -467,29 +482,6 @@ impl<'p, 't> Machine<'p, 't> {
         }
         let (pc, pos) = (small(pc), small(pos));
         self.scratch.stack.push(Entry::Try { pc, pos });
-    }
-
-    fn split(&mut self, split: &Split, at: State) -> Next {
-        let state = self.conditions();
-        let prefer = self.may_come(split.prefer.ahead, state, at.pos);
-        let other = self.may_come(split.other.ahead, state, at.pos);
-        if !prefer && !other {
-            return Next::Fail;
-        }
-        // Where only one way is open nothing is chosen, and the memo need not know.
-        if split.endless || (prefer && other) {
-            match self.visit(at, 0, 0) {
-                Seen::New => {}
-                seen => return self.follow(seen),
-            }
-        }
-        if !prefer {
-            return goto(split.other.pc, at.pos);
-        }
-        if other {
-            self.push_way(split.other.pc, at.pos);
-        }
-        goto(split.prefer.pc, at.pos)
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         sets,
         firsts: Vec::new(),
         texts: Vec::new(),
+        leaps: Vec::new(),
         known: 0,
         first: 0,
         rows: 0,
@@ -262,6 +263,7 @@ impl Compiler<'_> {
             endless: false,
             prefer: Way::to(0),
             other: Way::to(0),
+            leap: None,
         }))
     }
 

@@ -160,8 +160,9 @@ impl ByteSet {
         }
     }
 
+    // By reference: a copy would be made on the stack for each question.
     #[inline]
-    fn has(self, byte: u8) -> bool {
+    fn has(&self, byte: u8) -> bool {
         self.0
             .get(usize::from(byte / 64))
             .is_some_and(|word| word >> (byte % 64) & 1 != 0)

@@ -85,6 +85,18 @@ pub(crate) struct Split {
     pub(crate) endless: bool,
     pub(crate) prefer: Way,
     pub(crate) other: Way,
+    /// The table that says where this and the choices after it lead by the next byte, if there is
+    /// one.
+    pub(crate) leap: Option<u32>,
+}
+
+/// Where a chain of choices leads, by the next byte.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Leap(pub(crate) Box<[u16; 256]>);
+
+impl Leap {
+    /// Nowhere.
+    pub(crate) const FAIL: u16 = u16::MAX;
 }
 
 /// One way out of a choice.
@@ -110,6 +122,8 @@ pub(crate) struct Ahead {
     /// What it can begin with: the first of as many [`First`]s as the conditions have states.
     pub(crate) first: u32,
     pub(crate) then: Then,
+    /// Whether it depends on the conditions.
+    pub(crate) depends: bool,
 }
 
 /// What is known beyond the first byte.
@@ -159,6 +173,8 @@ pub(crate) struct Program {
     pub(crate) sets: Vec<Set>,
     /// What can come first where, once for each state of the `known` conditions.
     pub(crate) firsts: Vec<First>,
+    /// The tables for chains of choices.
+    pub(crate) leaps: Vec<Leap>,
     /// The texts that can come.
     pub(crate) texts: Vec<Box<[u8]>>,
     /// How many conditions the firsts depend on: all, unless they are too many.
@@ -196,6 +212,7 @@ impl Program {
                 Inst::Split(split) => {
                     split.prefer.ahead.then = Then::Open;
                     split.other.ahead.then = Then::Open;
+                    split.leap = None;
                 }
                 _ => {}
             }

@@ -4,16 +4,17 @@ use super::Machine;
 use crate::program::{Ahead, Then};
 
 impl Machine<'_, '_> {
-    /// The state of the conditions that the firsts depend on, as an offset in them.
+    /// The state of the conditions, as far as what may come ahead depends on it.
     #[inline]
-    pub(super) fn conditions(&self) -> usize {
-        match self.program.known {
-            0 => 0,
-            _ => self.conditions_that_hold(),
+    pub(super) fn state(&self, ahead: Ahead) -> usize {
+        match ahead.depends {
+            false => 0,
+            true => self.conditions(),
         }
     }
 
-    fn conditions_that_hold(&self) -> usize {
+    /// The state of the conditions.
+    pub(super) fn conditions(&self) -> usize {
         let groups = self.program.conditions.iter();
         groups.fold(0, |state, group| {
             2 * state + usize::from(self.span(*group).is_some())

@@ -119,7 +119,7 @@ impl<'p> Machine<'p, '_> {
     /// The highest position not above `high` where what comes after a run may come.
     #[inline]
     fn lower(&self, run: &Run, low: usize, high: usize) -> Option<usize> {
-        let state = self.conditions();
+        let state = self.state(run.next);
         let mut pos = high;
         while !self.may_come(run.next, state, pos) {
             if pos <= low {
@@ -143,7 +143,7 @@ impl<'p> Machine<'p, '_> {
 
     /// Goes on after a lazy run, or after more of it, where that may work.
     fn offer_up(&mut self, run: &Run, at: State, mut left: u32) -> Next {
-        let (set, state) = (self.set(run), self.conditions());
+        let (set, state) = (self.set(run), self.state(run.next));
         let mut pos = at.pos;
         loop {
             if self.may_come(run.next, state, pos) {
@@ -196,12 +196,19 @@ impl<'p> Machine<'p, '_> {
         let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
         let mut high = at.pos;
         let mut seen = Seen::New;
-        while let Some(after) = self.unit(run, set, high) {
-            seen = self.mark(row, after);
-            if seen != Seen::New {
-                break;
+        if let (Some(set), None, Some(memo)) = (set, &run.guard, &mut self.memo) {
+            let (end, met) = memo.mark_while(row, (self.bytes, high), |byte| set.has_ascii(byte));
+            high = end;
+            if met {
+                seen = Seen::Failed;
             }
-            high = after;
+        }
+        while seen == Seen::New
+            && let Some(after) = self.unit(run, set, high) {
+            seen = self.mark(row, after);
+            if seen == Seen::New {
+                high = after;
+            }
         }
         self.spend((high - at.pos) / 4);
         match (seen, run.greed) {
@@ -215,7 +222,7 @@ impl<'p> Machine<'p, '_> {
     /// A lazy endless run of the pattern itself, with the memo, at a position that is new.
     fn offer_up_endless(&mut self, run: &Run, at: State) -> Next {
         let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
-        let state = self.conditions();
+        let state = self.state(run.next);
         let mut pos = at.pos;
         loop {
             if self.may_come(run.next, state, pos) {
@@ -251,7 +258,7 @@ impl<'p> Machine<'p, '_> {
     /// An endless run in a look-around or atomic group, with the memo: each character is a choice
     /// between going on and taking more.
     fn endless_run(&mut self, run: &Run, at: State) -> Next {
-        let (set, state) = (self.set(run), self.conditions());
+        let (set, state) = (self.set(run), self.state(run.next));
         let mut pos = at.pos;
         loop {
             self.spend(1);

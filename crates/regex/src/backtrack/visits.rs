@@ -19,9 +19,15 @@ impl Machine<'_, '_> {
         let Some(Some(point)) = self.program.points.get(at.pc) else {
             return Seen::New;
         };
-        let row = self.row(at.pc, at.pos, part);
+        let simple = point.body == Body::Main && point.base == point.depth;
+        let row = match simple {
+            true if self.program.conditions.is_empty() => point.row + part,
+            true => point.row + (part << self.program.known) + self.conditions(),
+            false => self.row(at.pc, at.pos, part),
+        };
         let height = self.scratch.stack.len() + above;
         match &mut self.memo {
+            Some(memo) if simple => memo.mark(row, at.pos),
             Some(memo) => memo.visit(point.body, row, at.pos, height),
             None => Seen::New,
         }
@@ -31,7 +37,7 @@ impl Machine<'_, '_> {
     #[inline]
     pub(super) fn mark(&mut self, row: usize, pos: usize) -> Seen {
         match &mut self.memo {
-            Some(memo) => memo.visit(Body::Main, row, pos, 0),
+            Some(memo) => memo.mark(row, pos),
             None => Seen::New,
         }
     }

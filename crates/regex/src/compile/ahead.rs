@@ -3,7 +3,7 @@
 use super::{MAX_CONDITIONS, index_of};
 use crate::ast::Greed;
 use crate::first::{First, Known};
-use crate::program::{Ahead, Inst, Pc, Program, Then, Way};
+use crate::program::{Ahead, Inst, Leap, Pc, Program, Split, Then, Way};
 
 /// Works out what can come next at every choice, and which runs need never give back.
 pub(super) fn look_ahead(program: &mut Program) {
@@ -36,6 +36,61 @@ pub(super) fn look_ahead(program: &mut Program) {
     program.firsts = firsts.concat();
     program.texts = texts;
     program.first = first as usize;
+    find_leaps(program);
+}
+
+/// Makes the tables for the choices that lead straight to others.
+fn find_leaps(program: &mut Program) {
+    let mut leaps = Vec::new();
+    // From the last to the first, so that those they lead to have theirs.
+    for pc in (0..program.insts.len().min(usize::from(Leap::FAIL))).rev() {
+        let Some(Inst::Split(split)) = program.insts.get(pc) else {
+            continue;
+        };
+        if split.endless || ![split.prefer.pc, split.other.pc].iter().any(|to| leads_on(program, pc, *to)) {
+            continue;
+        }
+        let leap = leap(program, &leaps, pc, split);
+        let index = u32::try_from(index_of(&mut leaps, leap)).ok();
+        if let Some(Inst::Split(split)) = program.insts.get_mut(pc) {
+            split.leap = index;
+        }
+    }
+    program.leaps = leaps;
+}
+
+/// Whether a later choice that no loop comes back to stands at `to`.
+fn leads_on(program: &Program, from: Pc, to: Pc) -> bool {
+    to > from && matches!(program.insts.get(to), Some(Inst::Split(split)) if !split.endless)
+}
+
+/// Where a choice leads by the next byte: to itself where both ways are open.
+fn leap(program: &Program, leaps: &[Leap], pc: Pc, split: &Split) -> Leap {
+    let mut table = Box::new([Leap::FAIL; 256]);
+    let here = u16::try_from(pc).unwrap_or(Leap::FAIL);
+    let states = 1 << program.known;
+    let may_be = |way: Way, byte: u8| {
+        let firsts = program.firsts.iter().skip(way.ahead.first as usize);
+        firsts.take(states).any(|first| first.allows(Some(&byte)))
+    };
+    for (byte, target) in (0..=u8::MAX).zip(table.iter_mut()) {
+        let way = match (may_be(split.prefer, byte), may_be(split.other, byte)) {
+            (true, true) => Way::to(pc),
+            (true, false) => split.prefer,
+            (false, true) => split.other,
+            (false, false) => continue,
+        };
+        *target = match program.insts.get(way.pc) {
+            Some(Inst::Split(Split {
+                leap: Some(leap), ..
+            })) if leads_on(program, pc, way.pc) => leaps
+                .get(*leap as usize)
+                .and_then(|leap| leap.0.get(usize::from(byte)).copied())
+                .unwrap_or(here),
+            _ => u16::try_from(way.pc).unwrap_or(here),
+        };
+    }
+    Leap(table)
 }
 
 /// What is found out about an instruction.
@@ -88,10 +143,22 @@ impl Firsts<'_> {
     }
 
     fn ahead(&mut self, pc: Pc) -> Ahead {
+        let (first, then) = (self.from(pc), self.then(pc));
+        let after = match then {
+            Then::After(first) => Some(first),
+            Then::Open | Then::Text(_) => None,
+        };
         Ahead {
-            first: self.from(pc),
-            then: self.then(pc),
+            first,
+            then,
+            depends: [Some(first), after].iter().flatten().any(|first| self.depends(*first)),
         }
+    }
+
+    /// Whether what can come first depends on the conditions.
+    fn depends(&self, first: u32) -> bool {
+        let firsts = self.firsts.get(first as usize / self.states());
+        firsts.is_none_or(|firsts| firsts.iter().any(|other| firsts.first() != Some(other)))
     }
 
     /// The index of what can come first from an instruction on.
