@@ -7,6 +7,7 @@
 mod ahead;
 mod closest;
 mod frames;
+mod run;
 mod runs;
 mod scratch;
 mod start;
@@ -15,8 +16,8 @@ mod visits;
 
 pub(crate) use closest::{Furthest, furthest};
 
-use crate::memo::{Memo, Seen};
-use crate::program::{Inst, Leap, Pc, Program, Sight, Split};
+use crate::memo::Memo;
+use crate::program::{Inst, Pc, Program, Sight};
 use closest::Watch;
 use scratch::{Entry, Scratch};
 use start::Starts;
@@ -223,130 +224,9 @@ impl<'p, 't> Machine<'p, 't> {
         self.run(pos)
     }
 
-    /// A match that begins at `start`. The instructions that most lines need are done here, all
-    /// others by [`Self::step`].
-    fn run(&mut self, start: usize) -> Halt {
-        let program = self.program;
-        let plain = self.memo.is_none();
-        let mut at = State { pc: 0, pos: start };
-        loop {
-            if self.fuel == 0 {
-                return Halt::Exhausted;
-            }
-            self.fuel -= 1;
-            let State { pc, pos } = at;
-            // The position after an instruction that the next one follows.
-            let after = match program.insts.get(pc) {
-                Some(Inst::Byte(byte)) => (self.bytes.get(pos) == Some(byte)).then_some(pos + 1),
-                Some(Inst::Bytes(bytes)) => self
-                    .bytes
-                    .get(pos..)
-                    .is_some_and(|rest| rest.starts_with(bytes))
-                    .then_some(pos + bytes.len()),
-                Some(Inst::One(set)) => self.one(program.sets.get(*set), pos),
-                Some(Inst::Save(slot)) => Some(self.save(*slot, pos)),
-                Some(Inst::Run(run)) if plain => self.run_plainly(run, at),
-                Some(Inst::Jump(to)) => {
-                    at.pc = *to;
-                    continue;
-                }
-                inst => match match inst {
-                    Some(Inst::Split(split)) => match self.leap(split, pos) {
-                        Some(Leap::FAIL) => Next::Fail,
-                        Some(to) if usize::from(to) != pc => goto(usize::from(to), pos),
-                        _ => self.split(split, at, plain),
-                    },
-                    _ => self.step(at),
-                } {
-                    Next::To(state) => {
-                        at = state;
-                        continue;
-                    }
-                    Next::Fail => None,
-                    Next::Matched(end) => return Halt::Match(start, end),
-                    Next::Exhausted => return Halt::Exhausted,
-                },
-            };
-            if let Some(pos) = after {
-                at = State { pc: pc + 1, pos };
-                continue;
-            }
-            if self.watch.is_some() {
-                self.note_failure(at);
-            }
-            match self.go_back() {
-                Next::To(state) => at = state,
-                Next::Fail => return Halt::NoMatch,
-                Next::Matched(end) => return Halt::Match(start, end),
-                Next::Exhausted => return Halt::Exhausted,
-            }
-        }
-    }
-
-    /// Back to the last choice that has another way; fails if there is none.
-    fn go_back(&mut self) -> Next {
-        if self.scratch.stack.len() > MAX_STACK {
-            return Next::Exhausted;
-        }
-        while let Some(entry) = self.scratch.stack.pop() {
-            match self.back(entry) {
-                Next::Fail => {}
-                next => return next,
-            }
-        }
-        Next::Fail
-    }
-
     #[inline]
     fn spend(&mut self, steps: usize) {
         self.fuel = self.fuel.saturating_sub(steps as u64);
-    }
-
-    /// One instruction of those that [`Self::run`] does not do.
-    fn step(&mut self, at: State) -> Next {
-        let program = self.program;
-        let State { pc, pos } = at;
-        let Some(inst) = program.insts.get(pc) else {
-            return Next::Fail;
-        };
-        let here = |holds: bool| if holds { goto(pc + 1, pos) } else { Next::Fail };
-        match inst {
-            Inst::Byte(_) | Inst::Bytes(_) | Inst::One(_) | Inst::Save(_) => Next::Fail,
-            Inst::Jump(_) | Inst::Split(_) => Next::Fail,
-            Inst::Run(run) => self.begin_run(run, at),
-            Inst::Place(number) => {
-                self.note_place(*number);
-                goto(pc + 1, pos)
-            }
-            Inst::Enter(reg) => self.enter(*reg, at),
-            Inst::Progress { reg, exit } => match self.scratch.regs.get(*reg) {
-                Some(began) if *began == small(pos) => goto(*exit, pos),
-                _ => goto(pc + 1, pos),
-            },
-            Inst::Assert(assertion) => here(self.holds(*assertion, pos)),
-            Inst::Look {
-                negated,
-                behind,
-                next,
-            } => match self.characters_back(pos, *behind) {
-                Some(start) => self.enter_frame(at, start),
-                None if *negated => goto(*next, pos),
-                None => Next::Fail,
-            },
-            Inst::Peek {
-                negated,
-                behind,
-                what,
-            } => here(self.sees(what, pos, *behind) != *negated),
-            Inst::Atomic { .. } => self.enter_frame(at, pos),
-            Inst::Accept => self.accept(pos),
-            Inst::BackRef { group, case } => match self.after_again(*group, *case, pos) {
-                Some(after) => goto(pc + 1, after),
-                None => Next::Fail,
-            },
-            Inst::IfGroup { group, .. } if self.span(*group).is_some() => goto(pc + 1, pos),
-            Inst::IfGroup { otherwise, .. } => goto(*otherwise, pos),
-        }
     }
 
     /// Whether a text or character stands here, or this many characters before.
@@ -441,47 +321,6 @@ impl<'p, 't> Machine<'p, 't> {
             *value = small(at.pos);
         }
         goto(at.pc + 1, at.pos)
-    }
-
-    /// Where a choice and those after it lead by the next byte, if a table says so.
-    #[inline]
-    fn leap(&self, split: &Split, pos: usize) -> Option<u16> {
-        let leap = self.program.leaps.get(split.leap? as usize)?;
-        leap.0.get(usize::from(*self.bytes.get(pos)?)).copied()
-    }
-
-    #[inline]
-    fn split(&mut self, split: &Split, at: State, plain: bool) -> Next {
-        let (prefer, other) = (split.prefer.ahead, split.other.ahead);
-        let prefer = self.may_come(prefer, self.state(prefer), at.pos);
-        let other = self.may_come(other, self.state(other), at.pos);
-        // Where only one way is open nothing is chosen, and the memo need not know.
-        if !plain && (prefer || other) && (split.endless || (prefer && other)) {
-            match self.visit(at, 0, 0) {
-                Seen::New => {}
-                seen => return self.follow(seen),
-            }
-        }
-        if !prefer {
-            return match other {
-                true => goto(split.other.pc, at.pos),
-                false => Next::Fail,
-            };
-        }
-        if other {
-            self.push_way(split.other.pc, at.pos);
-        }
-        goto(split.prefer.pc, at.pos)
-    }
-
-    /// Notes a way not gone yet.
-    #[inline]
-    fn push_way(&mut self, pc: Pc, pos: usize) {
-        if self.scratch.stack.len() > MAX_STACK {
-            self.fuel = 0;
-        }
-        let (pc, pos) = (small(pc), small(pos));
-        self.scratch.stack.push(Entry::Try { pc, pos });
     }
 }
 

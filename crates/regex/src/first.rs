@@ -162,7 +162,7 @@ impl ByteSet {
 
     // By reference: a copy would be made on the stack for each question.
     #[inline]
-    fn has(&self, byte: u8) -> bool {
+    pub(crate) fn has(&self, byte: u8) -> bool {
         self.0
             .get(usize::from(byte / 64))
             .is_some_and(|word| word >> (byte % 64) & 1 != 0)

@@ -76,6 +76,8 @@ pub(crate) struct Run {
     pub(crate) guard: Option<Box<[u8]>>,
     /// What may come after it.
     pub(crate) next: Ahead,
+    /// The number of the table that says where this and the choices after it lead.
+    pub(crate) leap: Option<u32>,
 }
 
 /// A choice, with what may come on either way.
@@ -85,8 +87,7 @@ pub(crate) struct Split {
     pub(crate) endless: bool,
     pub(crate) prefer: Way,
     pub(crate) other: Way,
-    /// The table that says where this and the choices after it lead by the next byte, if there is
-    /// one.
+    /// The number of the table that says where this and the choices after it lead.
     pub(crate) leap: Option<u32>,
 }
 
@@ -97,6 +98,11 @@ pub(crate) struct Leap(pub(crate) Box<[u16; 256]>);
 impl Leap {
     /// Nowhere.
     pub(crate) const FAIL: u16 = u16::MAX;
+
+    #[inline]
+    pub(crate) fn of(&self, byte: u8) -> u16 {
+        self.0.get(usize::from(byte)).copied().unwrap_or(Self::FAIL)
+    }
 }
 
 /// One way out of a choice.
@@ -208,7 +214,10 @@ impl Program {
         self.firsts.fill(First::ANY);
         for inst in &mut self.insts {
             match inst {
-                Inst::Run(run) => run.next.then = Then::Open,
+                Inst::Run(run) => {
+                    run.next.then = Then::Open;
+                    run.leap = None;
+                }
                 Inst::Split(split) => {
                     split.prefer.ahead.then = Then::Open;
                     split.other.ahead.then = Then::Open;

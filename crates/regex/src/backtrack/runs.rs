@@ -48,10 +48,17 @@ impl<'p> Machine<'p, '_> {
                 seen => return self.follow(seen),
             }
         }
-        let (low, count) = self.many(run, at.pos, run.min);
-        if count < run.min {
+        let low = match run.min {
+            0 => Some(at.pos),
+            1 => self.unit(run, self.set(run), at.pos),
+            min => {
+                let (low, count) = self.many(run, at.pos, min);
+                (count >= min).then_some(low)
+            }
+        };
+        let Some(low) = low else {
             return Next::Fail;
-        }
+        };
         if self.memo.is_some() && endless {
             return self.begin_endless_run(run, State { pos: low, ..at });
         }
@@ -180,20 +187,25 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn begin_endless_run(&mut self, run: &Run, at: State) -> Next {
-        let point = self.program.points.get(at.pc).copied().flatten();
-        if point.is_none_or(|point| point.body != Body::Main) {
-            return self.endless_run(run, at);
-        }
-        match self.visit(at, 0, 0) {
-            Seen::New if run.greed == Greed::Lazy => self.offer_up_endless(run, at),
-            Seen::New => self.run_up(run, at),
+        let point = match self.program.points.get(at.pc) {
+            Some(Some(point)) if point.body == Body::Main => point,
+            _ => return self.endless_run(run, at),
+        };
+        // The row for this position, and for those the run gets to.
+        let (row, rows) = match self.simple_row(point, 0) {
+            Some(row) => (row, row),
+            None => (self.row(at.pc, at.pos, 0), self.row(at.pc, usize::MAX, 0)),
+        };
+        match self.mark(row, at.pos) {
+            Seen::New if run.greed == Greed::Lazy => self.offer_up_endless(run, at, rows),
+            Seen::New => self.run_up(run, at, rows),
             seen => self.follow(seen),
         }
     }
 
     /// A greedy endless run of the pattern itself, with the memo: as far as nobody has been.
-    fn run_up(&mut self, run: &Run, at: State) -> Next {
-        let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
+    fn run_up(&mut self, run: &Run, at: State, row: usize) -> Next {
+        let set = self.set(run);
         let mut high = at.pos;
         let mut seen = Seen::New;
         if let (Some(set), None, Some(memo)) = (set, &run.guard, &mut self.memo) {
@@ -204,7 +216,8 @@ impl<'p> Machine<'p, '_> {
             }
         }
         while seen == Seen::New
-            && let Some(after) = self.unit(run, set, high) {
+            && let Some(after) = self.unit(run, set, high)
+        {
             seen = self.mark(row, after);
             if seen == Seen::New {
                 high = after;
@@ -220,8 +233,8 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// A lazy endless run of the pattern itself, with the memo, at a position that is new.
-    fn offer_up_endless(&mut self, run: &Run, at: State) -> Next {
-        let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
+    fn offer_up_endless(&mut self, run: &Run, at: State, row: usize) -> Next {
+        let set = self.set(run);
         let state = self.state(run.next);
         let mut pos = at.pos;
         loop {

@@ -2,7 +2,7 @@
 
 use super::{Machine, Next, State};
 use crate::memo::Seen;
-use crate::program::{Body, Pc};
+use crate::program::{Body, Pc, Point};
 
 impl Machine<'_, '_> {
     /// What the memo knows about a choice, `part` of its instruction, made with `above` more
@@ -19,18 +19,29 @@ impl Machine<'_, '_> {
         let Some(Some(point)) = self.program.points.get(at.pc) else {
             return Seen::New;
         };
-        let simple = point.body == Body::Main && point.base == point.depth;
-        let row = match simple {
-            true if self.program.conditions.is_empty() => point.row + part,
-            true => point.row + (part << self.program.known) + self.conditions(),
-            false => self.row(at.pc, at.pos, part),
-        };
+        let simple = self.simple_row(point, part);
+        if let (Some(row), Body::Main) = (simple, point.body) {
+            return self.mark(row, at.pos);
+        }
+        let row = simple.unwrap_or_else(|| self.row(at.pc, at.pos, part));
         let height = self.scratch.stack.len() + above;
         match &mut self.memo {
-            Some(memo) if simple => memo.mark(row, at.pos),
             Some(memo) => memo.visit(point.body, row, at.pos, height),
             None => Seen::New,
         }
+    }
+
+    /// The row of a choice that depends on no loop.
+    #[inline]
+    pub(super) fn simple_row(&self, point: &Point, part: usize) -> Option<usize> {
+        if point.base != point.depth {
+            return None;
+        }
+        let conditions = &self.program.conditions;
+        Some(match conditions.is_empty() {
+            true => point.row + part,
+            false => point.row + (part << conditions.len()) + self.conditions(),
+        })
     }
 
     /// Marks a position as visited in a row of the pattern itself.

@@ -54,6 +54,7 @@ impl Compiler<'_> {
             greed,
             guard,
             next: Ahead::default(),
+            leap: None,
         }))?;
         Ok(())
     }

@@ -145,7 +145,8 @@ fn searching_hostile_lines() {
         let long = worst.text(&filters, 1 << 20);
         let long_time = filter.time(&long, &long, picoseconds(1));
         println!(
-            "{times:.1} times, {:.0} ns a byte (1 MiB: {:.0}), {} steps a byte, linear {linear}: {} {:.60?} {:.40?}",
+            "{times:.1} times (steps: {:.1}), {:.0} ns a byte (1 MiB: {:.0}), {} steps a byte, linear {linear}: {} {:.60?} {:.40?}",
+            worst.times,
             *time as f64 / 1000.,
             long_time as f64 / 1000.,
             worst.steps / 1024,
