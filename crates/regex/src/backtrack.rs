@@ -247,10 +247,6 @@ impl<'p, 't> Machine<'p, 't> {
     /// Undoes an entry of the stack, or goes on from it.
     #[inline]
     fn back(&mut self, entry: Entry) -> Next {
-        if let Some(memo) = &mut self.memo {
-            memo.shrink(self.scratch.stack.len());
-        }
-        self.spend(1);
         match entry {
             Entry::Try { pc, pos } => return goto(pc as usize, pos as usize),
             Entry::Slot { .. } | Entry::Reg { .. } => self.undo(entry),

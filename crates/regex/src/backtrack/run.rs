@@ -58,22 +58,21 @@ impl<'p> Machine<'p, '_> {
     /// An instruction that goes on in more than one way.
     #[inline(always)]
     fn choose(&mut self, inst: &'p Inst, at: State, plain: bool) -> Next {
-        let leap = match inst {
-            Inst::Jump(to) => return goto(*to, at.pos),
-            Inst::Split(split) => split.leap,
-            Inst::Run(run) => run.leap,
-            _ => return self.step(inst, at),
-        };
-        match (self.leap(leap, at.pos), inst) {
-            (Some(Leap::FAIL), _) => Next::Fail,
-            (Some(to), _) if usize::from(to) != at.pc => goto(usize::from(to), at.pos),
-            (_, Inst::Split(split)) => self.split(split, at, plain),
-            (_, Inst::Run(run)) if plain => match self.run_plainly(run, at) {
-                Some(pos) => goto(at.pc + 1, pos),
-                None => Next::Fail,
+        match inst {
+            Inst::Split(split) => match self.leap(split.leap, at) {
+                Some(next) => next,
+                None => self.split(split, at, plain),
             },
-            (_, Inst::Run(run)) => self.begin_run(run, at),
-            _ => Next::Fail,
+            Inst::Run(run) => match self.leap(run.leap, at) {
+                Some(next) => next,
+                None if plain => match self.run_plainly(run, at) {
+                    Some(pos) => goto(at.pc + 1, pos),
+                    None => Next::Fail,
+                },
+                None => self.begin_run(run, at),
+            },
+            Inst::Jump(to) => goto(*to, at.pos),
+            _ => self.step(inst, at),
         }
     }
 
@@ -83,6 +82,20 @@ impl<'p> Machine<'p, '_> {
             return Next::Exhausted;
         }
         while let Some(entry) = self.scratch.stack.pop() {
+            self.spend(1);
+            // Most entries are these two.
+            if let Entry::Slot { slot, old } = entry {
+                if let Some(value) = self.scratch.slots.get_mut(slot as usize) {
+                    *value = old;
+                }
+                continue;
+            }
+            if let Some(memo) = &mut self.memo {
+                memo.shrink(self.scratch.stack.len());
+            }
+            if let Entry::Try { pc, pos } = entry {
+                return goto(pc as usize, pos as usize);
+            }
             match self.back(entry) {
                 Next::Fail => {}
                 next => return next,
@@ -133,11 +146,16 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    /// Where a choice and those after it lead by the next byte, if a table says so.
-    #[inline]
-    fn leap(&self, leap: Option<u32>, pos: usize) -> Option<u16> {
+    /// Where a choice and those after it lead by the next byte, if a table says so and it is not
+    /// to the choice itself.
+    #[inline(always)]
+    fn leap(&self, leap: Option<u32>, at: State) -> Option<Next> {
         let leap = self.program.leaps.get(leap? as usize)?;
-        Some(leap.of(*self.bytes.get(pos)?))
+        match leap.of(*self.bytes.get(at.pos)?) {
+            Leap::FAIL => Some(Next::Fail),
+            to if usize::from(to) == at.pc => None,
+            to => Some(goto(usize::from(to), at.pos)),
+        }
     }
 
     #[inline]
