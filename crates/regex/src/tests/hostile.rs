@@ -381,7 +381,8 @@ pub(super) fn worst_lines(filters: &[Filter], tries: u64) -> Vec<Worst> {
 /// The most steps for each byte of a pattern that the memo bounds, whatever the line,
 const STEPS_PER_BYTE: u64 = 20;
 
-/// and of a filter's patterns together, in multiples of those for its ordinary lines.
+/// and of a filter's patterns together, in multiples of those for its ordinary lines. The worst comes
+/// to 33; in time to 27. What takes 20 times as long takes 12 to 25 times the steps.
 const TIMES_ORDINARY: f64 = 36.;
 
 #[test]
