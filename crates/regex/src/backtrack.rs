@@ -4,8 +4,10 @@
 //! steps for each byte, it begins anew at the same place with a [`Memo`] and then takes no step
 //! twice. Nothing here recurses: look-arounds and atomic groups are frames on the one stack.
 
+mod ahead;
 mod closest;
 mod frames;
+mod run;
 mod runs;
 mod scratch;
 mod start;
@@ -14,8 +16,8 @@ mod visits;
 
 pub(crate) use closest::{Furthest, furthest};
 
-use crate::memo::{Memo, Seen};
-use crate::program::{Inst, Pc, Program, Sight, Split};
+use crate::memo::Memo;
+use crate::program::{Inst, Pc, Program, Sight};
 use closest::Watch;
 use scratch::{Entry, Scratch};
 use start::Starts;
@@ -222,94 +224,9 @@ impl<'p, 't> Machine<'p, 't> {
         self.run(pos)
     }
 
-    fn run(&mut self, start: usize) -> Halt {
-        let mut at = State { pc: 0, pos: start };
-        loop {
-            if self.fuel == 0 || self.scratch.stack.len() > MAX_STACK {
-                return Halt::Exhausted;
-            }
-            self.fuel -= 1;
-            let mut next = self.step(at);
-            if matches!(next, Next::Fail) && self.watch.is_some() {
-                self.note_failure(at);
-            }
-            while let Next::Fail = next {
-                match self.scratch.stack.pop() {
-                    Some(entry) => next = self.back(entry),
-                    None => return Halt::NoMatch,
-                }
-            }
-            match next {
-                Next::To(state) => at = state,
-                Next::Matched(end) => return Halt::Match(start, end),
-                Next::Fail | Next::Exhausted => return Halt::Exhausted,
-            }
-        }
-    }
-
     #[inline]
     fn spend(&mut self, steps: usize) {
         self.fuel = self.fuel.saturating_sub(steps as u64);
-    }
-
-    #[inline]
-    fn step(&mut self, at: State) -> Next {
-        let program = self.program;
-        let State { pc, pos } = at;
-        let Some(inst) = program.insts.get(pc) else {
-            return Next::Fail;
-        };
-        let here = |holds: bool| if holds { goto(pc + 1, pos) } else { Next::Fail };
-        match inst {
-            Inst::Byte(byte) => match self.bytes.get(pos) {
-                Some(found) if found == byte => goto(pc + 1, pos + 1),
-                _ => Next::Fail,
-            },
-            Inst::Bytes(bytes) => match self.bytes.get(pos..) {
-                Some(rest) if rest.starts_with(bytes) => goto(pc + 1, pos + bytes.len()),
-                _ => Next::Fail,
-            },
-            Inst::One(set) => match self.one(program.sets.get(*set), pos) {
-                Some(after) => goto(pc + 1, after),
-                None => Next::Fail,
-            },
-            Inst::Run(run) => self.begin_run(run, at),
-            Inst::Split(split) => self.split(split, at),
-            Inst::Jump(to) => goto(*to, pos),
-            Inst::Place(number) => {
-                self.note_place(*number);
-                goto(pc + 1, pos)
-            }
-            Inst::Save(slot) => self.save(*slot, at),
-            Inst::Enter(reg) => self.enter(*reg, at),
-            Inst::Progress { reg, exit } => match self.scratch.regs.get(*reg) {
-                Some(began) if *began == small(pos) => goto(*exit, pos),
-                _ => goto(pc + 1, pos),
-            },
-            Inst::Assert(assertion) => here(self.holds(*assertion, pos)),
-            Inst::Look {
-                negated,
-                behind,
-                next,
-            } => match self.characters_back(pos, *behind) {
-                Some(start) => self.enter_frame(at, start),
-                None if *negated => goto(*next, pos),
-                None => Next::Fail,
-            },
-            Inst::Peek {
-                negated,
-                behind,
-                what,
-            } => here(self.sees(what, pos, *behind) != *negated),
-            Inst::Atomic { .. } => self.enter_frame(at, pos),
-            Inst::Accept => self.accept(pos),
-            Inst::BackRef { group, case } => match self.after_again(*group, *case, pos) {
-                Some(after) => goto(pc + 1, after),
-                None => Next::Fail,
-            },
-            Inst::IfGroup { group, .. } if self.span(*group).is_some() => goto(pc + 1, pos),
-            Inst::IfGroup { otherwise, .. } => goto(*otherwise, pos),
-        }
     }
 
     /// Whether a text or character stands here, or this many characters before.
@@ -328,11 +245,8 @@ impl<'p, 't> Machine<'p, 't> {
     }
 
     /// Undoes an entry of the stack, or goes on from it.
+    #[inline]
     fn back(&mut self, entry: Entry) -> Next {
-        if let Some(memo) = &mut self.memo {
-            memo.shrink(self.scratch.stack.len());
-        }
-        self.spend(1);
         match entry {
             Entry::Try { pc, pos } => return goto(pc as usize, pos as usize),
             Entry::Slot { .. } | Entry::Reg { .. } => self.undo(entry),
@@ -348,8 +262,10 @@ impl<'p, 't> Machine<'p, 't> {
                 }
             }
             Entry::Give { pc, low, high } => {
+                let (pc, low) = (pc as usize, low as usize);
                 let lower = self.before(high as usize);
-                return self.offer_down(pc as usize, low as usize, lower);
+                let at = State { pc, pos: low };
+                return self.with_run(at, |machine, run| machine.offer_down(run, at, lower));
             }
             Entry::Take { pc, pos, left } => {
                 let state = State {
@@ -380,15 +296,16 @@ impl<'p, 't> Machine<'p, 't> {
         }
     }
 
-    fn save(&mut self, slot: usize, at: State) -> Next {
+    #[inline]
+    fn save(&mut self, slot: usize, pos: usize) -> usize {
         if let Some(value) = self.scratch.slots.get_mut(slot) {
             self.scratch.stack.push(Entry::Slot {
                 slot: small(slot),
                 old: *value,
             });
-            *value = small(at.pos);
+            *value = small(pos);
         }
-        goto(at.pc + 1, at.pos)
+        pos
     }
 
     fn enter(&mut self, reg: usize, at: State) -> Next {
@@ -400,40 +317,6 @@ impl<'p, 't> Machine<'p, 't> {
             *value = small(at.pos);
         }
         goto(at.pc + 1, at.pos)
-    }
-
-    fn split(&mut self, split: &Split, at: State) -> Next {
-        let byte = self.bytes.get(at.pos);
-        let prefer = self.may_begin(split.prefer_first, byte);
-        let other = self.may_begin(split.other_first, byte);
-        if !prefer && !other {
-            return Next::Fail;
-        }
-        // Where only one way is open nothing is chosen, and the memo need not know.
-        if split.endless || (prefer && other) {
-            match self.visit(at, 0, 0) {
-                Seen::New => {}
-                seen => return self.follow(seen),
-            }
-        }
-        if !prefer {
-            return goto(split.other, at.pos);
-        }
-        if other {
-            self.scratch.stack.push(Entry::Try {
-                pc: small(split.other),
-                pos: small(at.pos),
-            });
-        }
-        goto(split.prefer, at.pos)
-    }
-
-    #[inline]
-    fn may_begin(&self, first: usize, byte: Option<&u8>) -> bool {
-        self.program
-            .firsts
-            .get(first)
-            .is_none_or(|first| first.allows(byte))
     }
 }
 

@@ -4,13 +4,14 @@
 //! does. Loops follow Python's rule for turns that match nothing: such a turn counts, and its
 //! captures stay, but no further turn follows it.
 
+mod ahead;
 mod analysis;
 mod repeat;
 
 use crate::ast::{Case, Item, Node, Width};
 use crate::error::{Error, ErrorKind};
 use crate::parse::Parsed;
-use crate::program::{Body, Inst, Pc, Program, Sight, Split};
+use crate::program::{Body, Inst, Pc, Program, Sight, Split, Way};
 use crate::set::Set;
 use crate::unicode;
 use memchr::memmem::Finder;
@@ -68,6 +69,9 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         points: Vec::new(),
         sets,
         firsts: Vec::new(),
+        texts: Vec::new(),
+        leaps: Vec::new(),
+        known: 0,
         first: 0,
         rows: 0,
         slots: 2 * (parsed.widths.len() - 1),
@@ -80,7 +84,7 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         insts,
         conditions,
     };
-    analysis::find_firsts(&mut program);
+    ahead::look_ahead(&mut program);
     analysis::number_points(&mut program, &places);
     Ok(program)
 }
@@ -257,16 +261,15 @@ impl Compiler<'_> {
     fn split(&mut self) -> Result<Pc, Error> {
         self.emit(Inst::Split(Split {
             endless: false,
-            prefer: 0,
-            other: 0,
-            prefer_first: 0,
-            other_first: 0,
+            prefer: Way::to(0),
+            other: Way::to(0),
+            leap: None,
         }))
     }
 
     fn set_split(&mut self, pc: Pc, first: Pc, second: Pc) {
         if let Some(Inst::Split(split)) = self.insts.get_mut(pc) {
-            (split.prefer, split.other) = (first, second);
+            (split.prefer, split.other) = (Way::to(first), Way::to(second));
         }
     }
 

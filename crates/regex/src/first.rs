@@ -26,8 +26,8 @@ impl First {
         end: true,
     };
 
-    /// What can come first from `start` on.
-    pub(crate) fn of(start: Pc, insts: &[Inst], sets: &[Set]) -> Self {
+    /// What can come first from `start` on, while the conditions are as they are said to be.
+    pub(crate) fn of(start: Pc, insts: &[Inst], sets: &[Set], known: Known<'_>) -> Self {
         let mut first = Self::NONE;
         let mut seen: Vec<Pc> = Vec::new();
         let mut open = vec![start];
@@ -36,7 +36,15 @@ impl First {
                 continue;
             }
             seen.push(pc);
-            if seen.len() > MAX_LOOKED_AT || !first.add(pc, insts, sets, &mut open) {
+            if seen.len() > MAX_LOOKED_AT {
+                return Self::ANY;
+            }
+            if known.may_change(pc, insts) {
+                return Self::of(start, insts, sets, Known::NOTHING);
+            }
+            if let Some(Inst::IfGroup { group, otherwise }) = insts.get(pc) {
+                open.extend(known.ways(*group, pc + 1, *otherwise));
+            } else if !first.add(pc, insts, sets, &mut open) {
                 return Self::ANY;
             }
         }
@@ -61,7 +69,7 @@ impl First {
                     open.push(pc + 1);
                 }
             }
-            Inst::Split(split) => open.extend([split.other, split.prefer]),
+            Inst::Split(split) => open.extend([split.other.pc, split.prefer.pc]),
             Inst::Jump(to) => open.push(*to),
             Inst::Assert(Assertion::End | Assertion::LineEnd) => {
                 self.bytes.insert(b'\n');
@@ -76,8 +84,7 @@ impl First {
             | Inst::Atomic { .. } => open.push(pc + 1),
             Inst::Progress { exit, .. } => open.extend([pc + 1, *exit]),
             Inst::Look { next, .. } => open.push(*next),
-            Inst::IfGroup { otherwise, .. } => open.extend([pc + 1, *otherwise]),
-            Inst::Accept | Inst::BackRef { .. } => return false,
+            Inst::Accept | Inst::BackRef { .. } | Inst::IfGroup { .. } => return false,
         }
         true
     }
@@ -97,6 +104,48 @@ impl First {
     }
 }
 
+/// Which groups have matched, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    /// The groups of which it is known,
+    pub(crate) groups: &'a [usize],
+    /// and whether they have, the last one in the lowest bit.
+    pub(crate) state: usize,
+}
+
+impl Known<'_> {
+    const NOTHING: Self = Self {
+        groups: &[],
+        state: 0,
+    };
+
+    /// Where a conditional on a group can lead.
+    fn ways(self, group: usize, yes: Pc, no: Pc) -> impl Iterator<Item = Pc> {
+        let place = self.groups.iter().rev().position(|known| *known == group);
+        let has = place.map(|place| self.state >> place & 1 != 0);
+        let yes = (has != Some(false)).then_some(yes);
+        yes.into_iter().chain((has != Some(true)).then_some(no))
+    }
+
+    /// Whether an instruction may change what is known.
+    fn may_change(self, pc: Pc, insts: &[Inst]) -> bool {
+        let saves = |inst: &Inst| match inst {
+            Inst::Save(slot) => self.groups.contains(&(slot / 2 + 1)),
+            _ => false,
+        };
+        if self.groups.is_empty() {
+            return false;
+        }
+        match insts.get(pc) {
+            Some(Inst::Look { next, .. }) => insts
+                .get(pc..*next)
+                .is_some_and(|body| body.iter().any(saves)),
+            Some(inst) => saves(inst),
+            None => false,
+        }
+    }
+}
+
 /// A set of bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ByteSet([u64; 4]);
@@ -111,8 +160,9 @@ impl ByteSet {
         }
     }
 
+    // By reference: a copy would be made on the stack for each question.
     #[inline]
-    fn has(self, byte: u8) -> bool {
+    pub(crate) fn has(&self, byte: u8) -> bool {
         self.0
             .get(usize::from(byte / 64))
             .is_some_and(|word| word >> (byte % 64) & 1 != 0)

@@ -157,6 +157,34 @@ impl Regex {
         Ok(found.matched)
     }
 
+    /// Which bytes a match can begin with (perhaps more, never fewer), for a pattern that matches
+    /// only at the start of a text and never an empty one; none for any other.
+    ///
+    /// A text that begins with another byte does not match, so that of many patterns only a few need
+    /// be asked.
+    ///
+    /// ```
+    /// use ferroban_regex::{Flags, Regex};
+    ///
+    /// let first = |pattern| Regex::new(pattern, Flags::default()).map(|regex| regex.first_bytes());
+    /// let bytes = first("^[iI]nvalid user|^Failed")?.ok_or("no bytes")?;
+    /// assert!(bytes[usize::from(b'i')] && bytes[usize::from(b'F')] && !bytes[usize::from(b'x')]);
+    /// assert_eq!(first("Failed")?, None);
+    /// assert_eq!(first("^x?")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn first_bytes(&self) -> Option<[bool; 256]> {
+        let program = &self.inner.program;
+        let first = program.firsts.get(program.first)?;
+        if !matches!(program.begin, program::Begin::Text) || first.allows(None) {
+            return None;
+        }
+        Some(std::array::from_fn(|byte| {
+            u8::try_from(byte).is_ok_and(|byte| first.allows(Some(&byte)))
+        }))
+    }
+
     /// The most steps that a search in a text of this many bytes can take.
     ///
     /// It is in proportion to the length. Where the memo bounds the time (see

@@ -78,15 +78,11 @@ impl Memo {
         }
         match self.rows.get_mut(row) {
             Some(Row::Bits(bits)) => {
-                let Some(word) = bits.get_mut(pos / 64) else {
-                    return Seen::Failed;
-                };
-                let bit = 1 << (pos % 64);
-                if *word & bit != 0 {
-                    return Seen::Failed;
+                let word = bits.get_mut(pos / 64);
+                match word.map(|word| mark_bit(word, pos)) {
+                    Some(true) => Seen::New,
+                    _ => Seen::Failed,
                 }
-                *word |= bit;
-                Seen::New
             }
             Some(Row::Pairs(pairs)) => {
                 let Some([tried, matched]) = pairs.get_mut(pos / 32) else {
@@ -129,6 +125,40 @@ impl Memo {
             }
             _ => Seen::Failed,
         }
+    }
+
+    /// What is known about a choice of the pattern itself.
+    #[inline]
+    pub(crate) fn mark(&mut self, row: usize, pos: usize) -> Seen {
+        let Some(Row::Bits(bits)) = self.rows.get_mut(row) else {
+            return self.visit(Body::Main, row, pos, 0);
+        };
+        match bits.get_mut(pos / 64).map(|word| mark_bit(word, pos)) {
+            Some(true) => Seen::New,
+            _ => Seen::Failed,
+        }
+    }
+
+    /// Marks the positions after `pos` in a row of the pattern itself that is in use, for as long
+    /// as the bytes before them pass the test and they are new. The position this ends at, and
+    /// whether the next one has been marked before.
+    pub(crate) fn mark_while(
+        &mut self,
+        row: usize,
+        (bytes, mut pos): (&[u8], usize),
+        test: impl Fn(u8) -> bool,
+    ) -> (usize, bool) {
+        if let Some(Row::Bits(bits)) = self.rows.get_mut(row) {
+            while bytes.get(pos).is_some_and(|byte| test(*byte))
+                && let Some(word) = bits.get_mut((pos + 1) / 64)
+            {
+                if !mark_bit(word, pos + 1) {
+                    return (pos, true);
+                }
+                pos += 1;
+            }
+        }
+        (pos, false)
     }
 
     fn open_row(&mut self, body: Body, row: usize) -> bool {
@@ -189,6 +219,15 @@ impl Memo {
             }
         }
     }
+}
+
+/// Sets the bit of a position; false if it was set already.
+#[inline]
+fn mark_bit(word: &mut u64, pos: usize) -> bool {
+    let bit = 1 << (pos % 64);
+    let new = *word & bit == 0;
+    *word |= bit;
+    new
 }
 
 #[cfg(test)]

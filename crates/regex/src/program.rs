@@ -75,7 +75,9 @@ pub(crate) struct Run {
     /// A text it does not run into, as in `(?:(?! from ).)*`.
     pub(crate) guard: Option<Box<[u8]>>,
     /// What may come after it.
-    pub(crate) next: usize,
+    pub(crate) next: Ahead,
+    /// The number of the table that says where this and the choices after it lead.
+    pub(crate) leap: Option<u32>,
 }
 
 /// A choice, with what may come on either way.
@@ -83,10 +85,63 @@ pub(crate) struct Run {
 pub(crate) struct Split {
     /// Whether it is where an endless loop comes back to, so that the memo must see each visit.
     pub(crate) endless: bool,
-    pub(crate) prefer: Pc,
-    pub(crate) other: Pc,
-    pub(crate) prefer_first: usize,
-    pub(crate) other_first: usize,
+    pub(crate) prefer: Way,
+    pub(crate) other: Way,
+    /// The number of the table that says where this and the choices after it lead.
+    pub(crate) leap: Option<u32>,
+}
+
+/// Where a chain of choices leads, by the next byte.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Leap(pub(crate) Box<[u16; 256]>);
+
+impl Leap {
+    /// Nowhere.
+    pub(crate) const FAIL: u16 = u16::MAX;
+
+    #[inline]
+    pub(crate) fn of(&self, byte: u8) -> u16 {
+        self.0.get(usize::from(byte)).copied().unwrap_or(Self::FAIL)
+    }
+}
+
+/// One way out of a choice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) pc: Pc,
+    /// What may come on it.
+    pub(crate) ahead: Ahead,
+}
+
+impl Way {
+    pub(crate) fn to(pc: Pc) -> Self {
+        Self {
+            pc,
+            ahead: Ahead::default(),
+        }
+    }
+}
+
+/// What may come from a place on: spares the matcher ways that soon end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ahead {
+    /// What it can begin with: the first of as many [`First`]s as the conditions have states.
+    pub(crate) first: u32,
+    pub(crate) then: Then,
+    /// Whether it depends on the conditions.
+    pub(crate) depends: bool,
+}
+
+/// What is known beyond the first byte.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Then {
+    /// Nothing.
+    #[default]
+    Open,
+    /// This text comes.
+    Text(u32),
+    /// One character comes, and after it what can begin with one of these.
+    After(u32),
 }
 
 /// What the memo keeps about an instruction at which a choice is made.
@@ -122,7 +177,14 @@ pub(crate) struct Program {
     /// By instruction.
     pub(crate) points: Vec<Option<Point>>,
     pub(crate) sets: Vec<Set>,
+    /// What can come first where, once for each state of the `known` conditions.
     pub(crate) firsts: Vec<First>,
+    /// The tables for chains of choices.
+    pub(crate) leaps: Vec<Leap>,
+    /// The texts that can come.
+    pub(crate) texts: Vec<Box<[u8]>>,
+    /// How many conditions the firsts depend on: all, unless they are too many.
+    pub(crate) known: usize,
     /// What a match can begin with.
     pub(crate) first: usize,
     /// The groups conditionals ask for.
@@ -150,6 +212,20 @@ impl Program {
     /// Makes the matcher try what cannot succeed, so that one can watch it fail.
     pub(crate) fn spare_nothing(&mut self) {
         self.firsts.fill(First::ANY);
+        for inst in &mut self.insts {
+            match inst {
+                Inst::Run(run) => {
+                    run.next.then = Then::Open;
+                    run.leap = None;
+                }
+                Inst::Split(split) => {
+                    split.prefer.ahead.then = Then::Open;
+                    split.other.ahead.then = Then::Open;
+                    split.leap = None;
+                }
+                _ => {}
+            }
+        }
         self.required = None;
         self.prefix = "".into();
         if let Begin::Prefix(_) = self.begin {

@@ -18,6 +18,7 @@ pub(crate) struct Set {
     /// Kinds the set has as a whole, or (true) the opposites of kinds.
     kinds: Vec<(Kind, bool)>,
     negated: bool,
+    all_but_newline: bool,
 }
 
 impl Set {
@@ -56,6 +57,7 @@ impl Set {
             ranges,
             kinds,
             negated,
+            all_but_newline: false,
         };
         let mut ascii = [false; 128];
         for (code, answer) in (0..).zip(&mut ascii) {
@@ -67,6 +69,7 @@ impl Set {
             range.0 <= range.1
         });
         set.find_leads();
+        set.all_but_newline = set.lacks_only_newline();
         set
     }
 
@@ -96,7 +99,12 @@ impl Set {
     }
 
     /// Whether the set is everything but the newline.
+    #[inline]
     pub(crate) fn is_all_but_newline(&self) -> bool {
+        self.all_but_newline
+    }
+
+    fn lacks_only_newline(&self) -> bool {
         self.negated
             && self.ranges.is_empty()
             && self.kinds.is_empty()

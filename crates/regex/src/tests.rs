@@ -110,6 +110,38 @@ fn matches_are_those_of_python() {
 }
 
 #[test]
+fn a_text_that_begins_with_none_of_the_first_bytes_does_not_match() {
+    let cases: &[(&str, Option<&str>)] = &[
+        ("^abc", Some("a")),
+        ("^[iI]nvalid|^(?:x|yz)", Some("iIxy")),
+        // More than can come, since it is not known here whether the group matches.
+        (r"^(?P<a>p)?(?(a)q|r)s", Some("pqr")),
+        (r"^\d+", Some("0123456789\u{660}")),
+        ("^(?=b)[a-c]", Some("abc")),
+        ("abc", None),
+        ("(?m)^abc", None),
+        ("^abc|d", None),
+        ("^a?", None),
+        ("^$", None),
+    ];
+    for (pattern, expected) in cases {
+        let Some(bytes) = regex(pattern).first_bytes() else {
+            assert!(expected.is_none(), "{pattern}");
+            continue;
+        };
+        let expected = expected.unwrap_or_else(|| panic!("{pattern} has first bytes"));
+        for byte in 0..128u8 {
+            let allowed = bytes[usize::from(byte)];
+            let may = expected.contains(char::from(byte));
+            assert_eq!(allowed, may, "{pattern} {byte}");
+        }
+        for byte in expected.bytes().filter(|byte| *byte >= 0xc0) {
+            assert!(bytes[usize::from(byte)], "{pattern} {byte}");
+        }
+    }
+}
+
+#[test]
 fn groups_are_known_by_number_name_and_place() {
     let regex = regex("(?P<user>é+) (x)?(?P<host>y)");
     assert_eq!(regex.groups(), 3);

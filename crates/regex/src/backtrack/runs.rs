@@ -8,10 +8,38 @@
 use super::{Entry, Machine, Next, State, goto, small};
 use crate::ast::Greed;
 use crate::memo::Seen;
-use crate::program::{Body, Inst, Pc, Run};
+use crate::program::{Body, Inst, Run};
 use crate::set::Set;
 
 impl<'p> Machine<'p, '_> {
+    /// A run where there is no memo.
+    pub(super) fn run_plainly(&mut self, run: &Run, at: State) -> Option<usize> {
+        if run.min > 1 || run.greed == Greed::Lazy {
+            return match self.begin_run(run, at) {
+                Next::To(at) => Some(at.pos),
+                _ => None,
+            };
+        }
+        let (high, _) = self.many(run, at.pos, run.max.unwrap_or(u32::MAX));
+        if high == at.pos && run.min > 0 {
+            return None;
+        }
+        if run.greed == Greed::Possessive {
+            return Some(high);
+        }
+        let low = match run.min {
+            0 => at.pos,
+            _ => self.after(at.pos),
+        };
+        match self.lower(run, low, high) {
+            Some(pos) => Some(self.give(State { pos: low, ..at }, (pos, high))),
+            None => {
+                self.spend((high - low) / 4);
+                None
+            }
+        }
+    }
+
     pub(super) fn begin_run(&mut self, run: &Run, at: State) -> Next {
         let endless = run.max.is_none();
         if self.memo.is_some() && !endless {
@@ -20,10 +48,17 @@ impl<'p> Machine<'p, '_> {
                 seen => return self.follow(seen),
             }
         }
-        let (low, count) = self.many(run, at.pos, run.min);
-        if count < run.min {
+        let low = match run.min {
+            0 => Some(at.pos),
+            1 => self.unit(run, self.set(run), at.pos),
+            min => {
+                let (low, count) = self.many(run, at.pos, min);
+                (count >= min).then_some(low)
+            }
+        };
+        let Some(low) = low else {
             return Next::Fail;
-        }
+        };
         if self.memo.is_some() && endless {
             return self.begin_endless_run(run, State { pos: low, ..at });
         }
@@ -35,7 +70,7 @@ impl<'p> Machine<'p, '_> {
         if run.greed == Greed::Possessive {
             return goto(at.pc + 1, high);
         }
-        self.offer_down(at.pc, low, high)
+        self.offer_down(run, State { pos: low, ..at }, high)
     }
 
     /// The position after one more character of a run.
@@ -64,48 +99,61 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    /// Goes on after a greedy run at `high`, or at the next lower position where that may work.
-    pub(super) fn offer_down(&mut self, pc: Pc, low: usize, high: usize) -> Next {
-        let Some(Inst::Run(run)) = self.program.insts.get(pc) else {
-            return Next::Fail;
-        };
-        let next = self.program.firsts.get(run.next);
-        let mut pos = high;
-        loop {
-            if next.is_none_or(|next| next.allows(self.bytes.get(pos))) {
-                let more = pos > low;
-                // Each position of an endless run has been visited on the way up.
-                let seen = match run.max {
-                    None => Seen::New,
-                    Some(_) => self.visit(State { pc, pos }, 1, usize::from(more)),
-                };
-                match seen {
-                    Seen::New => {
-                        if more {
-                            let (pc, low, high) = (small(pc), small(low), small(pos));
-                            self.scratch.stack.push(Entry::Give { pc, low, high });
-                        }
-                        self.spend(high - pos);
-                        return goto(pc + 1, pos);
-                    }
-                    Seen::Failed => {}
-                    seen => return self.follow(seen),
-                }
+    /// Goes on after a greedy run at `high`, or at the next lower position where that may work;
+    /// it began at `at`.
+    pub(super) fn offer_down(&mut self, run: &Run, at: State, high: usize) -> Next {
+        let State { pc, pos: low } = at;
+        let mut top = high;
+        // Each position of an endless run has been visited on the way up.
+        let visits = self.memo.is_some() && run.max.is_some();
+        while let Some(pos) = self.lower(run, low, top) {
+            let more = pos > low;
+            let seen = if visits {
+                self.visit(State { pc, pos }, 1, usize::from(more))
+            } else {
+                Seen::New
+            };
+            match seen {
+                Seen::New => return goto(pc + 1, self.give(at, (pos, high))),
+                Seen::Failed if more => top = self.before(pos),
+                seen => return self.follow(seen),
             }
+        }
+        self.spend((high - low) / 4);
+        Next::Fail
+    }
+
+    /// The highest position not above `high` where what comes after a run may come.
+    #[inline]
+    fn lower(&self, run: &Run, low: usize, high: usize) -> Option<usize> {
+        let state = self.state(run.next);
+        let mut pos = high;
+        while !self.may_come(run.next, state, pos) {
             if pos <= low {
-                self.spend(high - pos);
-                return Next::Fail;
+                return None;
             }
             pos = self.before(pos);
         }
+        Some(pos)
+    }
+
+    /// Notes that a run gives back, having come down to a position.
+    #[inline]
+    fn give(&mut self, at: State, (pos, high): (usize, usize)) -> usize {
+        if pos > at.pos {
+            let (pc, low, high) = (small(at.pc), small(at.pos), small(pos));
+            self.scratch.stack.push(Entry::Give { pc, low, high });
+        }
+        self.spend((high - pos) / 4);
+        pos
     }
 
     /// Goes on after a lazy run, or after more of it, where that may work.
     fn offer_up(&mut self, run: &Run, at: State, mut left: u32) -> Next {
-        let set = self.set(run);
+        let (set, state) = (self.set(run), self.state(run.next));
         let mut pos = at.pos;
         loop {
-            if self.may_begin(run.next, self.bytes.get(pos)) {
+            if self.may_come(run.next, state, pos) {
                 match self.visit(State { pos, ..at }, 1, 1) {
                     Seen::New => {
                         self.scratch.stack.push(Entry::Take {
@@ -139,44 +187,58 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn begin_endless_run(&mut self, run: &Run, at: State) -> Next {
-        let point = self.program.points.get(at.pc).copied().flatten();
-        if point.is_none_or(|point| point.body != Body::Main) {
-            return self.endless_run(run, at);
-        }
-        match self.visit(at, 0, 0) {
-            Seen::New if run.greed == Greed::Lazy => self.offer_up_endless(run, at),
-            Seen::New => self.run_up(run, at),
+        let point = match self.program.points.get(at.pc) {
+            Some(Some(point)) if point.body == Body::Main => point,
+            _ => return self.endless_run(run, at),
+        };
+        // The row for this position, and for those the run gets to.
+        let (row, rows) = match self.simple_row(point, 0) {
+            Some(row) => (row, row),
+            None => (self.row(at.pc, at.pos, 0), self.row(at.pc, usize::MAX, 0)),
+        };
+        match self.mark(row, at.pos) {
+            Seen::New if run.greed == Greed::Lazy => self.offer_up_endless(run, at, rows),
+            Seen::New => self.run_up(run, at, rows),
             seen => self.follow(seen),
         }
     }
 
     /// A greedy endless run of the pattern itself, with the memo: as far as nobody has been.
-    fn run_up(&mut self, run: &Run, at: State) -> Next {
-        let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
+    fn run_up(&mut self, run: &Run, at: State, row: usize) -> Next {
+        let set = self.set(run);
         let mut high = at.pos;
         let mut seen = Seen::New;
-        while let Some(after) = self.unit(run, set, high) {
-            seen = self.mark(row, after);
-            if seen != Seen::New {
-                break;
+        if let (Some(set), None, Some(memo)) = (set, &run.guard, &mut self.memo) {
+            let (end, met) = memo.mark_while(row, (self.bytes, high), |byte| set.has_ascii(byte));
+            high = end;
+            if met {
+                seen = Seen::Failed;
             }
-            high = after;
+        }
+        while seen == Seen::New
+            && let Some(after) = self.unit(run, set, high)
+        {
+            seen = self.mark(row, after);
+            if seen == Seen::New {
+                high = after;
+            }
         }
         self.spend((high - at.pos) / 4);
         match (seen, run.greed) {
             (Seen::Full, _) => Next::Exhausted,
             (Seen::New, Greed::Possessive) => goto(at.pc + 1, high),
             (_, Greed::Possessive) => Next::Fail,
-            _ => self.offer_down(at.pc, at.pos, high),
+            _ => self.offer_down(run, at, high),
         }
     }
 
     /// A lazy endless run of the pattern itself, with the memo, at a position that is new.
-    fn offer_up_endless(&mut self, run: &Run, at: State) -> Next {
-        let (row, set) = (self.row(at.pc, usize::MAX, 0), self.set(run));
+    fn offer_up_endless(&mut self, run: &Run, at: State, row: usize) -> Next {
+        let set = self.set(run);
+        let state = self.state(run.next);
         let mut pos = at.pos;
         loop {
-            if self.may_begin(run.next, self.bytes.get(pos)) {
+            if self.may_come(run.next, state, pos) {
                 self.scratch.stack.push(Entry::More {
                     pc: small(at.pc),
                     pos: small(pos),
@@ -209,7 +271,7 @@ impl<'p> Machine<'p, '_> {
     /// An endless run in a look-around or atomic group, with the memo: each character is a choice
     /// between going on and taking more.
     fn endless_run(&mut self, run: &Run, at: State) -> Next {
-        let set = self.set(run);
+        let (set, state) = (self.set(run), self.state(run.next));
         let mut pos = at.pos;
         loop {
             self.spend(1);
@@ -228,11 +290,8 @@ impl<'p> Machine<'p, '_> {
                     return goto(at.pc + 1, pos);
                 }
                 (Greed::Greedy, Some(after)) => {
-                    if self.may_begin(run.next, self.bytes.get(pos)) {
-                        self.scratch.stack.push(Entry::Try {
-                            pc: small(at.pc + 1),
-                            pos: small(pos),
-                        });
+                    if self.may_come(run.next, state, pos) {
+                        self.push_way(at.pc + 1, pos);
                     }
                     pos = after;
                 }
@@ -242,6 +301,7 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// The position after as many characters of a run as there are, up to a limit, and how many.
+    #[inline]
     fn many(&mut self, run: &Run, start: usize, limit: u32) -> (usize, u32) {
         let set = self.set(run);
         if limit == u32::MAX && set.is_some_and(Set::is_all_but_newline) {
@@ -254,8 +314,18 @@ impl<'p> Machine<'p, '_> {
             self.spend(length / 16);
             return (start + length, u32::MAX);
         }
-        let mut pos = start;
-        let mut count = 0;
+        let (mut pos, mut count) = (start, 0);
+        if let (Some(set), None) = (set, &run.guard) {
+            let rest = self.bytes.get(start..).unwrap_or_default();
+            let rest = rest.get(..limit as usize).unwrap_or(rest);
+            let length = rest.iter().position(|byte| !set.has_ascii(*byte));
+            let length = length.unwrap_or(rest.len());
+            (pos, count) = (start + length, u32::try_from(length).unwrap_or(limit));
+            if rest.get(length).is_none_or(u8::is_ascii) {
+                self.spend(length / 4);
+                return (pos, count);
+            }
+        }
         while count < limit
             && let Some(after) = self.unit(run, set, pos)
         {

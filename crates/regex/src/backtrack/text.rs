@@ -22,6 +22,16 @@ impl Machine<'_, '_> {
         set?.has_wide(u32::from(c)).then_some(pos + c.len_utf8())
     }
 
+    /// The position one character after.
+    #[inline]
+    pub(super) fn after(&self, pos: usize) -> usize {
+        let mut pos = pos + 1;
+        while !self.text.is_char_boundary(pos) && pos < self.bytes.len() {
+            pos += 1;
+        }
+        pos
+    }
+
     /// The position one character before.
     #[inline]
     pub(super) fn before(&self, pos: usize) -> usize {

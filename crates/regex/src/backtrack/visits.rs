@@ -2,7 +2,7 @@
 
 use super::{Machine, Next, State};
 use crate::memo::Seen;
-use crate::program::{Body, Pc};
+use crate::program::{Body, Pc, Point};
 
 impl Machine<'_, '_> {
     /// What the memo knows about a choice, `part` of its instruction, made with `above` more
@@ -19,7 +19,11 @@ impl Machine<'_, '_> {
         let Some(Some(point)) = self.program.points.get(at.pc) else {
             return Seen::New;
         };
-        let row = self.row(at.pc, at.pos, part);
+        let simple = self.simple_row(point, part);
+        if let (Some(row), Body::Main) = (simple, point.body) {
+            return self.mark(row, at.pos);
+        }
+        let row = simple.unwrap_or_else(|| self.row(at.pc, at.pos, part));
         let height = self.scratch.stack.len() + above;
         match &mut self.memo {
             Some(memo) => memo.visit(point.body, row, at.pos, height),
@@ -27,11 +31,24 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// The row of a choice that depends on no loop.
+    #[inline]
+    pub(super) fn simple_row(&self, point: &Point, part: usize) -> Option<usize> {
+        if point.base != point.depth {
+            return None;
+        }
+        let conditions = &self.program.conditions;
+        Some(match conditions.is_empty() {
+            true => point.row + part,
+            false => point.row + (part << conditions.len()) + self.conditions(),
+        })
+    }
+
     /// Marks a position as visited in a row of the pattern itself.
     #[inline]
     pub(super) fn mark(&mut self, row: usize, pos: usize) -> Seen {
         match &mut self.memo {
-            Some(memo) => memo.visit(Body::Main, row, pos, 0),
+            Some(memo) => memo.mark(row, pos),
             None => Seen::New,
         }
     }

@@ -1,45 +1,9 @@
 //! What is true of a whole pattern: what can come next, what must come, where it can begin.
 
 use super::{MAX_CONDITIONS, MAX_ROWS, MAX_RUN, Place, index_of, plain};
-use crate::ast::{Assertion, Greed, Node};
-use crate::first::First;
-use crate::program::{Begin, Inst, Pc, Point, Program};
+use crate::ast::{Assertion, Node};
+use crate::program::{Begin, Inst, Point, Program};
 use memchr::memmem::Finder;
-
-/// Works out what can come next at every choice, and which runs need never give back.
-pub(super) fn find_firsts(program: &mut Program) {
-    let mut firsts = vec![First::of(0, &program.insts, &program.sets)];
-    let mut note = |first| index_of(&mut firsts, first);
-    let of = |pc: Pc, program: &Program| First::of(pc, &program.insts, &program.sets);
-    for pc in 0..program.insts.len() {
-        let known = match program.insts.get(pc) {
-            Some(Inst::Split(split)) => [
-                Some(of(split.prefer, program)),
-                Some(of(split.other, program)),
-            ],
-            Some(Inst::Run(_)) => [Some(of(pc + 1, program)), None],
-            _ => continue,
-        };
-        match (program.insts.get_mut(pc), known) {
-            (Some(Inst::Split(split)), [Some(prefer), Some(other)]) => {
-                split.prefer_first = note(prefer);
-                split.other_first = note(other);
-            }
-            (Some(Inst::Run(run)), [Some(next), None]) => {
-                if program
-                    .sets
-                    .get(run.set)
-                    .is_some_and(|set| next.excludes(set))
-                {
-                    run.greed = Greed::Possessive;
-                }
-                run.next = note(next);
-            }
-            _ => {}
-        }
-    }
-    program.firsts = firsts;
-}
 
 /// Gives each choice its rows in the memo: one for each state of the loops and conditions.
 pub(super) fn number_points(program: &mut Program, places: &[Place]) {

@@ -3,7 +3,7 @@
 use super::{Compiler, plain};
 use crate::ast::{Greed, Node};
 use crate::error::Error;
-use crate::program::{Inst, Pc, Run};
+use crate::program::{Ahead, Inst, Pc, Run};
 
 impl Compiler<'_> {
     /// A choice between a body and an exit, by greed.
@@ -53,7 +53,8 @@ impl Compiler<'_> {
             max,
             greed,
             guard,
-            next: 0,
+            next: Ahead::default(),
+            leap: None,
         }))?;
         Ok(())
     }
