@@ -6,6 +6,7 @@
 //! knows, and last who it was. [`Filter::feed`] is this path as the daemon takes it;
 //! [`Filter::examine`] takes the same one and tells what it saw at each step.
 
+mod candidates;
 mod failregex;
 mod fields;
 mod lines;
@@ -25,6 +26,7 @@ use crate::ban::{Match, Ticket};
 use crate::capture::Capture;
 use crate::id::FailId;
 use crate::settings::{FilterSettings, UseDns};
+use candidates::Candidates;
 pub use failregex::FilterError;
 use failregex::{FailRegex, check_identifies};
 use fields::Fields;
@@ -122,6 +124,7 @@ pub enum Lookup {
 pub struct Filter {
     prefix: Option<FailRegex>,
     failures: Vec<FailRegex>,
+    candidates: Candidates,
     ignored: Vec<FailRegex>,
     /// The last lines, where patterns span several.
     lines: Option<Lines>,
@@ -192,6 +195,7 @@ impl Filter {
         check_identifies(prefix.as_ref(), &failures)?;
         Ok(Self {
             prefix,
+            candidates: Candidates::new(&failures),
             failures,
             ignored: all(&settings.ignoreregex, false)?,
             lines: multi_line.then(|| Lines::new(settings.maxlines)),
@@ -397,8 +401,12 @@ impl Filter {
                 return looked;
             }
         }
-        let mut left = None;
-        for regex in 0..self.failures.len() {
+        let (mut left, mut place) = (None, 0);
+        // Of several lines, a match takes some out.
+        let is_fixed = self.lines.is_none();
+        let first = texts.inner().bytes().next().filter(|_| is_fixed);
+        while let Some(regex) = self.candidates.nth(first, place) {
+            place += 1;
             let text = left.as_deref().unwrap_or_else(|| texts.inner());
             let Some((fields, taken)) = self.try_one(regex, text, look, notes) else {
                 continue;
