@@ -14,7 +14,7 @@ pub enum Capture {
     /// answers all keep it.
     Text(Arc<str>),
     /// All texts that a group had in the lines of one session, such as `users`.
-    Set(Vec<String>),
+    Set(Arc<[Arc<str>]>),
     /// What `<F-TUPLE_…>` groups make together; parts that took no part are missing.
     Tuple(Vec<Option<String>>),
 }
@@ -44,7 +44,7 @@ impl Capture {
     pub fn text_len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Set(texts) => texts.iter().map(String::len).sum(),
+            Self::Set(texts) => texts.iter().map(|text| text.len()).sum(),
             Self::Tuple(parts) => parts.iter().flatten().map(String::len).sum(),
         }
     }
@@ -103,7 +103,7 @@ mod tests {
         let cases = [
             (Capture::from("it's"), "it's", "\"it's\""),
             (
-                Capture::Set(vec!["joe".into(), "ann".into()]),
+                Capture::Set(["joe".into(), "ann".into()].into()),
                 "{'joe', 'ann'}",
                 "{'joe', 'ann'}",
             ),

@@ -19,7 +19,7 @@ mod when;
 use std::sync::Arc;
 
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
-use ferroban_regex::Regex;
+use ferroban_regex::{Regex, Slots};
 use serde::{Deserialize, Serialize};
 
 use crate::ban::{Match, Ticket};
@@ -133,6 +133,8 @@ pub struct Filter {
     usedns: UseDns,
     told: Told,
     texts: Texts,
+    /// Where the groups of the last match stand.
+    slots: Slots,
 }
 
 /// What the patterns see of the last line. Kept, so that a line needs no memory of its own.
@@ -204,6 +206,7 @@ impl Filter {
             usedns: settings.usedns,
             told: Told::default(),
             texts: Texts::default(),
+            slots: Slots::default(),
         })
     }
 
@@ -444,7 +447,12 @@ impl Filter {
 
     /// Tries prefregex: what it captured, if it matches.
     fn try_prefix(&mut self, texts: &mut Texts, notes: &mut Vec<FilterNote>) -> Option<Fields> {
-        let hit = search(self.prefix.as_ref()?, &texts.subject, notes)?;
+        let hit = search(
+            self.prefix.as_ref()?,
+            &texts.subject,
+            &mut self.slots,
+            notes,
+        )?;
         let fields = hit.fields();
         if let Some(content) = hit.content() {
             texts.content.clear();
@@ -468,7 +476,7 @@ impl Filter {
         look: &Look<'_, '_>,
         notes: &mut Vec<FilterNote>,
     ) -> Option<(Fields, Taken)> {
-        let hit = search(self.failures.get(regex)?, text, notes)?;
+        let hit = search(self.failures.get(regex)?, text, &mut self.slots, notes)?;
         let taken = match &mut self.lines {
             Some(lines) => lines.take(&hit.span(), &hit.skipped()),
             None => Taken {
@@ -549,19 +557,21 @@ impl Filter {
     }
 
     /// The ignoreregex that matches a text.
-    fn ignored_by(&self, text: &str, notes: &mut Vec<FilterNote>) -> Option<usize> {
-        let matches = |regex: &FailRegex| search(regex, text, notes).is_some();
+    fn ignored_by(&mut self, text: &str, notes: &mut Vec<FilterNote>) -> Option<usize> {
+        let slots = &mut self.slots;
+        let matches = |regex: &FailRegex| search(regex, text, slots, notes).is_some();
         self.ignored.iter().position(matches)
     }
 }
 
 /// The first match of a pattern. One that gives up is told, and counts as no match.
-fn search<'r, 't>(
-    regex: &'r FailRegex,
+fn search<'a, 't>(
+    regex: &'a FailRegex,
     text: &'t str,
+    slots: &'a mut Slots,
     notes: &mut Vec<FilterNote>,
-) -> Option<failregex::Hit<'r, 't>> {
-    regex.search(text).unwrap_or_else(|_| {
+) -> Option<failregex::Hit<'a, 't>> {
+    regex.search(text, slots).unwrap_or_else(|_| {
         notes.push(FilterNote::GaveUp {
             pattern: regex.as_str().into(),
             line: cut(text),
@@ -589,12 +599,13 @@ fn detector(
 /// What the prefix captured and what a failregex did, together; of the same name the
 /// failregex's. Where only one failregex is looked for, the prefix is needed no more.
 fn prefixed(look: &Look<'_, '_>, prefix: &mut Option<Fields>, own: Fields) -> Fields {
-    let prefix = if look.all || look.seen {
-        prefix.clone()
-    } else {
-        prefix.take()
-    };
-    match prefix {
+    if look.all || look.seen {
+        return match prefix {
+            Some(prefix) => prefix.merged(own),
+            None => own,
+        };
+    }
+    match prefix.take() {
         Some(mut fields) => {
             fields.merge(own);
             fields

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ferroban_regex::{Captures, Exhausted, Flags, Regex};
+use ferroban_regex::{Exhausted, Flags, Regex, Slots};
 
 use super::fields::{Fields, IDENTITY};
 use super::tags;
@@ -56,6 +56,9 @@ impl std::error::Error for FilterError {
     }
 }
 
+/// The group of `<F-CONTENT>`.
+const CONTENT: &str = "content";
+
 /// The longest captured value that is kept, in bytes; the rest is cut. Sessions,
 /// tickets and the database hold many of them, and the attacker chooses how long.
 const VALUE_LIMIT: usize = 4 * 1024;
@@ -64,8 +67,10 @@ const VALUE_LIMIT: usize = 4 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct FailRegex {
     regex: Regex,
-    /// Group names with their numbers, in the order of the groups.
+    /// Group names with their numbers, in the order of the groups, but for the content.
     names: Vec<(Arc<str>, usize)>,
+    /// `<F-CONTENT>`: what the others see, and no field.
+    content: Option<usize>,
     /// `alt_NAME` groups, by the name that they stand in for.
     alternatives: Vec<Derived>,
     /// `tuple_NAME` groups, by the name that they make a tuple of.
@@ -83,9 +88,10 @@ struct Derived {
 }
 
 /// A match.
-pub(super) struct Hit<'r, 't> {
-    regex: &'r FailRegex,
-    captures: Captures<'t>,
+pub(super) struct Hit<'a, 't> {
+    regex: &'a FailRegex,
+    text: &'t str,
+    slots: &'a Slots,
 }
 
 impl FailRegex {
@@ -114,6 +120,7 @@ impl FailRegex {
         })?;
         let names: Vec<(Arc<str>, usize)> = regex
             .group_names()
+            .filter(|(name, _)| *name != CONTENT)
             .map(|(name, index)| (Arc::from(name), index))
             .collect();
         let skipped = names.iter().filter(|(name, _)| is_skipped(name));
@@ -121,6 +128,7 @@ impl FailRegex {
             skipped: skipped.map(|(_, index)| *index).collect(),
             alternatives: derived(&names, "alt_"),
             tuples: derived(&names, "tuple_"),
+            content: regex.group(CONTENT),
             regex,
             names,
         })
@@ -134,12 +142,17 @@ impl FailRegex {
         &self.regex
     }
 
-    /// The first match in a text.
-    pub(super) fn search<'t>(&self, text: &'t str) -> Result<Option<Hit<'_, 't>>, Exhausted> {
-        let found = self.regex.search(text)?;
-        Ok(found.map(|captures| Hit {
+    /// The first match in a text, whose places are noted in `slots`.
+    pub(super) fn search<'a, 't>(
+        &'a self,
+        text: &'t str,
+        slots: &'a mut Slots,
+    ) -> Result<Option<Hit<'a, 't>>, Exhausted> {
+        let found = self.regex.search_into(text, 0, slots)?;
+        Ok(found.then_some(Hit {
             regex: self,
-            captures,
+            text,
+            slots,
         }))
     }
 
@@ -151,38 +164,39 @@ impl FailRegex {
 }
 
 impl<'t> Hit<'_, 't> {
+    fn group(&self, index: usize) -> Option<&'t str> {
+        self.text.get(self.slots.span(index)?)
+    }
+
     /// `<F-CONTENT>`, if it captured anything.
     pub(super) fn content(&self) -> Option<&'t str> {
-        let (_, index) = (self.regex.names.iter()).find(|(name, _)| **name == *"content")?;
-        self.captures.get(*index).filter(|text| !text.is_empty())
+        let content = self.group(self.regex.content?);
+        content.filter(|text| !text.is_empty())
     }
 
     /// Where it matched, in bytes.
     pub(super) fn span(&self) -> Range<usize> {
-        self.captures.span(0).unwrap_or_default()
+        self.slots.span(0).unwrap_or_default()
     }
 
     /// The lines between those that matched, in bytes.
     pub(super) fn skipped(&self) -> Vec<Range<usize>> {
         let spans = self.regex.skipped.iter();
-        spans
-            .filter_map(|index| self.captures.span(*index))
-            .collect()
+        spans.filter_map(|index| self.slots.span(*index)).collect()
     }
 
     /// What the groups captured, and what is made of them.
     pub(super) fn fields(&self) -> Fields {
         let regex = self.regex;
-        // The content is what the others see, and no field.
-        let names = regex.names.iter();
-        let mut fields: Fields = names
-            .filter(|(name, _)| **name != *"content")
+        let mut fields: Fields = regex
+            .names
+            .iter()
             .map(|(name, index)| {
                 let kept = |text: &str| {
                     let kept = text.get(..text.floor_char_boundary(VALUE_LIMIT))?;
                     Some(Arc::from(kept))
                 };
-                let value = self.captures.get(*index).and_then(kept);
+                let value = self.group(*index).and_then(kept);
                 (Arc::clone(name), value.map(Capture::Text))
             })
             .collect();

@@ -62,6 +62,15 @@ impl Fields {
         }
     }
 
+    /// These with the values of `other`, which win.
+    pub(super) fn merged(&self, other: Self) -> Self {
+        let mut both = Vec::with_capacity(self.0.len() + other.0.len() + 2);
+        both.extend(self.0.iter().cloned());
+        let mut both = Self(both);
+        both.merge(other);
+        both
+    }
+
     /// Takes over the values of `other`, which win; groups that took no part change
     /// nothing.
     pub(super) fn merge(&mut self, other: Self) {
@@ -123,7 +132,9 @@ impl Fields {
             let value = value.filter(|_| !INTERNAL.contains(&&*name))?;
             Some((name, value))
         };
-        self.0.into_iter().filter_map(kept).collect()
+        let mut all = Vec::with_capacity(self.0.len() + 1);
+        all.extend(self.0.into_iter().filter_map(kept));
+        all
     }
 
     /// All of it, with the groups that took no part.

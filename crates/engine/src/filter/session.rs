@@ -6,7 +6,7 @@
 //! `<F-ONCE>` counts only if its session has not counted a failure before.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ferroban_date::Timestamp;
 
@@ -49,7 +49,7 @@ pub(super) struct Sessions {
 #[derive(Debug, Default)]
 struct Session {
     fields: Fields,
-    users: Vec<String>,
+    users: Arc<[Arc<str>]>,
     /// Lines that were no failures, to be shown with the next one.
     lines: Vec<Match>,
     /// A failure was seen whose address is not known yet.
@@ -61,7 +61,7 @@ struct Session {
 impl Sessions {
     /// Decides about matched lines, and remembers what they say.
     pub(super) fn judge(&mut self, now: Timestamp, fields: Fields, lines: Vec<Match>) -> Verdict {
-        let Some(key) = fields.text("mlfid") else {
+        let Some(Capture::Text(key)) = fields.capture("mlfid") else {
             return if fields.identifies() {
                 Verdict::Failure {
                     fields,
@@ -72,10 +72,11 @@ impl Sessions {
             };
         };
         self.expire(now);
-        match (fields.has("mlfforget"), self.by_key.get_mut(key)) {
+        let forget = fields.has("mlfforget");
+        match (forget, self.by_key.get_mut(key)) {
             (false, Some(session)) => session.take(fields, lines, false),
             (false, None) => {
-                let key: Arc<str> = Arc::from(key);
+                let key = Arc::clone(key);
                 let mut session = Session::default();
                 let verdict = session.take(fields, lines, true);
                 self.make_room();
@@ -87,7 +88,7 @@ impl Sessions {
             (true, Some(_)) => {
                 let mut session = self.by_key.remove(key).unwrap_or_default();
                 // Its place is free, or connections that are over would push out open ones.
-                self.oldest_first.retain(|(own, _)| **own != *key);
+                self.oldest_first.retain(|(own, _)| own != key);
                 session.take(fields, lines, false)
             }
         }
@@ -126,9 +127,9 @@ impl Session {
         if gained && std::mem::take(&mut self.pending) {
             self.lines.clear();
         }
-        let met = match fields.text("user") {
+        let met = match fields.capture("user") {
             // Of a session that ends as it begins, nobody is remembered.
-            Some(user) if !(fresh && forget) => self.meet(user),
+            Some(Capture::Text(user)) if !(fresh && forget) => self.meet(user),
             _ => None,
         };
         if fresh {
@@ -145,7 +146,13 @@ impl Session {
         if once && self.counted {
             harmless = true;
         }
-        lines.into_iter().for_each(|line| self.remember(line));
+        if self.lines.is_empty() {
+            self.lines = lines;
+        } else {
+            self.lines.extend(lines);
+            let surplus = self.lines.len().saturating_sub(MAX_LINES);
+            self.lines.drain(..surplus);
+        }
         if harmless {
             return Verdict::Harmless(self.fields.identity());
         }
@@ -162,28 +169,25 @@ impl Session {
     }
 
     /// Notes a user of the session. All of them, if that is a new one.
-    fn meet(&mut self, user: &str) -> Option<Capture> {
-        let is_known = self.users.iter().any(|known| known == user);
+    fn meet(&mut self, user: &Arc<str>) -> Option<Capture> {
+        let is_known = self.users.contains(user);
         if user.is_empty() || is_known || self.users.len() >= MAX_USERS {
             return None;
         }
-        self.users.push(user.to_owned());
-        Some(Capture::Set(self.users.clone()))
+        let all = self.users.iter().chain([user]);
+        self.users = all.map(Arc::clone).collect();
+        Some(Capture::Set(Arc::clone(&self.users)))
     }
 
     fn tell_users(&mut self, users: Option<Capture>) {
         if let Some(users) = users {
-            self.fields.set(&Arc::from("users"), users);
+            self.fields.set(&USERS, users);
         }
-    }
-
-    fn remember(&mut self, line: Match) {
-        if self.lines.len() >= MAX_LINES {
-            self.lines.remove(0);
-        }
-        self.lines.push(line);
     }
 }
+
+/// The field of all users of a session.
+static USERS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("users"));
 
 #[cfg(test)]
 mod tests {
@@ -194,7 +198,8 @@ mod tests {
     fn fields(text: &str) -> Fields {
         let pattern = r"^<F-MLFID>\S+</F-MLFID>(?: <F-NOFAIL>nofail</F-NOFAIL>)?(?: <F-ONCE>once</F-ONCE>)?(?: <F-MLFGAINED>gained</F-MLFGAINED>)?(?: <F-MLFFORGET>forget</F-MLFFORGET>)?(?: u=<F-USER>\S+</F-USER>)?(?: <ADDR>)?$";
         let regex = FailRegex::new(pattern, false).unwrap();
-        regex.search(text).unwrap().unwrap().fields()
+        let mut slots = ferroban_regex::Slots::default();
+        regex.search(text, &mut slots).unwrap().unwrap().fields()
     }
 
     /// Lines, and for each the address counted and how many lines were shown.

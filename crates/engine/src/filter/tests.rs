@@ -564,7 +564,7 @@ fn a_session_knows_its_users_and_forgets_what_steered_it() {
         .map(|(name, _)| &**name)
         .collect();
     assert_eq!(names, ["mlfid", "ip4", "users", "user"]);
-    let users = ["joe", "ann"].map(str::to_owned).to_vec();
+    let users = ["joe", "ann"].map(Arc::from).into();
     assert_eq!(capture(failure, "users"), Some(Capture::Set(users)));
 }
 

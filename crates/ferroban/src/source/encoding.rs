@@ -153,6 +153,10 @@ impl Encoding {
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, str>, bool) {
         match self.0 {
             Kind::Utf8 { .. } => {
+                // Looked at once more only where something is wrong.
+                if let Ok(text) = str::from_utf8(bytes) {
+                    return (text.into(), true);
+                }
                 let text = String::from_utf8_lossy(bytes);
                 let good = matches!(text, Cow::Borrowed(_));
                 (text, good)

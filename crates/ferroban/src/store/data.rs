@@ -83,7 +83,7 @@ fn captures(map: Map<String, Value>) -> Vec<(Arc<str>, Capture)> {
                 let parts = parts.by_ref().collect::<Option<Vec<_>>>()?;
                 // A set and a tuple look the same here; only sessions make sets.
                 if name == "users" {
-                    Capture::Set(parts.into_iter().flatten().collect())
+                    Capture::Set(parts.into_iter().flatten().map(Arc::from).collect())
                 } else {
                     Capture::Tuple(parts)
                 }
@@ -110,7 +110,10 @@ mod tests {
                 ("fid".into(), Capture::Tuple(vec![None, Some("42".into())])),
                 ("ip4".into(), "192.0.2.1".into()),
                 ("user".into(), "böb".into()),
-                ("users".into(), Capture::Set(vec!["böb".into(), "x".into()])),
+                (
+                    "users".into(),
+                    Capture::Set(["böb".into(), "x".into()].into()),
+                ),
             ],
         }
     }

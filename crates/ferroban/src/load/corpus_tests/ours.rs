@@ -54,7 +54,7 @@ fn feed(filter: &mut Filter, line: &[u8], question: &Question) -> Line {
         let mut captures: BTreeMap<String, Capture> =
             own.map(|(name, value)| (name.to_string(), value)).collect();
         let users = match captures.remove("users") {
-            Some(Capture::Set(users)) => users,
+            Some(Capture::Set(users)) => users.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         };
         captures.retain(|name, _| !INTERNAL.contains(&name.as_str()));
