@@ -163,12 +163,8 @@ impl Test {
             .as_deref()
             .filter(|out| !out.is_empty())
             .map(Pick::new);
-        let mut tally = Tally::new(
-            &rules.failregex,
-            &rules.ignoreregex,
-            settings.maxlines,
-            options,
-        );
+        let (fail, ignore) = (&rules.failregex, &rules.ignoreregex);
+        let mut tally = Tally::new(fail, ignore, settings.maxlines, options);
         let mut rows = Rows::new(options.invert);
         let (mut ended, mut notes) = (Ok(()), Vec::new());
         let all = options.check_all && pick.is_none();
