@@ -19,7 +19,7 @@ pub enum Effect {
     Save(Save),
     /// Do this, and say afterwards how it went.
     Act(Job),
-    /// Find this out, and bring the answer to [`Engine::found_out`](crate::Engine::answered).
+    /// Find this out, and bring the answer to [`Engine::found_out`](crate::Engine::found_out).
     Inquire(Inquiry),
     /// Tell people.
     Report(Event),
