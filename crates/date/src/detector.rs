@@ -114,9 +114,9 @@ impl Detector {
     /// templates if there are none. `now` decides which years are believed.
     ///
     /// # Errors
-    /// [`PatternError`] if one is no pattern or no regular expression, or has the
-    /// name of another. (The original notices a broken expression only when a line
-    /// comes, and then loses every line.)
+    /// [`PatternError`] if one is no pattern, or has the name of another. One that is
+    /// no regular expression is taken, as in the original, and never matches;
+    /// [`check`](Self::check) tells of it.
     pub fn with_patterns(
         patterns: &[String],
         zone: Zone,
@@ -131,9 +131,16 @@ impl Detector {
                 detector.add_pattern(pattern, &years)?;
             }
         }
-        let mut templates = detector.entries.iter().map(|entry| &entry.template);
-        templates.try_for_each(|template| template.check())?;
         Ok(detector)
+    }
+
+    /// Whether every pattern is a regular expression.
+    ///
+    /// # Errors
+    /// [`PatternError`] of the first that is none.
+    pub fn check(&self) -> Result<(), PatternError> {
+        let mut templates = self.entries.iter().map(|entry| &entry.template);
+        templates.try_for_each(|template| template.check())
     }
 
     /// The same for a log with a zone of its own (`logtimezone`).

@@ -5,7 +5,7 @@
 
 mod asking;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ferroban_date::Timestamp;
@@ -37,8 +37,32 @@ pub struct Engine {
     waiting: Vec<(JailName, Event)>,
     /// Failures whose fate is being found out.
     asking: Asking,
-    /// Failures that came while too many waited, and how many there were when that was told.
-    unasked: (u64, u64),
+    /// Failures of a jail that ended while they waited; its next life asks again.
+    parted: HashMap<JailName, Vec<(Purpose, Failure)>>,
+    /// Failures that came while too many waited.
+    unasked: Doubling,
+    /// Inquiries without an answer, since nothing waited last.
+    unanswered: Doubling,
+}
+
+/// How often something happened, told at the first time and then at every doubling: a
+/// flood must not fill the log.
+#[derive(Debug, Default)]
+struct Doubling {
+    total: u64,
+    told: u64,
+}
+
+impl Doubling {
+    /// Counts once more. How often it was, if that is to be told.
+    fn tell(&mut self) -> Option<u64> {
+        self.total += 1;
+        let due = self.total >= self.told.saturating_mul(2);
+        due.then(|| {
+            self.told = self.total;
+            self.total
+        })
+    }
 }
 
 impl Engine {
@@ -100,6 +124,9 @@ impl Engine {
         if self.is_ending(name) {
             self.tell_later(name, before, effects);
         }
+        for (purpose, failure) in self.parted.remove(name).unwrap_or_default() {
+            self.suspect(now, (name, purpose), failure, effects);
+        }
         self.ask_about_restored(now, name, effects);
     }
 
@@ -158,7 +185,7 @@ impl Engine {
     }
 
     /// Ends a jail. Its bans leave the firewall and stay stored. Returns the job that
-    /// cleans the firewall.
+    /// cleans the firewall. What it waited to know is asked again if it begins anew.
     pub fn remove_jail(
         &mut self,
         now: Timestamp,
@@ -167,6 +194,10 @@ impl Engine {
     ) -> Option<JobId> {
         let mut jail = self.jails.remove(name)?;
         self.order.retain(|other| other != name);
+        let waited = self.asking.withdraw(name);
+        if !waited.is_empty() {
+            self.parted.entry(name.clone()).or_default().extend(waited);
+        }
         let jobs = &mut self.jobs;
         let job = jail.stop(&mut Turn {
             now,
@@ -277,6 +308,20 @@ impl Engine {
         self.come(now, id, Come::Answer(finding), effects);
     }
 
+    /// The name of the last inquiry so far.
+    #[must_use]
+    pub fn last_inquiry(&self) -> InquiryId {
+        self.asking.last()
+    }
+
+    /// The oldest inquiry about a failure of a jail that has no answer yet. What was read
+    /// before it is decided.
+    #[must_use]
+    pub fn oldest_inquiry(&self, jail: &JailName) -> Option<InquiryId> {
+        let parted = self.parted.get(jail).map(|_| InquiryId(0));
+        parted.or_else(|| self.asking.oldest(jail))
+    }
+
     /// When [`wake`](Self::wake) next has something to do.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Timestamp> {
@@ -310,7 +355,9 @@ impl Engine {
             Some(Weighed::Ignore(failure, why)) => {
                 self.ignore(now, (jail, purpose), (failure.id, Some(why)), effects);
             }
-            Some(Weighed::Ask(failure, ask)) if self.asking.has_room() => {
+            Some(Weighed::Ask(failure, ask))
+                if purpose == Purpose::Keep || self.asking.has_room() =>
+            {
                 let inquiry = self.asking.open(now, (jail, purpose), (failure, ask));
                 effects.push(Effect::Inquire(inquiry));
             }
@@ -324,6 +371,7 @@ impl Engine {
     /// Does what came of an inquiry, and of those that waited behind it.
     fn come(&mut self, now: Timestamp, id: InquiryId, come: Come, effects: &mut Vec<Effect>) {
         for (open, come) in self.asking.come(id, come) {
+            let restored = (open.purpose == Purpose::Keep).then(|| open.jail.clone());
             match come {
                 Come::Answer(Finding::Addresses(addresses)) => {
                     self.resolved(now, open, addresses, effects);
@@ -334,6 +382,12 @@ impl Engine {
                 }
                 Come::Nothing => self.overdue(now, open, effects),
             }
+            if let Some(jail) = restored {
+                self.ask_about_restored(now, &jail, effects);
+            }
+        }
+        if self.asking.is_empty() {
+            self.unanswered = Doubling::default();
         }
     }
 
@@ -403,6 +457,14 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let to = (&open.jail, open.purpose);
+        // Since the question was asked, the jail may have learnt whom to ignore.
+        let learnt = |jail: &mut Jail, turn: &mut Turn<'_>| {
+            jail.ignore_reason(&open.failure.id, turn.protected)
+        };
+        let why = match why {
+            None if !remembered => self.on(to.0, now, effects, learnt).flatten(),
+            why => why,
+        };
         match why {
             Some(why) => {
                 let told = (!remembered).then_some(why);
@@ -415,12 +477,18 @@ impl Engine {
     /// Decides without an answer: whom nobody knows is not counted; who may have to be
     /// ignored is judged by what the jail knows itself.
     fn overdue(&mut self, now: Timestamp, open: Open, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Report(Event::Unanswered {
-            jail: open.jail.clone(),
-            id: open.failure.id.clone(),
-            seconds: open.limit(),
-            counted: matches!(open.ask, Ask::Ignored(_)),
-        }));
+        // A ban that was restored just stays.
+        if open.purpose != Purpose::Keep
+            && let Some(total) = self.unanswered.tell()
+        {
+            effects.push(Effect::Report(Event::Unanswered {
+                jail: open.jail.clone(),
+                id: open.failure.id.clone(),
+                seconds: open.limit(),
+                counted: matches!(open.ask, Ask::Ignored(_)),
+                total,
+            }));
+        }
         if let Ask::Ignored(suspect) = &open.ask {
             let why = suspect.decided.clone().or(suspect.otherwise.clone());
             self.weighed(now, open, (why, false), effects);
@@ -447,14 +515,10 @@ impl Engine {
             }
             Ask::Addresses(_) => false,
         };
-        // At the first and then at every doubling: a flood must not fill the log.
-        let (total, last) = &mut self.unasked;
-        *total += 1;
-        if *total >= last.saturating_mul(2) {
-            *last = *total;
+        if let Some(total) = self.unasked.tell() {
             effects.push(Effect::Report(Event::Unasked {
                 jail: jail.clone(),
-                total: *total,
+                total,
                 counted,
             }));
         }
@@ -484,6 +548,10 @@ impl Engine {
         self.ending.retain_mut(|jail| {
             !(jail.done(done.job, &done.outcome, &mut turn) && jail.has_ended())
         });
+        let (ending, jails) = (&self.ending, &self.jails);
+        let may_return = |name: &JailName| ending.iter().any(|jail| jail.name() == *name);
+        self.parted
+            .retain(|name, _| jails.contains_key(name) || may_return(name));
         for (name, event) in std::mem::take(&mut self.waiting) {
             if self.is_ending(&name) {
                 self.waiting.push((name, event));
@@ -594,13 +662,14 @@ impl Engine {
         self.ask_about_restored(now, jail, effects);
     }
 
-    /// Restored bans hold until it is found out that one is to be ignored now.
+    /// Restored bans hold until it is found out that one is to be ignored now. One of a
+    /// jail is asked about at a time, so that they do not keep new failures waiting.
     fn ask_about_restored(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
-        let restored = self.on(name, now, effects, |jail, _| jail.restored_to_ask());
-        for failure in restored.unwrap_or_default() {
-            if self.asking.has_room() {
-                self.suspect(now, (name, Purpose::Keep), failure, effects);
-            }
+        let keep = (name, Purpose::Keep);
+        while !self.asking.keeps(name)
+            && let Some(Some(failure)) = self.on(name, now, effects, |jail, _| jail.restored())
+        {
+            self.suspect(now, keep, failure, effects);
         }
     }
 

@@ -48,12 +48,14 @@ pub enum Event {
         addresses: Vec<IpAddr>,
     },
     /// What had to be found out about a failure took longer than `seconds`. It counts all
-    /// the same, unless it is the name of somebody whose address nobody knows.
+    /// the same, unless it is the name of somebody whose address nobody knows. So it went
+    /// `total` times since nothing waited last; not every one is told.
     Unanswered {
         jail: JailName,
         id: FailId,
         seconds: i64,
         counted: bool,
+        total: u64,
     },
     /// So many failures wait for answers that `total` were decided without; `counted` says
     /// how this one was.

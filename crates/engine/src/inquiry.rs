@@ -9,6 +9,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ferroban_date::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::filter::Failure;
@@ -28,6 +29,8 @@ pub struct Inquiry {
     pub jail: JailName,
     /// What.
     pub ask: Ask,
+    /// From when on nobody waits for the answer any more.
+    pub until: Timestamp,
 }
 
 /// What can be asked.

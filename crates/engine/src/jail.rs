@@ -5,7 +5,7 @@
 
 mod applying;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use applying::{Actions, Purpose, Retries};
 use ferroban_date::Timestamp;
@@ -85,8 +85,8 @@ pub(crate) struct Jail {
     total_bans: u64,
     told_forgotten: u64,
     told_shortened: bool,
-    /// Who was restored lately.
-    restored: Vec<FailId>,
+    /// Who was restored and may have to be ignored now.
+    restored: VecDeque<FailId>,
 }
 
 /// What is known about a failure before it counts.
@@ -117,7 +117,7 @@ impl Jail {
             total_bans: 0,
             told_forgotten: 0,
             told_shortened: false,
-            restored: Vec::new(),
+            restored: VecDeque::new(),
         };
         turn.save(Save::Jail {
             jail: jail.name(),
@@ -258,22 +258,24 @@ impl Jail {
         }
     }
 
-    /// Bans that were restored and of which has to be asked whether they are to be ignored
-    /// now; each is asked about once.
-    pub(crate) fn restored_to_ask(&mut self) -> Vec<Failure> {
-        let restored = std::mem::take(&mut self.restored);
+    /// The next restored ban of which has to be asked whether it is to be ignored now;
+    /// each is asked about once.
+    pub(crate) fn restored(&mut self) -> Option<Failure> {
         let asks = self.settings.ignorecommand.is_some() || self.ignored.asks();
-        let failure = |id: FailId| {
-            let ban = &self.bans.get(&id)?.ban;
-            Some(Failure {
-                id: ban.id.clone(),
-                lookup: Lookup::None,
-                time: ban.time,
-                ticket: ban.ticket.clone(),
-            })
-        };
-        let restored = restored.into_iter().filter(|_| asks);
-        restored.filter_map(failure).collect()
+        if !asks {
+            self.restored.clear();
+        }
+        loop {
+            let id = self.restored.pop_front()?;
+            if let Some(held) = self.bans.get(&id) {
+                return Some(Failure {
+                    id,
+                    lookup: Lookup::None,
+                    time: held.ban.time,
+                    ticket: held.ban.ticket.clone(),
+                });
+            }
+        }
     }
 
     /// Lifts a restored ban that is to be ignored. What is stored about it stays.
@@ -578,7 +580,7 @@ impl Jail {
             jail: self.name(),
             id: ban.id.clone(),
         });
-        self.restored.push(ban.id.clone());
+        self.restored.push_back(ban.id.clone());
         self.keep(ban, turn);
         None
     }
@@ -601,7 +603,11 @@ impl Jail {
     }
 
     /// Why an id is ignored, as far as the jail knows by itself.
-    fn ignore_reason(&self, id: &FailId, protected: &[Protected]) -> Option<IgnoreReason> {
+    pub(crate) fn ignore_reason(
+        &self,
+        id: &FailId,
+        protected: &[Protected],
+    ) -> Option<IgnoreReason> {
         let own = |entry: &Protected| entry.why == Protection::OwnAddress;
         match protection(protected, id) {
             Some(entry) if own(&entry) && self.settings.ignoreself => {

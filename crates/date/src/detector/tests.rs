@@ -332,9 +332,19 @@ fn patterns_that_are_none_are_refused_in_the_words_of_the_original() {
     ];
     for (patterns, expected) in cases {
         let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.into()).collect();
-        let error = Detector::with_patterns(&patterns, Zone::utc(), NOON).unwrap_err();
+        let detector = Detector::with_patterns(&patterns, Zone::utc(), NOON);
+        let error = detector.and_then(|it| it.check()).unwrap_err();
         assert_eq!(error.to_string(), *expected);
     }
+}
+
+#[test]
+fn a_broken_expression_finds_nothing_and_leaves_the_other_patterns_alone() {
+    let patterns = ["(%Y", "%Y-%m-%d"].map(str::to_owned);
+    let mut detector = Detector::with_patterns(&patterns, Zone::utc(), NOON).unwrap();
+    assert!(detector.find("2026-06-15 x", NOON).is_some());
+    assert!(detector.find("(2026 x", NOON).is_none());
+    assert!(detector.check().is_err());
 }
 
 #[test]

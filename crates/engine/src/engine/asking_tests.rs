@@ -183,9 +183,13 @@ fn without_an_answer_in_time_a_failure_counts_and_a_name_does_not() {
         came(effects)
     };
     assert_eq!(wake(20).1, ["unanswered a.example false"]);
-    let expected = ["unanswered 192.0.2.1 true", "found 192.0.2.1"];
-    let second = [&expected[..], &["ban 192.0.2.1"]].concat();
-    assert_eq!(wake(75).1, [&expected[..], &second].concat());
+    let expected = [
+        "unanswered 192.0.2.1 true",
+        "found 192.0.2.1",
+        "found 192.0.2.1",
+        "ban 192.0.2.1",
+    ];
+    assert_eq!(wake(75).1, expected);
     // The late answer is to nobody's question.
     let late = ignored(Some(IgnoreReason::Command));
     assert_eq!(
@@ -197,7 +201,7 @@ fn without_an_answer_in_time_a_failure_counts_and_a_name_does_not() {
 #[test]
 fn too_many_that_wait_are_decided_without_and_that_is_told_at_doublings() {
     let mut engine = engine(|jail| jail.ignorecommand = Some("ask <ip>".into()));
-    for number in 0..10_000_u32 {
+    for number in 0..u32::try_from(asking::MAX_WAITING).unwrap() {
         let id = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).to_string();
         assert_eq!(fail(&mut engine, &id).0.len(), 1);
     }
@@ -226,13 +230,18 @@ fn a_restored_ban_is_given_back_when_it_turns_out_to_be_ignored() {
     let bans = vec![ban("192.0.2.1"), ban("192.0.2.2")];
     engine.restore_jail(NOW, settings, bans, &mut effects);
     let (asked, _) = came(effects);
-    let [first, second] = asked.as_slice() else {
-        panic!("{asked:?}")
+    let [first] = asked.as_slice() else {
+        panic!("one at a time: {asked:?}")
     };
-    let (_, events) = answer(&mut engine, first, ignored(Some(IgnoreReason::Name)));
+    let (asked, events) = answer(&mut engine, first, ignored(Some(IgnoreReason::Name)));
     assert_eq!(events, ["ignore 192.0.2.1 Name", "unban 192.0.2.1"]);
-    let (_, events) = answer(&mut engine, second, ignored(None));
+    let [second] = asked.as_slice() else {
+        panic!("the next: {asked:?}")
+    };
+    let (asked, events) = answer(&mut engine, second, ignored(None));
     assert_eq!(events, [] as [&str; 0], "no failure, and it stays");
+    assert_eq!(asked, []);
+    assert_eq!(engine.oldest_inquiry(&jail()), None, "no line waited");
     assert_eq!(engine.banned(&jail()), [FailId::parse("192.0.2.2")]);
 }
 
@@ -250,4 +259,81 @@ fn what_a_client_reports_may_be_ignored_too() {
     let why = Some(IgnoreReason::Command);
     let (_, events) = answer(&mut engine, asked.first().unwrap(), ignored(why));
     assert_eq!(events, ["ignore 192.0.2.1 Command"]);
+}
+
+#[test]
+fn what_waits_has_a_bound_in_text_too() {
+    let mut engine = engine(|jail| jail.ignorecommand = Some("ask <ip>".into()));
+    let line = "x".repeat(crate::ban::MATCH_LIMIT);
+    let mut asked = 0;
+    let over = (0_u32..).find_map(|number| {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+        let mut failure = Failure::new(FailId::parse(&address.to_string()), NOW);
+        failure.ticket.matches = vec![Match::new("", "", &line)];
+        let mut effects = Vec::new();
+        engine.failure(NOW, &jail(), failure, &mut effects);
+        let (inquiries, events) = came(effects);
+        asked += inquiries.len();
+        inquiries.is_empty().then_some(events)
+    });
+    assert_eq!(asked, asking::MAX_TEXT / crate::ban::MATCH_LIMIT);
+    let over = over.unwrap_or_default();
+    assert_eq!(over.last().unwrap(), "unasked 1 true");
+}
+
+#[test]
+fn a_jail_that_begins_anew_asks_again() {
+    let mut engine = engine(|jail| jail.ignorecommand = Some("ask <ip>".into()));
+    let (old, _) = fail(&mut engine, "192.0.2.1");
+    let mut effects = Vec::new();
+    engine.remove_jail(NOW, &jail(), &mut effects);
+    assert_eq!(engine.next_wakeup(), None, "nobody waits");
+    let oldest = engine.oldest_inquiry(&jail());
+    assert_eq!(oldest, Some(InquiryId(0)), "a failure is undecided");
+    let mut settings = JailSettings::new(jail());
+    settings.ignorecommand = Some("other <ip>".into());
+    let mut effects = Vec::new();
+    engine.add_jail(NOW, settings, &mut effects);
+    let (asked, _) = came(effects);
+    let [new] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
+    let old = old.first().unwrap();
+    assert_ne!(new.id, old.id);
+    assert_eq!(engine.oldest_inquiry(&jail()), Some(new.id));
+    assert_eq!(answer(&mut engine, old, ignored(None)).1, [] as [&str; 0]);
+    let (_, events) = answer(&mut engine, new, ignored(None));
+    assert_eq!(events, ["found 192.0.2.1"]);
+    assert_eq!(engine.oldest_inquiry(&jail()), None);
+}
+
+#[test]
+fn what_a_jail_learns_while_it_waits_holds() {
+    let mut engine = engine(|jail| jail.ignorecommand = Some("ask <ip>".into()));
+    let (asked, _) = fail(&mut engine, "192.0.2.1");
+    let mut settings = JailSettings::new(jail());
+    settings.ignoreip = vec![FailId::parse("192.0.2.0/24")];
+    engine.change_jail(NOW, settings, &mut Vec::new());
+    let (_, events) = answer(&mut engine, asked.first().unwrap(), ignored(None));
+    assert_eq!(events, ["ignore 192.0.2.1 Ip"]);
+}
+
+#[test]
+fn failures_without_an_answer_are_told_at_doublings_until_nothing_waits() {
+    let mut engine = engine(|jail| jail.ignorecommand = Some("ask <ip>".into()));
+    let mut round = |at: i64| {
+        let now = NOW.plus_secs(at);
+        for number in 1..=5 {
+            let failure = Failure::new(FailId::parse(&format!("192.0.2.{number}")), now);
+            engine.failure(now, &jail(), failure, &mut Vec::new());
+        }
+        let mut effects = Vec::new();
+        engine.wake(now.plus_secs(75), &mut effects);
+        let told = came(effects).1.into_iter();
+        told.filter(|event| event.starts_with("un"))
+            .collect::<Vec<_>>()
+    };
+    let expected = ["1", "2", "4"].map(|n| format!("unanswered 192.0.2.{n} true"));
+    assert_eq!(round(0), expected);
+    assert_eq!(round(100), expected);
 }

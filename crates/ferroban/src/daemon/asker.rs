@@ -2,16 +2,20 @@
 //!
 //! A question may hang for a minute: a name server that does not answer, a command that
 //! waits. So there is a small pool of threads, and nobody waits to put something into
-//! their queues: a full one hands the question back, and the engine decides without an
-//! answer. Names come from strangers, who may own the servers that are slow about them;
-//! they have a queue of their own, and one thread is kept free of them, so that they
-//! cannot keep a jail from learning who is to be ignored.
+//! their queues. How much can be in them is the engine's to say, which tells of each
+//! question how long it waits for the answer; what is overdue is not looked into any more.
+//!
+//! Who is slow must not keep others waiting. Names come from strangers, who may own the
+//! servers that are slow about them: they have a queue of their own, and one thread is
+//! kept free of them. Each jail has a queue of its own too and only one thread at a time,
+//! and the jails take turns; one thread is kept free of them, for the names.
 
 mod files;
 mod ignored;
 mod list;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -19,7 +23,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ferroban_engine::{Ask, Finding, Inquiry, InquiryId, JailName};
+use ferroban_engine::{Ask, Finding, Inquiry, InquiryId, JailName, Timestamp};
 
 use super::facts::Facts;
 use crate::log::Log;
@@ -30,8 +34,6 @@ use ignored::Ignored;
 
 /// How many questions are looked into at once.
 const THREADS: usize = 4;
-/// How many of each kind may wait. One has the lines of its failure.
-const QUEUE: usize = 1024;
 /// How long an `ignorecommand` may take, as the original has it.
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long the end waits for the threads, after their commands were ended.
@@ -70,15 +72,16 @@ struct Shared {
     /// A thread has ended.
     ended: Condvar,
     ignored: Ignored,
-    most: usize,
 }
 
 #[derive(Default)]
 struct Work {
     /// Names whose addresses are wanted.
     names: VecDeque<Inquiry>,
-    /// Failures that may have to be ignored.
-    suspects: VecDeque<Inquiry>,
+    /// Failures that may have to be ignored, of each jail.
+    suspects: HashMap<JailName, VecDeque<Inquiry>>,
+    /// The jails that have some and are not busy, in the order of their turns.
+    turns: VecDeque<JailName>,
     /// The jails one of whose failures is being looked into: a jail's `ignorecommand` runs
     /// once at a time and in the order of the log, as in fail2ban, where nobody has written
     /// one for anything else.
@@ -88,6 +91,15 @@ struct Work {
     /// Threads at work.
     threads: usize,
     closed: bool,
+}
+
+/// What a thread looks into.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Takes {
+    Suspects,
+    Names,
+    /// What there is, suspects first.
+    Both,
 }
 
 /// One thing for a thread to do.
@@ -102,11 +114,11 @@ impl Asker {
     where
         A: Fn(Told) + Clone + Send + 'static,
     {
-        Self::start_with(means, (QUEUE, LIMIT), answer)
+        Self::start_with(means, LIMIT, answer)
     }
 
-    /// The same with so many that may wait, and so much time for a command.
-    fn start_with<A>(means: Means, (most, limit): (usize, Duration), answer: A) -> io::Result<Self>
+    /// The same with so much time for a command.
+    fn start_with<A>(means: Means, limit: Duration, answer: A) -> io::Result<Self>
     where
         A: Fn(Told) + Clone + Send + 'static,
     {
@@ -120,7 +132,6 @@ impl Asker {
             more: Condvar::new(),
             ended: Condvar::new(),
             ignored: Ignored::new(resolver, facts, log, limit),
-            most,
         }));
         for number in 1..=THREADS {
             let (shared, answer) = (Arc::clone(&asker.0), answer.clone());
@@ -129,7 +140,12 @@ impl Asker {
             let thread = thread::Builder::new().name(name.clone());
             let spawned = thread.spawn(move || {
                 sys::set_thread_name(&name);
-                shared.run(number > 1, &answer);
+                let takes = match number {
+                    1 => Takes::Suspects,
+                    2 => Takes::Names,
+                    _ => Takes::Both,
+                };
+                shared.run(takes, &answer);
             });
             if let Err(error) = spawned {
                 asker.0.work().threads -= 1;
@@ -139,23 +155,11 @@ impl Asker {
         Ok(asker)
     }
 
-    /// Has something found out. Never waits; a question for which there is no room comes
-    /// back.
-    pub(super) fn ask(&self, inquiry: Inquiry) -> Result<(), Inquiry> {
-        let mut work = self.0.work();
-        let is_closed = work.closed;
-        let queue = match inquiry.ask {
-            Ask::Addresses(_) => &mut work.names,
-            Ask::Ignored(_) => &mut work.suspects,
-        };
-        if is_closed || queue.len() >= self.0.most {
-            return Err(inquiry);
-        }
-        queue.push_back(inquiry);
-        drop(work);
+    /// Has something found out. Never waits.
+    pub(super) fn ask(&self, inquiry: Inquiry) {
+        self.0.work().put(inquiry, clock::now());
         // Not every thread takes every question.
         self.0.more.notify_all();
-        Ok(())
     }
 
     /// Has the addresses found out that this host's names have.
@@ -164,14 +168,14 @@ impl Asker {
         self.0.more.notify_all();
     }
 
-    /// Forgets what is remembered for a jail, and what it still asks: it has ended, or
-    /// it ignores others now.
+    /// Forgets what is remembered for a jail: it ignores others now.
     pub(super) fn forget(&self, jail: &JailName) {
-        let mut work = self.0.work();
-        work.names.retain(|inquiry| inquiry.jail != *jail);
-        work.suspects.retain(|inquiry| inquiry.jail != *jail);
-        drop(work);
         self.0.ignored.forget(jail);
+    }
+
+    /// Drops what a jail still asks: it has ended.
+    pub(super) fn withdraw(&self, jail: &JailName) {
+        self.0.work().withdraw(jail);
     }
 
     /// Ends the threads and the commands that they run, and gives up what hangs after a
@@ -205,23 +209,78 @@ impl Drop for Asker {
 }
 
 impl Work {
-    /// The question that was asked first, of those that may be taken.
-    fn take(&mut self, takes_names: bool) -> Option<Task> {
-        if takes_names && std::mem::take(&mut self.own_names) {
+    fn put(&mut self, inquiry: Inquiry, now: Timestamp) {
+        if self.closed {
+            return;
+        }
+        let queue = match inquiry.ask {
+            Ask::Addresses(_) => &mut self.names,
+            Ask::Ignored(_) => match self.suspects.entry(inquiry.jail.clone()) {
+                Entry::Occupied(queue) => queue.into_mut(),
+                Entry::Vacant(queue) => {
+                    if !self.busy.contains(&inquiry.jail) {
+                        self.turns.push_back(inquiry.jail.clone());
+                    }
+                    queue.insert(VecDeque::new())
+                }
+            },
+        };
+        drop_overdue(queue, now);
+        queue.push_back(inquiry);
+    }
+
+    /// What is to be done next, of what may be taken.
+    fn take(&mut self, takes: Takes, now: Timestamp) -> Option<Task> {
+        let suspect = (takes != Takes::Names).then(|| self.take_suspect(now));
+        if let Some(Some(suspect)) = suspect {
+            return Some(Task::Inquiry(suspect));
+        }
+        if takes == Takes::Suspects {
+            return None;
+        }
+        if std::mem::take(&mut self.own_names) {
             return Some(Task::OwnNames);
         }
-        let free = |inquiry: &Inquiry| !self.busy.contains(&inquiry.jail);
-        let place = self.suspects.iter().position(free);
-        let suspect = place.and_then(|place| self.suspects.get(place));
-        let name = self.names.front().filter(|_| takes_names);
-        let is_name = name.is_some_and(|name| suspect.is_none_or(|suspect| name.id < suspect.id));
-        if is_name {
-            return self.names.pop_front().map(Task::Inquiry);
-        }
-        let suspect = self.suspects.remove(place?)?;
-        self.busy.insert(suspect.jail.clone());
-        Some(Task::Inquiry(suspect))
+        drop_overdue(&mut self.names, now);
+        self.names.pop_front().map(Task::Inquiry)
     }
+
+    fn take_suspect(&mut self, now: Timestamp) -> Option<Inquiry> {
+        loop {
+            let jail = self.turns.pop_front()?;
+            let Entry::Occupied(mut queue) = self.suspects.entry(jail) else {
+                continue;
+            };
+            drop_overdue(queue.get_mut(), now);
+            let first = queue.get_mut().pop_front();
+            if queue.get().is_empty() {
+                queue.remove();
+            }
+            if let Some(first) = first {
+                self.busy.insert(first.jail.clone());
+                return Some(first);
+            }
+        }
+    }
+
+    /// A jail's question was looked into.
+    fn looked_into(&mut self, jail: JailName) {
+        self.busy.remove(&jail);
+        if self.suspects.contains_key(&jail) {
+            self.turns.push_back(jail);
+        }
+    }
+
+    fn withdraw(&mut self, jail: &JailName) {
+        self.names.retain(|inquiry| inquiry.jail != *jail);
+        self.suspects.remove(jail);
+        self.turns.retain(|other| other != jail);
+    }
+}
+
+/// Drops those at the front that nobody waits for any more.
+fn drop_overdue(queue: &mut VecDeque<Inquiry>, now: Timestamp) {
+    while queue.pop_front_if(|first| first.until <= now).is_some() {}
 }
 
 impl Shared {
@@ -234,13 +293,14 @@ impl Shared {
         work.closed = true;
         work.names.clear();
         work.suspects.clear();
+        work.turns.clear();
         drop(work);
         self.more.notify_all();
     }
 
     /// Looks into one question after the other, until the end.
-    fn run(&self, takes_names: bool, answer: &dyn Fn(Told)) {
-        while let Some(task) = self.next(takes_names) {
+    fn run(&self, takes: Takes, answer: &dyn Fn(Told)) {
+        while let Some(task) = self.next(takes) {
             let mut busy = None;
             let told = match task {
                 Task::Inquiry(inquiry) => {
@@ -256,7 +316,7 @@ impl Shared {
             }
             answer(told);
             if let Some(jail) = busy {
-                self.work().busy.remove(&jail);
+                self.work().looked_into(jail);
                 self.more.notify_all();
             }
         }
@@ -265,13 +325,13 @@ impl Shared {
     }
 
     /// The next question that a thread may take.
-    fn next(&self, takes_names: bool) -> Option<Task> {
+    fn next(&self, takes: Takes) -> Option<Task> {
         let mut work = self.work();
         loop {
             if work.closed {
                 return None;
             }
-            if let Some(task) = work.take(takes_names) {
+            if let Some(task) = work.take(takes, clock::now()) {
                 return Some(task);
             }
             work = self.more.wait(work).unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,7 @@
 //! What the engine wants to know, on its way to those who find it out.
 //!
-//! The threads are started when there is something to ask for the first time. What finds
-//! no room with them waits here; the engine says how much that can be.
+//! The threads are started when there is something to ask for the first time.
 
-use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -25,7 +23,6 @@ pub(super) struct Inquiries {
     means: Means,
     inbox: SyncSender<Message>,
     asker: Option<Asker>,
-    waiting: VecDeque<Inquiry>,
     named: Option<Instant>,
     /// Whether it was told that nobody can be asked.
     told: bool,
@@ -42,29 +39,16 @@ impl Inquiries {
             },
             inbox,
             asker: None,
-            waiting: VecDeque::new(),
             named: None,
             told: false,
         }
     }
 
-    /// Asks as soon as there is room.
+    /// Has something found out. If nobody can be asked, the engine decides without an
+    /// answer when its time is up.
     pub(super) fn put(&mut self, inquiry: Inquiry) {
-        self.waiting.push_back(inquiry);
-        self.go_on();
-    }
-
-    /// Asks what waits, as far as there is room.
-    pub(super) fn go_on(&mut self) {
-        while let Some(inquiry) = self.waiting.pop_front() {
-            let Some(asker) = self.asker() else {
-                // The engine decides without an answer when its time is up.
-                return;
-            };
-            if let Err(inquiry) = asker.ask(inquiry) {
-                self.waiting.push_front(inquiry);
-                return;
-            }
+        if let Some(asker) = self.asker() {
+            asker.ask(inquiry);
         }
     }
 
@@ -87,10 +71,17 @@ impl Inquiries {
         self.means.resolver.allow_ipv6(allow);
     }
 
-    /// A jail has ended, or ignores others now.
-    pub(super) fn forget(&mut self, jail: &JailName) {
-        self.waiting.retain(|inquiry| inquiry.jail != *jail);
+    /// A jail ignores others now.
+    pub(super) fn forget(&self, jail: &JailName) {
         if let Some(asker) = &self.asker {
+            asker.forget(jail);
+        }
+    }
+
+    /// A jail has ended, and its questions are nobody's.
+    pub(super) fn withdraw(&self, jail: &JailName) {
+        if let Some(asker) = &self.asker {
+            asker.withdraw(jail);
             asker.forget(jail);
         }
     }

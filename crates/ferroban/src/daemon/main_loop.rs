@@ -5,12 +5,15 @@
 //! recorder, and the jobs that belong to it wait for its commit, but never longer
 //! than [`PATIENCE`]: a slow disk must not let an attacker in.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use ferroban_engine::{Effect, Engine, Event, JailName, Job, JobId, LogPosition, Save, Timestamp};
+use ferroban_engine::{
+    Effect, Engine, Event, InquiryId, JailName, Job, JobId, LogPosition, Save, Timestamp,
+};
 
 use super::actor::Call;
 use super::asker::Told;
@@ -71,7 +74,10 @@ pub(super) struct MainLoop {
     pub(super) notify: Notify,
     pub(super) monitor: Monitor,
     /// Read positions that are not written yet.
-    positions: HashMap<(JailName, String), LogPosition>,
+    pub(super) positions: HashMap<(JailName, String), LogPosition>,
+    /// Read positions behind failures whose fate is being found out. Were they written and
+    /// the daemon ended, nobody would read those lines again.
+    pub(super) unsettled: HashMap<(JailName, String), Unsettled>,
     /// Where each jail has read on to, written or not.
     pub(super) read: HashMap<(JailName, String), LogPosition>,
     positions_written: Instant,
@@ -79,6 +85,16 @@ pub(super) struct MainLoop {
     stopping: Option<Stopping>,
     /// A transaction that is late, since when, and whether that was told.
     late: Option<(u64, Instant, bool)>,
+}
+
+/// A read position that waits for answers.
+pub(super) struct Unsettled {
+    position: LogPosition,
+    /// The last question when it was noted: once this and all before it are answered, it
+    /// is settled.
+    last: InquiryId,
+    /// What was read after it.
+    newest: Option<LogPosition>,
 }
 
 struct Held {
@@ -129,6 +145,7 @@ impl MainLoop {
             notify: Notify::from_environment(),
             monitor: Monitor::new(log.clone()),
             positions: HashMap::new(),
+            unsettled: HashMap::new(),
             read: HashMap::new(),
             log,
             positions_written: clock::tick(),
@@ -295,7 +312,6 @@ impl MainLoop {
         match told {
             Told::Found(id, finding) => {
                 self.engine.found_out(clock::now(), id, finding, effects);
-                self.inquiries.go_on();
             }
             Told::OwnNames(addresses) => {
                 self.own_names = addresses;
@@ -308,7 +324,7 @@ impl MainLoop {
         self.stopping.is_some()
     }
 
-    fn reading(&mut self, reading: Reading, effects: &mut Vec<Effect>) {
+    pub(super) fn reading(&mut self, reading: Reading, effects: &mut Vec<Effect>) {
         if !reading.failures.is_empty() && self.protected.elapsed() >= PROTECT_EVERY {
             self.protect();
             self.inquiries.own_names();
@@ -325,9 +341,64 @@ impl MainLoop {
             for jail in reading.jails {
                 let key = (jail, position.log.clone());
                 self.read.insert(key.clone(), position.clone());
-                self.positions.insert(key, position.clone());
+                self.note_position(key, position.clone());
             }
         }
+    }
+
+    /// Has a read position written, as soon as the fate of what was read before it is known.
+    fn note_position(&mut self, key: (JailName, String), position: LogPosition) {
+        if self.engine.oldest_inquiry(&key.0).is_none() {
+            self.unsettled.remove(&key);
+            self.positions.insert(key, position);
+            return;
+        }
+        match self.unsettled.entry(key) {
+            Entry::Occupied(mut earlier) => earlier.get_mut().newest = Some(position),
+            Entry::Vacant(free) => {
+                let last = self.engine.last_inquiry();
+                free.insert(Unsettled {
+                    position,
+                    last,
+                    newest: None,
+                });
+            }
+        }
+    }
+
+    /// A jail ends. If it returns, it asks again about what it waited to know.
+    pub(super) fn unsettle(&mut self, jail: &JailName, returns: bool) {
+        self.unsettled.retain(|(of, _), unsettled| {
+            if *of == *jail {
+                unsettled.last = InquiryId(u64::MAX);
+            }
+            *of != *jail || returns
+        });
+    }
+
+    /// Lets those read positions be written whose questions are answered.
+    pub(super) fn settle(&mut self) {
+        let (engine, positions) = (&self.engine, &mut self.positions);
+        self.unsettled.retain(|key, unsettled| {
+            match engine.oldest_inquiry(&key.0) {
+                None => {
+                    let newest = unsettled.newest.take();
+                    let position = newest.unwrap_or_else(|| unsettled.position.clone());
+                    positions.insert(key.clone(), position);
+                    return false;
+                }
+                Some(oldest) if oldest > unsettled.last => {
+                    positions.insert(key.clone(), unsettled.position.clone());
+                    let Some(newest) = unsettled.newest.take() else {
+                        return false;
+                    };
+                    unsettled.position = newest;
+                    unsettled.last = engine.last_inquiry();
+                }
+                Some(_) => {}
+            }
+            true
+        });
     }
 
     /// Looks up who is not to be banned without force.
@@ -352,6 +423,7 @@ impl MainLoop {
         }
         if !saves.is_empty() || self.positions_written.elapsed() >= POSITIONS_EVERY {
             self.positions_written = clock::tick();
+            self.settle();
             let positions = self.positions.drain();
             saves.extend(positions.map(|((jail, _), position)| Save::Position { jail, position }));
         }
@@ -464,7 +536,6 @@ impl MainLoop {
         events::write(&self.log, event, action);
         if let Event::JailStopped { jail } = event {
             self.crew.gone(jail);
-            self.inquiries.forget(jail);
         }
         self.trouble.note(event, clock::now());
         self.spread(event);

@@ -245,6 +245,8 @@ impl MainLoop {
                 self.read.retain(|(jail, _), _| *jail != name);
             }
             self.trouble.forget(&name);
+            self.inquiries.withdraw(&name);
+            self.unsettle(&name, returns);
             jobs.extend(self.engine.remove_jail(now, &name, effects));
         }
         // What is stored about those that begin must hold what was just decided.
@@ -267,6 +269,7 @@ impl MainLoop {
             self.change(plan, parts, restart, effects);
         }
         for name in &restart.kept {
+            self.inquiries.forget(name);
             jobs.extend(self.engine.jail_reloaded(now, name, effects));
         }
         self.setup = next;
@@ -372,6 +375,7 @@ impl MainLoop {
             let held = self.engine.bans(&name);
             self.crew.configure(&name, parts, held, restart.forgets);
         }
+        self.inquiries.forget(&name);
         self.engine.change_jail(clock::now(), settings, effects);
         if native || (differ && restart.kept.contains(&name)) {
             self.trouble.forget(&name);

@@ -327,7 +327,7 @@ impl Watcher {
                 Ok(filter) => readers.push(Reader {
                     jail,
                     filter,
-                    told_dates: false,
+                    told_dates: !settings.datepattern.is_empty(),
                 }),
                 Err(error) => log.error(
                     "ferroban.guard",

@@ -157,9 +157,14 @@ fn unanswered(event: &Event) -> (Level, &'static str, String) {
             id,
             seconds,
             counted,
+            total,
         } => {
+            let more = match total {
+                ..=1 => String::new(),
+                total => format!(" (it went so with {total} failures)"),
+            };
             let text = format!(
-                "[{jail}] {id}: what had to be asked about it was not answered within {seconds} s; {}",
+                "[{jail}] {id}: what had to be asked about it was not answered within {seconds} s; {}{more}",
                 fate(*counted)
             );
             (Level::Warning, FILTER, text)

@@ -425,6 +425,7 @@ fn date_faults(jail: &Jail) -> Vec<(Place, What)> {
         let text = text.to_owned();
         let patterns = std::slice::from_ref(&text);
         let found = Detector::with_patterns(patterns, Zone::utc(), Timestamp::default());
+        let found = found.and_then(|detector| detector.check());
         let what = What::Regex {
             option: "datepattern",
             source: FilterError::DatePattern(found.err()?),

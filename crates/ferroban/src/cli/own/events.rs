@@ -89,9 +89,13 @@ fn words(event: &Event) -> (Tone, Option<&JailName>, String) {
             id,
             seconds,
             counted,
+            total,
         } => odd(
             jail,
-            format!("{id}: no answer within {seconds} s, {}", counting(*counted)),
+            format!(
+                "{id}: no answer within {seconds} s, {}, failure {total} of that kind",
+                counting(*counted)
+            ),
         ),
         Event::Unasked {
             jail,

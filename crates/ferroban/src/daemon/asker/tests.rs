@@ -47,7 +47,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(most: usize) -> Self {
+    fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::open(&Target::File(folder.path().join("log")), Level::Info).unwrap();
         let (asks, asked) = channel();
@@ -70,20 +70,15 @@ impl Scene {
         let limit = Duration::from_secs(60);
         Self {
             _folder: folder,
-            asker: Asker::start_with(means, (most, limit), answer).unwrap(),
+            asker: Asker::start_with(means, limit, answer).unwrap(),
             found,
             asked,
             go_on,
         }
     }
 
-    fn ask(&self, id: u64, ask: Ask) -> Result<(), u64> {
-        let inquiry = Inquiry {
-            id: InquiryId(id),
-            jail: "sshd".parse().unwrap(),
-            ask,
-        };
-        self.asker.ask(inquiry).map_err(|inquiry| inquiry.id.0)
+    fn ask(&self, id: u64, ask: Ask) {
+        self.asker.ask(inquiry(id, "sshd", ask));
     }
 
     fn found(&self) -> (u64, Finding) {
@@ -94,9 +89,18 @@ impl Scene {
     /// Keeps all threads busy that look for names.
     fn occupy(&self) {
         for id in 0..THREADS - 1 {
-            self.ask(id as u64, name(&format!("slow{id}"))).unwrap();
+            self.ask(id as u64, name(&format!("slow{id}")));
             self.asked.recv().unwrap();
         }
+    }
+}
+
+fn inquiry(id: u64, jail: &str, ask: Ask) -> Inquiry {
+    Inquiry {
+        id: InquiryId(id),
+        jail: jail.parse().unwrap(),
+        ask,
+        until: clock::now().plus_secs(3600),
     }
 }
 
@@ -123,79 +127,99 @@ const IGNORED: Finding = Finding::Ignored {
 
 #[test]
 fn each_question_is_answered_under_its_name() {
-    let scene = Scene::new(8);
+    let scene = Scene::new();
     scene.go_on.send(()).unwrap();
-    scene.ask(7, name("a.example")).unwrap();
+    scene.ask(7, name("a.example"));
     let addresses = vec!["192.0.2.1".parse().unwrap()];
     assert_eq!(scene.found(), (7, Finding::Addresses(addresses)));
-    scene.ask(8, name("a\0b")).unwrap();
+    scene.ask(8, name("a\0b"));
     let (id, finding) = scene.found();
     assert!(matches!((id, finding), (8, Finding::NoAddress(_))));
-    scene.ask(9, suspect("exit 0")).unwrap();
+    scene.ask(9, suspect("exit 0"));
     assert_eq!(scene.found(), (9, IGNORED));
 }
 
-#[test]
-fn what_has_no_room_comes_back_at_once_and_names_leave_room_for_the_rest() {
-    let scene = Scene::new(2);
-    scene.occupy();
-    assert_eq!(scene.ask(10, name("a")), Ok(()));
-    assert_eq!(scene.ask(11, name("b")), Ok(()));
-    assert_eq!(scene.ask(12, name("c")), Err(12));
-    assert_eq!(scene.ask(13, suspect("exit 0")), Ok(()));
-    assert_eq!(scene.found(), (13, IGNORED));
+/// The questions in the order in which threads take them.
+fn taken(work: &mut Work, takes: &[Takes]) -> Vec<Option<u64>> {
+    let mut take = |takes: &Takes| match work.take(*takes, clock::now())? {
+        Task::Inquiry(inquiry) => Some(inquiry.id.0),
+        Task::OwnNames => Some(0),
+    };
+    takes.iter().map(&mut take).collect()
 }
 
 #[test]
-fn suspects_have_a_bound_too_and_what_was_asked_first_is_taken_first() {
-    let inquiry = |id, jail: &str, ask| Inquiry {
-        id: InquiryId(id),
-        jail: jail.parse().unwrap(),
-        ask,
-    };
+fn a_jail_is_asked_for_one_at_a_time_and_jails_take_turns() {
     let mut work = Work::default();
-    work.suspects.push_back(inquiry(1, "sshd", suspect("")));
-    work.suspects.push_back(inquiry(2, "sshd", suspect("")));
-    work.names.push_back(inquiry(3, "sshd", name("a")));
-    work.names.push_back(inquiry(4, "sshd", name("b")));
-    work.suspects.push_back(inquiry(5, "other", suspect("")));
-    let mut taken = |takes_names| {
-        work.take(takes_names).map(|task| match task {
-            Task::Inquiry(inquiry) => inquiry.id.0,
-            Task::OwnNames => 0,
-        })
-    };
-    let order = [true, true, false, false, true, true].map(&mut taken);
-    let expected = [Some(1), Some(3), Some(5), None, Some(4), None];
-    assert_eq!(order, expected, "of each jail one at a time");
-    work.busy.clear();
-    let Some(Task::Inquiry(second)) = work.take(false) else {
-        panic!("its turn has come")
-    };
-    assert_eq!(second.id, InquiryId(2));
+    for (id, jail) in [(1, "sshd"), (2, "sshd"), (3, "other"), (4, "other")] {
+        work.put(inquiry(id, jail, suspect("")), clock::now());
+    }
+    work.put(inquiry(5, "sshd", name("a")), clock::now());
+    let takes = [Takes::Suspects, Takes::Both, Takes::Both, Takes::Suspects];
+    let expected = [Some(1), Some(3), Some(5), None];
+    assert_eq!(taken(&mut work, &takes), expected);
+    work.put(inquiry(6, "third", suspect("")), clock::now());
+    work.looked_into("other".parse().unwrap());
+    work.looked_into("sshd".parse().unwrap());
+    let takes = [Takes::Suspects; 4];
+    let expected = [Some(6), Some(4), Some(2), None];
+    assert_eq!(taken(&mut work, &takes), expected);
+    work.looked_into("sshd".parse().unwrap());
+    assert_eq!(taken(&mut work, &takes[..1]), [None], "it has no more");
+    work.put(inquiry(7, "sshd", suspect("")), clock::now());
+    assert_eq!(taken(&mut work, &takes[..1]), [Some(7)]);
+}
 
-    let scene = Scene::new(0);
-    assert_eq!(scene.ask(1, suspect("")), Err(1));
+#[test]
+fn what_nobody_waits_for_any_more_is_dropped() {
+    let mut work = Work::default();
+    let late = clock::now().plus_secs(7200);
+    for id in 1..=3 {
+        work.put(inquiry(id, "sshd", suspect("")), clock::now());
+        work.put(inquiry(id, "sshd", name("a")), clock::now());
+    }
+    let mut inquiry = inquiry(4, "sshd", suspect(""));
+    inquiry.until = late.plus_secs(1);
+    work.put(inquiry, late);
+    assert_eq!(work.suspects.values().map(VecDeque::len).sum::<usize>(), 1);
+    assert!(work.take(Takes::Names, late).is_none());
+    assert!(work.names.is_empty());
+    let task = work.take(Takes::Suspects, late);
+    assert!(matches!(task, Some(Task::Inquiry(Inquiry { id, .. })) if id.0 == 4));
 }
 
 #[test]
 fn names_that_hang_keep_no_jail_from_learning_who_is_ignored() {
-    let scene = Scene::new(8);
+    let scene = Scene::new();
     scene.occupy();
-    scene.ask(10, name("one.more")).unwrap();
-    scene.ask(11, suspect("exit 0")).unwrap();
+    scene.ask(10, name("one.more"));
+    scene.ask(11, suspect("exit 0"));
     assert_eq!(scene.found(), (11, IGNORED));
 }
 
 #[test]
-fn what_a_jail_asked_is_forgotten_with_it() {
-    let scene = Scene::new(1);
-    scene.occupy();
-    scene.ask(10, name("a")).unwrap();
-    scene.asker.forget(&"other".parse().unwrap());
-    assert_eq!(scene.ask(11, name("b")), Err(11));
-    scene.asker.forget(&"sshd".parse().unwrap());
-    assert_eq!(scene.ask(11, name("b")), Ok(()));
+fn suspects_of_jails_that_hang_keep_no_name_waiting() {
+    let mut work = Work::default();
+    for id in 0..THREADS as u64 {
+        let jail = format!("hangs{id}");
+        work.put(inquiry(id, &jail, suspect("")), clock::now());
+    }
+    work.put(inquiry(9, "sshd", name("a")), clock::now());
+    let takes = [Takes::Suspects, Takes::Both, Takes::Both, Takes::Names];
+    let expected = [Some(0), Some(1), Some(2), Some(9)];
+    assert_eq!(taken(&mut work, &takes), expected);
+}
+
+#[test]
+fn what_a_jail_asked_ends_with_it() {
+    let mut work = Work::default();
+    for (id, jail) in [(1, "sshd"), (2, "other")] {
+        work.put(inquiry(id, jail, suspect("")), clock::now());
+        work.put(inquiry(id + 2, jail, name("a")), clock::now());
+    }
+    work.withdraw(&"sshd".parse().unwrap());
+    let takes = [Takes::Both; 3];
+    assert_eq!(taken(&mut work, &takes), [Some(2), Some(4), None]);
 }
 
 /// More than any test takes.
@@ -203,9 +227,9 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn the_end_does_not_wait_for_what_hangs_and_nothing_is_answered_after_it() {
-    let scene = Scene::new(8);
+    let scene = Scene::new();
     scene.occupy();
-    scene.ask(10, name("waits")).unwrap();
+    scene.ask(10, name("waits"));
     let ended = scene.asker.close_within(Duration::ZERO, || ());
     assert!(!ended, "threads hang");
     drop(scene.go_on);
@@ -215,14 +239,14 @@ fn the_end_does_not_wait_for_what_hangs_and_nothing_is_answered_after_it() {
 
 #[test]
 fn the_end_waits_for_those_that_go() {
-    let scene = Scene::new(8);
+    let scene = Scene::new();
     assert!(scene.asker.close_within(LONG, || ()));
     assert!(scene.found.recv().is_err());
 }
 
 #[test]
 fn commands_that_run_at_the_end_are_ended() {
-    let scene = Scene::new(8);
+    let scene = Scene::new();
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
@@ -230,7 +254,7 @@ fn commands_that_run_at_the_end_are_ended() {
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
     let shown = pipe.display();
     let command = format!("echo $$ > {shown}; exec sleep 1000");
-    scene.ask(1, suspect(&command)).unwrap();
+    scene.ask(1, suspect(&command));
     let pid: i32 = std::fs::read_to_string(&pipe)
         .unwrap()
         .trim()
@@ -245,7 +269,7 @@ fn commands_that_run_at_the_end_are_ended() {
 
 #[test]
 fn what_is_dropped_ends_too() {
-    let scene = Scene::new(8);
+    let scene = Scene::new();
     let shared = Arc::clone(&scene.asker.0);
     drop(scene.asker);
     assert!(scene.found.recv().is_err());

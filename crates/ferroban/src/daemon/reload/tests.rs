@@ -6,14 +6,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use ferroban_engine::Engine;
+use ferroban_engine::{
+    Engine, FailId, Failure, Finding, InquiryId, JailName, JailSettings, LogPosition,
+};
 
 use crate::daemon::Conduct;
 use crate::daemon::crew::Crew;
 use crate::daemon::database::Database;
 use crate::daemon::facts::Facts;
 use crate::daemon::inquiries::Inquiries;
-use crate::daemon::message::Message;
+use crate::daemon::message::{Message, Reading};
 use crate::daemon::office::{Caller, Response};
 use crate::log::{Log, Target};
 
@@ -354,4 +356,58 @@ fn refusals_say_what_the_original_says() {
     for (words, expected) in cases {
         assert_eq!(desk.say(words), expected, "{words}");
     }
+}
+
+#[test]
+fn a_read_position_is_written_when_the_fate_of_what_was_read_is_known() {
+    let mut desk = Desk::new();
+    let jail: JailName = "j".parse().unwrap();
+    let mut settings = JailSettings::new(jail.clone());
+    settings.ignorecommand = Some("exit 1".into());
+    let engine = &mut desk.main_loop.engine;
+    engine.add_jail(clock::now(), settings, &mut Vec::new());
+    let read = |main_loop: &mut MainLoop, offset: i64, id: Option<&str>| {
+        let failure = |id: &str| (jail.clone(), Failure::new(FailId::parse(id), clock::now()));
+        let position = LogPosition {
+            log: "/log".into(),
+            mark: String::new(),
+            offset,
+        };
+        let reading = Reading {
+            jails: vec![jail.clone()],
+            failures: id.into_iter().map(failure).collect(),
+            position: Some(position),
+        };
+        main_loop.reading(reading, &mut Vec::new());
+        main_loop.engine.last_inquiry()
+    };
+    let answer = |main_loop: &mut MainLoop, id: InquiryId| {
+        let finding = Finding::Ignored {
+            why: None,
+            remembered: false,
+        };
+        let engine = &mut main_loop.engine;
+        engine.found_out(clock::now(), id, finding, &mut Vec::new());
+    };
+    let written = |main_loop: &mut MainLoop| {
+        main_loop.settle();
+        let mut positions = main_loop.positions.drain();
+        positions.next().map(|(_, position)| position.offset)
+    };
+    let main_loop = &mut desk.main_loop;
+    read(main_loop, 1, None);
+    assert_eq!(written(main_loop), Some(1));
+    let first = read(main_loop, 2, Some("192.0.2.1"));
+    read(main_loop, 3, None);
+    assert_eq!(written(main_loop), None);
+    let second = read(main_loop, 4, Some("192.0.2.2"));
+    answer(main_loop, first);
+    assert_eq!(written(main_loop), Some(2), "no later one: it may hang");
+    assert_eq!(written(main_loop), None);
+    main_loop.unsettle(&"other".parse().unwrap(), false);
+    answer(main_loop, second);
+    assert_eq!(written(main_loop), Some(4));
+    read(main_loop, 5, Some("192.0.2.3"));
+    main_loop.unsettle(&jail, false);
+    assert!(main_loop.unsettled.is_empty(), "its jail has ended");
 }

@@ -587,7 +587,8 @@ fn date(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result<(
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect();
-    Detector::with_patterns(&lines, Zone::utc(), clock::now()).map_err(|error| {
+    let detector = Detector::with_patterns(&lines, Zone::utc(), clock::now());
+    let detector = detector.map_err(|error| {
         let kind = match error {
             PatternError::Bad { .. } => "TypeError",
             PatternError::Duplicate { .. } => "ValueError",
@@ -596,13 +597,24 @@ fn date(jail: &mut JailSetup, words: &[Word], notes: &mut Vec<Note>) -> Result<(
     })?;
     for pattern in &lines {
         if !["{DATE}", "{DEFAULT}"].contains(&pattern.as_str()) {
-            let (shown, name) = date_name(pattern);
-            let text = format!(
-                "  date pattern `{}`: `{name}`",
-                quoted(&shown.unwrap_or_default())
-            );
+            let text = match date_name(pattern) {
+                (None, name) if name == "Default Detectors" => {
+                    let pattern = std::slice::from_ref(pattern);
+                    let filtered = Detector::with_patterns(pattern, Zone::utc(), clock::now());
+                    let count = filtered.map_or(0, |dates| dates.templates().len());
+                    format!("  default filtered date pattern: {count} template(s)")
+                }
+                (shown, name) => {
+                    let shown = quoted(&shown.unwrap_or_default());
+                    format!("  date pattern `{shown}`: `{name}`")
+                }
+            };
             notes.push((Level::Info, "datedetector", text));
         }
+    }
+    if let Err(error) = detector.check() {
+        let text = format!("[{}] {error}; it finds no date in any line", jail.name);
+        notes.push((Level::Error, "datedetector", text));
     }
     jail.datepattern = lines;
     Ok(())

@@ -95,6 +95,39 @@ fn date_patterns_have_the_names_of_the_original() {
 }
 
 #[test]
+fn what_is_told_of_date_patterns_is_what_the_original_tells() {
+    let cases = [
+        ("%Y-%m-%d", "  date pattern `'%Y-%m-%d'`: `Year-Month-Day`"),
+        (
+            "{^LN-BEG}",
+            "  default filtered date pattern: 17 template(s)",
+        ),
+    ];
+    for (pattern, expected) in cases {
+        let (mut setup, mut notes) = (told(&[]), Vec::new());
+        let command = ["set", "a", "datepattern", pattern].map(Word::from);
+        setup.command(&command, &mut notes).unwrap();
+        let texts: Vec<&str> = notes.iter().map(|(.., text)| text.as_str()).collect();
+        assert_eq!(texts, [expected]);
+    }
+}
+
+#[test]
+fn a_date_pattern_that_is_no_expression_is_taken_and_told() {
+    let (mut setup, mut notes) = (told(&[]), Vec::new());
+    let answer = setup.command(&words("set|a|datepattern|(%Y"), &mut notes);
+    let shown = Word::Tuple(words("(%Y|(Year"));
+    assert_eq!(answer, Ok(shown));
+    let errors: Vec<&str> = notes
+        .iter()
+        .filter(|(level, ..)| *level == Level::Error)
+        .map(|(.., text)| text.as_str())
+        .collect();
+    let expected = "[a] Failed to set datepattern '(%Y' (may be an invalid format or unescaped percent char): missing ), unterminated subpattern at position 11; it finds no date in any line";
+    assert_eq!(errors, [expected]);
+}
+
+#[test]
 fn patterns_are_kept_expanded_and_by_what_names_are_worth() {
     let setup = told(&[
         "set|a|addfailregex|x <HOST>",
