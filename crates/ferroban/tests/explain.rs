@@ -218,6 +218,36 @@ nearly: prefregex matches and no failregex does (2 of 3 shown)
     }
 
     #[test]
+    fn a_blank_that_keeps_a_pattern_from_matching_is_told() {
+        let place = Place::new();
+        let line = "Nov 25 20:00:00 bad from 192.0.2.7";
+        let told = place.run(&["explain", "^bad from <HOST>$", line]).stdout;
+        let expected = "  failregex  none comes close\n\
+             \x20            sees: ' bad from 192.0.2.7'\n\
+             \x20            1 matches without the blank at the start; begin it with ^\\s*\n";
+        assert!(told.contains(expected), "{told}");
+        let rows = [
+            ("^bad from <HOST>$", 1.into(), " bad from 192.0.2.7".into()),
+            ("^x <HOST>$", Value::Null, " bad from 192.0.2.7".into()),
+            ("bad from <HOST>$", Value::Null, Value::Null),
+        ];
+        for (pattern, number, sees) in rows {
+            let seen = &place.json(&["explain", pattern, line])[0];
+            assert_eq!(seen["blank"]["number"], number, "{pattern}");
+            assert_eq!(seen["sees"], sees, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn of_a_typo_in_the_first_word_the_pattern_that_agrees_most_is_shown() {
+        let place = Place::new();
+        let line = "1700000005 app[5]: logim of root from 192.0.2.7 failed";
+        let seen = &place.json(&["explain", "app", line])[0];
+        assert_eq!(seen["closest"]["number"], 1, "{seen}");
+        assert_eq!(seen["closest"]["span"], Value::from([0, 0]), "{seen}");
+    }
+
+    #[test]
     fn a_log_is_told_with_counts_and_what_nearly_matched() {
         let place = Place::new();
         let told = place.told(&["test-filter", "app", "app.log", "--show", "2"]);
