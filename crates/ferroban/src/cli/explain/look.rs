@@ -13,6 +13,7 @@ use ferroban_engine::{
 use super::near;
 use super::subject::Subject;
 use super::view::{Captures, Date, Dated, Line, Matched, Pattern, Prefix, Session, Verdict, What};
+use crate::cli::named::without_end;
 use crate::clock;
 use crate::report;
 
@@ -407,11 +408,6 @@ impl Examiner {
 /// What failregexes looked at.
 pub(super) fn patterns_saw(filter: &Filter) -> &str {
     filter.content().unwrap_or_else(|| filter.subject())
-}
-
-/// A line without the end that every line has.
-pub(super) fn without_end(text: &str) -> &str {
-    text.strip_suffix('\n').unwrap_or(text)
 }
 
 fn value<'a>(captures: &'a Captures, wanted: &str) -> Option<&'a str> {

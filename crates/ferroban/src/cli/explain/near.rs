@@ -6,6 +6,7 @@ use ferroban_engine::{Filter, FilterSettings, UseDns};
 
 use super::view::{Blank, Stop};
 use super::written;
+use crate::cli::named::without_end;
 
 /// One letter in common is chance.
 const LEAST: usize = 2;
@@ -157,7 +158,7 @@ fn stop(
 ) -> Stop {
     let names = settings.usedns != UseDns::No;
     // The end that every line has is not shown, so nothing stops behind it.
-    let text = super::look::without_end(text);
+    let text = without_end(text);
     Stop {
         number,
         pattern: written.to_owned(),
