@@ -7,6 +7,7 @@ pub mod client;
 mod config;
 mod explain;
 mod guard;
+mod named;
 pub mod out;
 mod own;
 mod regex;

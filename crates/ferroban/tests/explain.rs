@@ -133,8 +133,14 @@ nearly: prefregex matches and no failregex does (2 of 3 shown)
         login of root from 192.0.2.7 succeeded
                                      ^
         wanted here: (?:failed|denied)$
+    line 7: 1700000006 app[6]: login of ann from 192.0.2.6 succeeded
+        failregex 1 comes closest: ^login of <F-USER>\S+</F-USER> from <ADDR> (?:failed|denied)$
+        login of ann from 192.0.2.6 succeeded
+                                    ^
+        wanted here: (?:failed|denied)$
+
+prefregex matches, and no failregex comes close
     line 8: 1700000007 app[7]: the weather is fine
-        no failregex comes close
 
 3 such failures within 10 min ban for 1 h
 "#;
@@ -218,10 +224,76 @@ nearly: prefregex matches and no failregex does (2 of 3 shown)
     }
 
     #[test]
+    fn a_blank_that_keeps_a_pattern_from_matching_is_told() {
+        let place = Place::new();
+        let line = "Nov 25 20:00:00 bad from 192.0.2.7";
+        let told = place.run(&["explain", "^bad from <HOST>$", line]).stdout;
+        let expected = "  failregex  none comes close\n\
+             \x20            sees: ' bad from 192.0.2.7'\n\
+             \x20            1 matches without the blank at the start; begin it with ^\\s*\n";
+        assert!(told.contains(expected), "{told}");
+        let rows = [
+            ("^bad from <HOST>$", 1.into(), " bad from 192.0.2.7".into()),
+            ("^x <HOST>$", Value::Null, " bad from 192.0.2.7".into()),
+            ("bad from <HOST>$", Value::Null, Value::Null),
+        ];
+        for (pattern, number, sees) in rows {
+            let seen = &place.json(&["explain", pattern, line])[0];
+            assert_eq!(seen["blank"]["number"], number, "{pattern}");
+            assert_eq!(seen["sees"], sees, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn of_a_typo_in_the_first_word_the_pattern_that_agrees_most_is_shown() {
+        let place = Place::new();
+        let line = "1700000005 app[5]: logim of root from 192.0.2.7 failed";
+        let seen = &place.json(&["explain", "app", line])[0];
+        assert_eq!(seen["closest"]["number"], 1, "{seen}");
+        assert_eq!(seen["closest"]["span"], Value::from([0, 0]), "{seen}");
+    }
+
+    #[test]
     fn a_log_is_told_with_counts_and_what_nearly_matched() {
         let place = Place::new();
-        let told = place.told(&["test-filter", "app", "app.log", "--show", "2"]);
+        let told = place.told(&["test-filter", "app", "app.log", "--show", "3"]);
         assert_eq!(told, TESTED);
+    }
+
+    #[test]
+    fn the_line_that_nearly_matched_is_found_behind_many_that_did_not() {
+        let place = Place::new();
+        let noise = (0..300).map(|n| {
+            let word = char::from(b'a' + u8::try_from(n % 20).unwrap());
+            format!("17000{n:05} cron[{n}]: (root) CMD ({word})\n17000{n:05} app[{n}]: {word}\n")
+        });
+        let near = "1700000400 app[5]: login of root from 192.0.2.7 succeeded\n";
+        let log: String = noise.chain([near.to_owned()]).collect();
+        let pattern = r"^\s*app\[\d+\]: login of \S+ from <HOST> failed$";
+        for what in ["app", pattern] {
+            let words = ["test-filter", what, "-", "--json"];
+            let done = place.run_on(&words, &log);
+            let told: Value = serde_json::from_str(&done.stdout).unwrap();
+            assert_eq!(told["samples"][0]["number"], 601, "{what}: {told}");
+            assert_ne!(told["samples"][0]["closest"], Value::Null, "{what}");
+        }
+    }
+
+    #[test]
+    fn ids_beyond_many_are_counted_together() {
+        let place = Place::new();
+        let lines =
+            (0..100_003).map(|n| format!("odd from 10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255));
+        let log: String = lines.collect();
+        let words = ["test-filter", "^odd from <HOST>$", "-"];
+        let told = place.run_on(&words, &log).stdout;
+        for piece in [
+            "failures           100003  of more than 100000 different ids\n",
+            "who failed most of the first 100000; 99990 more of them did\n",
+            "    3  others, which are not told apart\n",
+        ] {
+            assert!(told.contains(piece), "{piece}: {told}");
+        }
     }
 
     #[test]

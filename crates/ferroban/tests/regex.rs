@@ -199,6 +199,25 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_written_is_a_failure() {
+        let rows: [&[&str]; 3] = [
+            &["bad from 192.0.2.7", "^ ?bad from <HOST>$"],
+            &["-o", "ip", "bad from 192.0.2.7", "^ ?bad from <HOST>$"],
+            &["--help"],
+        ];
+        for words in rows {
+            let mut told = command("/bin/sh");
+            told.args(["-c", "exec \"$@\" >/dev/full", "sh", OURS])
+                .args(words);
+            let done = run(&mut told);
+            assert_eq!(done.code, Some(1), "{words:?}: {done:?}");
+            let begins = done.stderr.starts_with("standard output: ");
+            assert!(begins, "{words:?}: {done:?}");
+            assert_eq!(done.stderr.lines().count(), 1, "{words:?}: {done:?}");
+        }
+    }
+
+    #[test]
     fn both_programs_show_the_same_over_the_whole_table() {
         if !Path::new(DEBIANS).exists() {
             return skip("Debian's fail2ban is not installed");

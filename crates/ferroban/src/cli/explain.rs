@@ -15,6 +15,7 @@
 //! | `words` | the same for people |
 //! | `excerpt` | the part of a line that matters, and the caret below it |
 //! | `tally`, `report` | a whole log |
+//! | `sample` | the lines of it that nearly matched |
 //! | `paint` | colour |
 
 mod excerpt;
@@ -22,6 +23,7 @@ mod look;
 mod near;
 mod paint;
 mod report;
+mod sample;
 mod subject;
 mod tally;
 #[cfg(test)]

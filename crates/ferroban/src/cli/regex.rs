@@ -52,6 +52,15 @@ enum Ended {
 
 /// Does what the command line says; `args` are without the program's name.
 pub(super) fn run(args: &[OsString]) -> ExitCode {
+    let done = answer(args);
+    if out::failed() {
+        // It has been told where it happened.
+        return ExitCode::from(1);
+    }
+    done
+}
+
+fn answer(args: &[OsString]) -> ExitCode {
     let options = match options::read(args) {
         Ok(Asked::Test(options)) => options,
         Ok(Asked::Help) => {

@@ -13,12 +13,17 @@ use ferroban_engine::{
 use super::near;
 use super::subject::Subject;
 use super::view::{Captures, Date, Dated, Line, Matched, Pattern, Prefix, Session, Verdict, What};
+use crate::cli::named::without_end;
 use crate::clock;
 use crate::report;
 
 /// So far, in seconds, may a time lie from now before it counts as now in a line that is
 /// written while a jail runs.
 const ODD: i64 = 60;
+
+/// What becomes of a line without a date, where no line before it has one.
+const AS_OF_NOW: &str =
+    "it counts as of now, and not at all in what was written before the jail started";
 
 /// Shows lines to a filter.
 #[derive(Debug)]
@@ -98,6 +103,8 @@ impl Examiner {
             line: line.to_owned(),
             date: self.date(line, &sight, now),
             closest: missed.then(|| self.closest()).flatten(),
+            sees: missed.then(|| without_end(patterns_saw(&self.filter)).to_owned()),
+            blank: self.blank(missed, prefix.as_ref()),
             others: hit.map_or_else(Vec::new, |hit| self.others(hit, patterns_saw(&self.filter))),
             prefix,
             failregex,
@@ -122,6 +129,15 @@ impl Examiner {
             &self.subject.settings,
             patterns_saw(&self.filter),
         )
+    }
+
+    /// What would match if the text did not begin with a blank.
+    fn blank(&self, missed: bool, prefix: Option<&Prefix>) -> Option<super::view::Blank> {
+        let stopped = prefix.is_some_and(|prefix| !prefix.matches);
+        let asked = missed || stopped;
+        asked
+            .then(|| near::blank(&self.filter, &self.subject.settings, stopped))
+            .flatten()
     }
 
     /// The pattern as it was written.
@@ -151,7 +167,11 @@ impl Examiner {
                 text: part(span),
                 span: Some(span.clone()),
                 pattern,
-                why: Some(unusable_date(why)),
+                why: Some({
+                    // Without a line before it is shown with what looks like its date.
+                    let alone = before.is_empty() || part(span).is_some_and(|own| own == before);
+                    format!("{}; {}", unusable_date(why), instead(alone))
+                }),
                 ..Date::default()
             },
             DateSight::Empty => Date {
@@ -167,11 +187,7 @@ impl Examiner {
                 ..Date::default()
             },
             DateSight::None => Date {
-                why: Some(
-                    "none found; it counts as of now, and not at all in what was written before \
-                     the jail started"
-                        .into(),
-                ),
+                why: Some(format!("none found; {AS_OF_NOW}")),
                 ..Date::default()
             },
         }
@@ -394,10 +410,6 @@ pub(super) fn patterns_saw(filter: &Filter) -> &str {
     filter.content().unwrap_or_else(|| filter.subject())
 }
 
-fn without_end(text: &str) -> &str {
-    text.strip_suffix('\n').unwrap_or(text)
-}
-
 fn value<'a>(captures: &'a Captures, wanted: &str) -> Option<&'a str> {
     let mut values = captures.iter().filter(|(name, _)| name == wanted);
     values.next().map(|(_, value)| value.as_str())
@@ -423,6 +435,15 @@ fn session(prefix: Option<&Prefix>, failregex: Option<&Matched>) -> Option<Sessi
     let forgets =
         all().any(|captures| value(captures, "mlfforget").is_some_and(|it| !it.is_empty()));
     Some(Session { id, forgets })
+}
+
+/// What holds instead of a date that is none; `alone` if there is none before it.
+fn instead(alone: bool) -> &'static str {
+    if alone {
+        AS_OF_NOW
+    } else {
+        "it counts by the line before"
+    }
 }
 
 fn unusable_date(why: &Unusable) -> String {

@@ -5,6 +5,7 @@ use ferroban_date::Timestamp;
 use super::excerpt::{self, start};
 use super::look::Examiner;
 use super::paint::{Paint, Tone};
+use super::sample::Sample;
 use super::tally::{Hits, Told};
 use super::words;
 use crate::cli::own::text::shown;
@@ -27,11 +28,18 @@ pub(super) fn text(told: &Told, examiner: &Examiner, paint: Paint) -> String {
     }
     if !told.ids.is_empty() {
         let rest = told.id_count.saturating_sub(told.ids.len());
-        let title = match rest {
-            0 => "who failed".to_owned(),
-            rest => format!("who failed most; {rest} more did"),
+        let title = match (rest, told.others) {
+            (0, _) => "who failed".to_owned(),
+            (rest, 0) => format!("who failed most; {rest} more did"),
+            // Those that are not told apart may have failed most.
+            (rest, _) => format!(
+                "who failed most of the first {}; {rest} more of them did",
+                told.id_count
+            ),
         };
         let rows = told.ids.iter().map(|id| (id.failures, start(&id.id)));
+        let others = (told.others, "others, which are not told apart".to_owned());
+        let rows = rows.chain((told.others > 0).then_some(others));
         out.push(section(&title, rows, paint));
     }
     out.push(patterns("failregex", &told.failregex, paint));
@@ -65,7 +73,10 @@ fn counts(told: &Told, paint: Paint) -> String {
     };
     let ids = match told.id_count {
         0 => String::new(),
-        number => format!("of {}", words::count(number, "id", "different ids")),
+        number => {
+            let more = if told.others > 0 { "more than " } else { "" };
+            format!("of {more}{}", words::count(number, "id", "different ids"))
+        }
     };
     let mut rows = vec![
         ("lines", told.lines, String::new()),
@@ -170,31 +181,41 @@ fn ranges(numbers: impl Iterator<Item = usize>) -> String {
 }
 
 fn samples(told: &Told, paint: Paint) -> String {
-    let title = match told.nearly {
-        Some(nearly) => format!(
-            "nearly: prefregex matches and no failregex does ({} of {nearly} shown)",
-            told.samples.len()
-        ),
-        None => "nearly: a failregex begins to match".to_owned(),
-    };
-    let mut out = vec![paint.text(Tone::Faint, &title)];
-    for sample in &told.samples {
-        let line = format!(
-            "    line {}: {}",
-            sample.number,
-            excerpt::line(&sample.line)
-        );
-        out.push(line);
-        match &sample.closest {
-            Some(stop) => {
-                let number = stop.number.unwrap_or_default();
-                out.push(format!(
-                    "        failregex {number} comes closest: {}",
-                    start(&stop.pattern)
-                ));
-                out.push(words::stopped(stop, "        ", paint));
-            }
-            None => out.push("        no failregex comes close".to_owned()),
+    let (near, far): (Vec<&Sample>, Vec<&Sample>) = told
+        .samples
+        .iter()
+        .partition(|sample| sample.closest.is_some());
+    let mut out = Vec::new();
+    if !near.is_empty() {
+        let title = match told.nearly {
+            Some(nearly) => format!(
+                "nearly: prefregex matches and no failregex does ({} of {nearly} shown)",
+                near.len()
+            ),
+            None => "nearly: a failregex begins to match".to_owned(),
+        };
+        out.push(listed(&title, &near, paint));
+    }
+    if !far.is_empty() {
+        let title = "prefregex matches, and no failregex comes close";
+        out.push(listed(title, &far, paint));
+    }
+    out.join("\n\n")
+}
+
+/// Lines, each with the place where the closest failregex stopped.
+fn listed(title: &str, samples: &[&Sample], paint: Paint) -> String {
+    let mut out = vec![paint.text(Tone::Faint, title)];
+    for sample in samples {
+        let line = excerpt::line(&sample.line);
+        out.push(format!("    line {}: {line}", sample.number));
+        if let Some(stop) = &sample.closest {
+            let number = stop.number.unwrap_or_default();
+            out.push(format!(
+                "        failregex {number} comes closest: {}",
+                start(&stop.pattern)
+            ));
+            out.push(words::stopped(stop, "        ", paint));
         }
     }
     out.join("\n")

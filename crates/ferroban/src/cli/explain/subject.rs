@@ -10,6 +10,7 @@ use ferroban_config::{Disk, Invocation, Layers, Ordered, nearest};
 use ferroban_engine::filter::expand;
 use ferroban_engine::{FilterSettings, JailSettings, UseDns};
 
+use crate::cli::named::{self, Found};
 use crate::cli::own::server::FOLDER;
 use crate::load::{self, Folder, JailPlan, LoadError, Rules, Settings};
 use crate::log::Level;
@@ -37,20 +38,17 @@ impl Subject {
     /// Looks for `text` in a configuration; without one, in that of this host, or inside the
     /// program.
     pub(super) fn find(text: &str, config: Option<&Path>) -> Result<Self, String> {
-        if !is_name(text) {
+        if !named::is_name(text) {
             return Ok(Self::literal(text));
         }
         let called = Invocation::parse(text)
             .map_err(|why| format!("{text}: {why}; write it as name[option=value]"))?;
-        let stock = Path::new(FOLDER);
-        let found = if called.name.contains('/') {
-            in_file(&called)?
+        let base = config.unwrap_or(Path::new(FOLDER));
+        let has_folder = config.is_some() || base.join("jail.conf").exists();
+        let found = if has_folder || called.name.contains('/') {
+            read(base, &called)?
         } else {
-            match config {
-                Some(base) => in_folder(base, &called)?,
-                None if stock.join("jail.conf").exists() => in_folder(stock, &called)?,
-                None => inside(&called)?,
-            }
+            inside(&called)?
         };
         match found {
             Some(subject) => Ok(subject),
@@ -92,17 +90,6 @@ fn bare() -> FilterSettings {
     }
 }
 
-/// Whether a text is a name, perhaps with options in brackets behind it.
-fn is_name(text: &str) -> bool {
-    let (name, options) = match text.split_once('[') {
-        Some((name, options)) => (name, Some(options)),
-        None => (text, None),
-    };
-    let letter = |c: char| c.is_alphanumeric() || "_/-.".contains(c);
-    let closed = options.is_none_or(|options| options.ends_with(']'));
-    !name.is_empty() && name.chars().all(letter) && closed
-}
-
 fn unknown(name: &str, config: Option<&Path>) -> String {
     let base = config.unwrap_or(Path::new(FOLDER));
     if name.contains('/') {
@@ -140,49 +127,27 @@ fn filters_of(base: &Path) -> Vec<String> {
     files.filter_map(|entry| name(entry.path())).collect()
 }
 
-/// A jail or filter of a folder.
-fn in_folder(base: &Path, called: &Invocation) -> Result<Option<Subject>, String> {
+/// A jail or filter of a folder, or a file.
+fn read(base: &Path, called: &Invocation) -> Result<Option<Subject>, String> {
     let mut folder = Folder::new(&Disk, base);
-    let name = called.name.as_str();
-    let ending = [".conf", ".local"]
-        .iter()
-        .find_map(|end| name.strip_suffix(end));
-    if ending.is_none() && folder.has_jail(name) {
-        return jail(base, folder, called).map(Some);
-    }
-    let name = ending.unwrap_or(name);
-    let is_there = |end: &str| base.join("filter.d").join(format!("{name}{end}")).is_file();
-    if ![".conf", ".local"].into_iter().any(is_there) {
+    let Some(found) = named::look_for(&called.name, &mut folder, base) else {
         return Ok(None);
-    }
-    folder.messages();
-    let rules = folder.filter_named(name, &called.options, false);
-    let rules = had(rules, &mut folder, name)?;
-    let subject = of_rules(format!("filter {name} of {}", base.display()), rules);
+    };
+    let subject = match found {
+        Found::Jail(_) => jail(base, folder, called),
+        Found::Filter { base, name } => {
+            let mut folder = Folder::new(&Disk, &base);
+            let rules = folder.filter_named(&name, &called.options, false);
+            let rules = had(rules, &mut folder, &name)?;
+            of_rules(format!("filter {name} of {}", base.display()), rules)
+        }
+        Found::File(path) => match Folder::filter_in_file(&path, &called.options, false) {
+            Ok(Some(rules)) => of_rules(format!("filter {}", path.display()), rules),
+            Ok(None) => Err(format!("{}: this file cannot be read", path.display())),
+            Err(error) => Err(report::chain(&error)),
+        },
+    };
     subject.map(Some)
-}
-
-/// A filter in a file; in a folder `filter.d`, with what belongs to it there.
-fn in_file(called: &Invocation) -> Result<Option<Subject>, String> {
-    let path = Path::new(&called.name);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if folder.file_name().is_some_and(|name| name == "filter.d") {
-        let base = folder.parent().filter(|base| !base.as_os_str().is_empty());
-        let inner = Invocation {
-            name: name.into_owned(),
-            ..called.clone()
-        };
-        return in_folder(base.unwrap_or(Path::new(".")), &inner);
-    }
-    match Folder::filter_in_file(path, &called.options, false) {
-        Ok(Some(rules)) => of_rules(format!("filter {}", path.display()), rules).map(Some),
-        Ok(None) => Err(format!("{}: this file cannot be read", path.display())),
-        Err(error) => Err(report::chain(&error)),
-    }
 }
 
 /// A jail inside the program.
@@ -347,21 +312,6 @@ fn of_rules(name: String, rules: Rules) -> Result<Subject, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_word_is_a_name_and_anything_else_a_failregex() {
-        let rows = [
-            ("sshd", true),
-            ("sshd[mode=x]", true),
-            ("./filter.d/a.conf", true),
-            ("", false),
-            ("sshd[mode=x", false),
-            ("^from <HOST>$", false),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(is_name(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_pattern_is_shown_as_it_was_written_if_it_is_the_same() {

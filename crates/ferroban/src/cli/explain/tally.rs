@@ -6,16 +6,13 @@ use ferroban_engine::{DateSight, HitOutcome, Sight};
 use serde::Serialize;
 
 use super::look::{Examined, Examiner, patterns_saw};
-use super::near;
-use super::view::{Pattern, Stop};
+use super::sample::{Candidates, Sample};
+use super::view::Pattern;
 
 /// So many ids are named.
 const TOP: usize = 10;
-/// So many lines are kept of which some are shown: those that stopped at different places.
-const CANDIDATES: usize = 60;
-/// A line that agrees with less of a failregex is not shown, where no prefix says that it
-/// concerns the filter.
-const AGREES: usize = 8;
+/// So many ids are told apart. Whoever writes the log can make up more.
+const IDS: usize = 100_000;
 
 /// What is counted on the way.
 #[derive(Debug)]
@@ -23,20 +20,11 @@ pub(super) struct Tally {
     told: Told,
     ids: HashMap<String, u64>,
     dates: HashMap<String, u64>,
-    candidates: Vec<Candidate>,
-    show: usize,
+    candidates: Candidates,
     /// The last lines, latest first, as far as a pattern of several lines may come back to
     /// them: whether they are missed.
     recent: VecDeque<bool>,
     maxlines: usize,
-}
-
-/// A line that nearly matched, and what failregexes saw of it.
-#[derive(Debug)]
-struct Candidate {
-    number: u64,
-    line: String,
-    text: String,
 }
 
 /// What is told in the end: the fields that `--json` prints.
@@ -65,8 +53,10 @@ pub(super) struct Told {
     pub(super) missed: u64,
     /// Those of them that prefregex matches.
     pub(super) nearly: Option<u64>,
-    /// How many have failed.
+    /// How many have failed, as far as they are told apart.
     pub(super) id_count: usize,
+    /// Failures of others than those.
+    pub(super) others: u64,
     /// Who has failed most.
     pub(super) ids: Vec<Id>,
     pub(super) failregex: Vec<Hits>,
@@ -98,14 +88,6 @@ pub(super) struct Hits {
     pub(super) hits: u64,
 }
 
-/// A line that nearly matched.
-#[derive(Debug, Serialize)]
-pub(super) struct Sample {
-    pub(super) number: u64,
-    pub(super) line: String,
-    pub(super) closest: Option<Stop>,
-}
-
 impl Tally {
     /// For a filter; so many samples are wanted.
     pub(super) fn new(examiner: &Examiner, show: usize) -> Self {
@@ -133,8 +115,7 @@ impl Tally {
             },
             ids: HashMap::new(),
             dates: HashMap::new(),
-            candidates: Vec::new(),
-            show,
+            candidates: Candidates::new(show),
             recent: VecDeque::new(),
             maxlines: settings.maxlines,
         }
@@ -168,8 +149,8 @@ impl Tally {
                     HitOutcome::Pending => self.told.pending += 1,
                     HitOutcome::Failure(found) => {
                         self.told.failures += 1;
-                        let id = self.ids.entry(found.failure.id.to_string()).or_default();
-                        *id += u64::from(found.failure.ticket.failures);
+                        let failures = u64::from(found.failure.ticket.failures);
+                        self.failed(found.failure.id.to_string(), failures);
                     }
                 }
             }
@@ -187,6 +168,15 @@ impl Tally {
         }
     }
 
+    fn failed(&mut self, id: String, failures: u64) {
+        let room = self.ids.len() < IDS;
+        match self.ids.get_mut(&id) {
+            Some(own) => *own += failures,
+            None if room => drop(self.ids.insert(id, failures)),
+            None => self.told.others += failures,
+        }
+    }
+
     /// Lines before this one that take part in its match are not missed after all. How far
     /// back they stand counts from this line.
     fn take_back(&mut self, back: &[u64]) {
@@ -197,8 +187,7 @@ impl Tally {
                 self.told.missed = self.told.missed.saturating_sub(1);
                 self.told.parts += 1;
                 let number = self.told.lines.saturating_sub(*back);
-                self.candidates
-                    .retain(|candidate| candidate.number != number);
+                self.candidates.forget(number);
             }
         }
     }
@@ -223,19 +212,14 @@ impl Tally {
             }
             *nearly += 1;
         }
-        if self.show > 0 && self.candidates.len() < CANDIDATES {
-            self.candidates.push(Candidate {
-                number: self.told.lines,
-                line: line.to_owned(),
-                text: patterns_saw(&examiner.filter).to_owned(),
-            });
-        }
+        let (number, text) = (self.told.lines, patterns_saw(&examiner.filter));
+        self.candidates.take(number, line, text);
     }
 
     /// What it all comes to.
     pub(super) fn told(mut self, examiner: &Examiner, log: &str) -> Told {
-        let candidates = std::mem::take(&mut self.candidates);
-        self.told.samples = self.samples(examiner, candidates);
+        let concerned = self.told.nearly.is_some();
+        self.told.samples = self.candidates.samples(examiner, concerned);
         self.told.log = log.to_owned();
         self.told.id_count = self.ids.len();
         let mut ids: Vec<(String, u64)> = self.ids.into_iter().collect();
@@ -248,39 +232,6 @@ impl Tally {
         let template = |(pattern, lines)| Template { pattern, lines };
         self.told.dates = dates.into_iter().map(template).collect();
         self.told
-    }
-
-    /// Lines that stopped at different places first, in their order.
-    fn samples(&self, examiner: &Examiner, candidates: Vec<Candidate>) -> Vec<Sample> {
-        let settings = &examiner.subject.settings;
-        let concerned = self.told.nearly.is_some();
-        let sample = |candidate: Candidate| Sample {
-            closest: near::failregex(&examiner.filter, settings, &candidate.text),
-            number: candidate.number,
-            line: candidate.line,
-        };
-        let is_near = |sample: &Sample| {
-            let agrees = sample.closest.as_ref().map_or(0, |stop| stop.span.len());
-            concerned || agrees >= AGREES
-        };
-        let (mut places, mut first, mut others) = (Vec::new(), Vec::new(), Vec::new());
-        for sample in candidates.into_iter().map(sample).filter(is_near) {
-            let stop = sample.closest.as_ref();
-            let place = stop.map(|stop| (stop.number, stop.wanted.clone()));
-            if places.contains(&place) {
-                others.push(sample);
-            } else {
-                places.push(place);
-                first.push(sample);
-            }
-            if first.len() >= self.show {
-                break;
-            }
-        }
-        let wanted = self.show.saturating_sub(first.len());
-        first.extend(others.into_iter().take(wanted));
-        first.sort_by_key(|sample| sample.number);
-        first
     }
 }
 

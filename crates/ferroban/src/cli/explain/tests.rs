@@ -175,7 +175,8 @@ fn lines_that_a_later_one_completes_are_its_parts_and_not_missed() {
     }
     let told = tally.told(&examiner, "log");
     assert_eq!((told.failures, told.parts, told.missed), (1, 1, 3));
-    let samples: Vec<u64> = told.samples.iter().map(|sample| sample.number).collect();
+    let mut samples: Vec<u64> = told.samples.iter().map(|sample| sample.number).collect();
+    samples.sort_unstable();
     assert_eq!(samples, [2, 4, 5]);
 }
 
@@ -204,6 +205,36 @@ fn a_time_is_told_with_its_distance_and_what_that_means() {
         let local = date.local.unwrap();
         assert!(local.ends_with(&format!(", {distance}")), "{local}");
         assert_eq!(date.why.unwrap_or_default(), why, "{age}");
+    }
+}
+
+#[test]
+fn a_date_that_is_none_is_told_with_what_holds_instead() {
+    let settings = of_patterns(None, &["bad <HOST>"], &[]);
+    let why = |lines: &[&str]| {
+        let mut examiner = examiner(settings.clone(), true).unwrap();
+        let seen = lines.iter().map(|line| examiner.look(line, NOW));
+        seen.last().unwrap().date.why.unwrap_or_default()
+    };
+    let (odd, good) = ("Nov 31 10:00:00 bad 192.0.2.7", "1790000000 good");
+    let alone = "it counts as of now, and not at all in what was written before the jail started";
+    let rows: [(&[&str], String); 4] = [
+        (
+            &[odd],
+            format!("looks like a date, but there is no such time; {alone}"),
+        ),
+        (&["bad 192.0.2.7"], format!("none found; {alone}")),
+        (
+            &[good, odd],
+            "looks like a date, but there is no such time; it counts by the line before".into(),
+        ),
+        (
+            &[good, "bad 192.0.2.7"],
+            "none of its own; it belongs to the line before".into(),
+        ),
+    ];
+    for (lines, expected) in rows {
+        assert_eq!(why(lines), expected, "{lines:?}");
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) struct Line {
     pub(super) others: Vec<usize>,
     /// If none matches: the one that got furthest, and where it stopped.
     pub(super) closest: Option<Stop>,
+    /// If none matches: the text that failregexes looked at.
+    pub(super) sees: Option<String>,
+    /// What would match without the blanks at the start.
+    pub(super) blank: Option<Blank>,
     /// The ignoreregex that has a say.
     pub(super) ignoreregex: Option<Pattern>,
     pub(super) session: Option<Session>,
@@ -104,6 +108,14 @@ pub(super) struct Stop {
     pub(super) span: Range<usize>,
     /// The piece of the pattern that does not fit there, and all that follows it.
     pub(super) wanted: String,
+}
+
+/// A pattern that only blanks at the start of the text keep from matching.
+#[derive(Debug, Serialize)]
+pub(super) struct Blank {
+    /// None for prefregex.
+    pub(super) number: Option<usize>,
+    pub(super) pattern: String,
 }
 
 /// The session that the line belongs to.

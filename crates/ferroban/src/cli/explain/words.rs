@@ -6,7 +6,7 @@ use ferroban_engine::{BanTime, JailSettings};
 use super::excerpt::{self, marked, pointed, start};
 use super::look::Examiner;
 use super::paint::{Paint, Tone};
-use super::view::{Captures, Date, Dated, Line, Matched, Prefix, Stop, What};
+use super::view::{Blank, Captures, Date, Dated, Line, Matched, Prefix, Stop, What};
 use crate::cli::own::text::shown;
 use crate::clock;
 
@@ -58,6 +58,11 @@ pub(super) fn line(line: &Line, paint: Paint) -> String {
         steps.closest(stop);
     } else if line.verdict.what == What::NoMatch {
         steps.step("failregex", "none comes close");
+        let sees = start(line.sees.as_deref().unwrap_or_default());
+        steps.more(&format!("sees: '{sees}'"));
+    }
+    if let Some(blank) = &line.blank {
+        steps.blank(blank);
     }
     if let Some(ignored) = &line.ignoreregex {
         let text = format!("{} matches: {}", ignored.number, start(&ignored.pattern));
@@ -213,6 +218,17 @@ impl Steps<'_> {
             let text = format!("so would {}; the first one counts", numbers.join(", "));
             self.more(&text);
         }
+    }
+
+    fn blank(&mut self, blank: &Blank) {
+        let which = match blank.number {
+            Some(number) => format!("{number} matches"),
+            None => "it matches".to_owned(),
+        };
+        let start = r"^\s*";
+        self.more(&format!(
+            "{which} without the blank at the start; begin it with {start}"
+        ));
     }
 
     fn captures(&mut self, captures: &Captures) {

@@ -50,9 +50,11 @@ impl Progress {
         let part = u128::from(read.min(self.size)) * 100 / u128::from(self.size.max(1));
         out::status(&format!("{part:3} %  {speed} lines/s"));
     }
+}
 
-    /// Takes away what was shown.
-    pub(super) fn end(&self) {
+impl Drop for Progress {
+    /// Takes away what was shown, however the reading ended.
+    fn drop(&mut self) {
         if self.shown.is_some() {
             out::status("");
         }

@@ -4,25 +4,13 @@
 //! one that is no name, or that nothing has, is a failregex. So a mistyped name is tested
 //! as one, as in the original.
 
-use std::path::{Path, PathBuf};
-
 use ferroban_config::{Disk, Invocation, Ordered, quoted};
 
 use super::options::Options;
 use super::output::Printer;
 use super::{Ended, python, shortened};
+use crate::cli::named::{self, Found};
 use crate::load::{Folder, LoadError, Rules};
-
-/// Where the rules come from.
-#[derive(Debug)]
-enum Found {
-    /// A jail of the configuration.
-    Jail(String),
-    /// A filter in the `filter.d` of a configuration.
-    Filter { base: PathBuf, name: String },
-    /// A file that belongs to no configuration.
-    File(PathBuf),
-}
 
 /// The rules that `text` stands for. `journal` says what kind of log is tested.
 pub(super) fn find(
@@ -38,7 +26,7 @@ pub(super) fn find(
             ..Rules::default()
         })
     };
-    if !is_name(text) {
+    if !named::is_name(text) {
         return literal(printer);
     }
     let called = Invocation::parse(text).map_err(|why| {
@@ -48,7 +36,7 @@ pub(super) fn find(
         Ended::Failed
     })?;
     let mut folder = Folder::new(&Disk, &options.config);
-    let Some(found) = look_for(&called.name, &mut folder, &options.config) else {
+    let Some(found) = named::look_for(&called.name, &mut folder, &options.config) else {
         return literal(printer);
     };
     folder.messages();
@@ -108,100 +96,5 @@ fn tell_options(label: &str, given: &Ordered<String>, printer: &mut Printer) {
     if given.names().next().is_some() {
         let pairs = given.iter().map(|(name, value)| (name, quoted(value)));
         printer.report(&format!("{label} : {}", python::dict(pairs)));
-    }
-}
-
-/// Whether a text is a name, perhaps with options in brackets behind it.
-fn is_name(text: &str) -> bool {
-    let (name, options) = match text.split_once('[') {
-        Some((name, options)) => (name, Some(options)),
-        None => (text, None),
-    };
-    let letter = |c: char| c.is_alphanumeric() || "_/-.".contains(c);
-    let closed = options.is_none_or(|options| options.ends_with(']'));
-    !name.is_empty() && name.chars().all(letter) && closed
-}
-
-fn look_for(name: &str, folder: &mut Folder<'_>, config: &Path) -> Option<Found> {
-    let path = Path::new(name);
-    let ending = |ending: &str| path.extension().is_some_and(|own| own == ending);
-    let is_file = ending("conf") || ending("local");
-    let filters = config.join("filter.d");
-    if !name.contains('/') {
-        if !is_file && folder.has_jail(name) {
-            return Some(Found::Jail(name.to_owned()));
-        }
-        return in_folder(&filters, path).then(|| filter(config, path));
-    }
-    let parent = path.parent().unwrap_or(Path::new(""));
-    if is_file && parent == Path::new("filter.d") && in_folder(&filters, path) {
-        return Some(filter(config, path));
-    }
-    if parent.file_name().is_some_and(|name| name == "filter.d") {
-        let base = parent.parent().unwrap_or(Path::new(""));
-        let known = if parent == filters {
-            in_folder(&filters, path)
-        } else {
-            path.is_file()
-        };
-        let base = if base.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            base
-        };
-        return known.then(|| filter(base, path));
-    }
-    path.is_file().then(|| Found::File(path.to_owned()))
-}
-
-/// Whether `filter.d` has a file of this name, with or without its ending.
-fn in_folder(filters: &Path, path: &Path) -> bool {
-    let Some(name) = path.file_name() else {
-        return false;
-    };
-    ["", ".conf", ".local"].iter().any(|ending| {
-        let mut name = name.to_owned();
-        name.push(ending);
-        filters.join(name).is_file()
-    })
-}
-
-fn filter(base: &Path, path: &Path) -> Found {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    let name = match ending {
-        Some("conf" | "local") => path.file_stem(),
-        _ => path.file_name(),
-    };
-    Found::Filter {
-        base: base.to_owned(),
-        name: name.unwrap_or_default().to_string_lossy().into_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_are_looked_for() {
-        let rows = [
-            ("sshd", true),
-            ("sshd[mode=x]", true),
-            ("sshd[a=b][c=d]", true),
-            ("sshd[a=b]]", true),
-            ("/a-b/c_d.conf", true),
-            ("é", true),
-            ("", false),
-            ("[a=b]", false),
-            ("sshd[a=b", false),
-            ("sshd [a=b]", false),
-            ("sshd[a=b] ", false),
-            ("a b", false),
-            ("^x", false),
-            ("<HOST>", false),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(is_name(text), expected, "{text}");
-        }
     }
 }

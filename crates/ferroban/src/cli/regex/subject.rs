@@ -208,7 +208,6 @@ fn of_file(
             break;
         }
     }
-    progress.end();
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use super::lines::{Keep, Lines};
 use super::options::Options;
 use super::output::Printer;
 use super::{python, told};
+use crate::cli::named::without_end;
 use crate::names::Resolver;
 
 /// A list of so many lines is not shown, unless all of it is asked for; and of what
@@ -181,8 +182,8 @@ impl Tally {
                 .map(|(name, value)| (&**name, python::repr(value.as_ref())))
                 .collect();
             if let Some(content) = filter.content() {
-                let content = content.strip_suffix('\n').unwrap_or(content);
-                pairs.push(("content", ferroban_config::quoted(content)));
+                let content = ferroban_config::quoted(without_end(content));
+                pairs.push(("content", content));
             }
             self.prefixes.shown.push(python::dict(pairs));
         }
