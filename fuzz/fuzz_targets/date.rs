@@ -9,7 +9,7 @@ libfuzzer_sys::fuzz_target!(|input: (i64, Vec<String>, &str, Vec<&str>)| {
     let mut now = Timestamp::from_secs(now);
     let mut detectors = vec![Detector::new(Zone::utc())];
     for pattern in &patterns {
-        display_name(pattern);
+        drop(display_name(pattern));
     }
     detectors.extend(Detector::with_patterns(&patterns, Zone::utc(), now));
     if let (Ok(zone), Some(detector)) = (LogZone::parse(zone), detectors.pop()) {

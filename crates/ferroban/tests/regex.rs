@@ -166,7 +166,8 @@ mod tests {
         };
         let (original, ours) = (shown(DEBIANS, world, args), shown(OURS, world, args));
         match wanted {
-            None if ours == original => None,
+            // A second may have ended between the two, and some rows show the time.
+            None if ours == original || ours == shown(DEBIANS, world, args) => None,
             None => Some(format!(
                 "{args:?}:\n--- original\n{}\n--- ours\n{}",
                 written(&original),
