@@ -372,6 +372,11 @@ prefregex matches, and no failregex comes close
             "gone/app.conf: there is no such file",
         ),
         (&["explain", "app", "x", "--datepattern", "%Y %Q"], 2, "%Q"),
+        (
+            &["explain", "app", "x", "--datepattern", "(%Y"],
+            2,
+            "missing )",
+        ),
         (&["explain", "app", "x", "--timezone", "Mars"], 2, "Mars"),
         (&["test-filter", "app", "app.log"], 0, ""),
         (&["test-filter", "other", "app.log"], 1, ""),

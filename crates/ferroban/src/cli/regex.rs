@@ -323,7 +323,7 @@ fn date_pattern(
         .filter(|line| !line.is_empty());
     settings.datepattern = patterns.map(str::to_owned).collect();
     let detector = Detector::with_patterns(&settings.datepattern, Zone::utc(), clock::now());
-    match detector {
+    match detector.and_then(|it| it.check().map(|()| it)) {
         Ok(detector) => {
             let name = detector.name().1;
             printer.report(&format!("Use      datepattern : {text} : {name}"));

@@ -45,6 +45,8 @@ impl Examiner {
     pub(super) fn new(subject: Subject, now: Timestamp) -> Result<Self, String> {
         let filter = Filter::new(&subject.settings, clock::zone().clone(), now);
         let filter = filter.map_err(|error| unusable(&subject.name, &error))?;
+        let dates = filter.dates().check().map_err(FilterError::DatePattern);
+        dates.map_err(|error| unusable(&subject.name, &error))?;
         if subject.settings.failregex.is_empty() {
             return Err(format!(
                 "{}: it has no failregex, so it finds nothing; give it one",
