@@ -548,10 +548,9 @@ impl Engine {
         self.ending.retain_mut(|jail| {
             !(jail.done(done.job, &done.outcome, &mut turn) && jail.has_ended())
         });
-        let (ending, jails) = (&self.ending, &self.jails);
-        let may_return = |name: &JailName| ending.iter().any(|jail| jail.name() == *name);
-        self.parted
-            .retain(|name, _| jails.contains_key(name) || may_return(name));
+        let mut parted = std::mem::take(&mut self.parted);
+        parted.retain(|name, _| self.has_jail(name) || self.is_ending(name));
+        self.parted = parted;
         for (name, event) in std::mem::take(&mut self.waiting) {
             if self.is_ending(&name) {
                 self.waiting.push((name, event));
