@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use ferroban_date::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Capture;
 use crate::id::FailId;
+use crate::name::Name;
 
 /// How long a ban lasts.
 ///
@@ -134,7 +134,7 @@ impl Match {
 
 /// The captures that say who is banned, where the filter took something else as the
 /// id. Without them an action would be told of the wrong one.
-const IDENTITY: [&str; 5] = ["ip", "ip4", "ip6", "dns", "fid"];
+const IDENTITY: [Name; 5] = [Name::IP, Name::IP4, Name::IP6, Name::DNS, Name::FID];
 
 /// What is known of one id's failures.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub struct Ticket {
     pub matches: Vec<Match>,
     /// Named captures of the filter (`user`, `ip4` …) from the first of the failures, in
     /// the order they appeared.
-    pub captures: Vec<(Arc<str>, Capture)>,
+    pub captures: Vec<(Name, Capture)>,
 }
 
 impl Ticket {
@@ -153,7 +153,7 @@ impl Ticket {
     #[must_use]
     pub fn text_len(&self) -> usize {
         let line = |found: &Match| found.before.len() + found.date.len() + found.after.len();
-        let capture = |(name, value): &(Arc<str>, Capture)| name.len() + value.text_len();
+        let capture = |(name, value): &(Name, Capture)| name.len() + value.text_len();
         self.matches.iter().map(line).sum::<usize>()
             + self.captures.iter().map(capture).sum::<usize>()
     }
@@ -168,8 +168,7 @@ impl Ticket {
         }
         self.matches = Vec::new();
         if kept.saturating_add(self.text_len()) > limit.saturating_mul(2) {
-            self.captures
-                .retain(|(name, _)| IDENTITY.contains(&&**name));
+            self.captures.retain(|(name, _)| IDENTITY.contains(name));
         }
         self.text_len() < before
     }
@@ -261,12 +260,12 @@ mod tests {
             ticket.matches.iter().map(Match::joined).collect::<Vec<_>>(),
             ["b", "c"]
         );
-        assert_eq!(ticket.captures, [(Arc::from("user"), "a".into())]);
+        assert_eq!(ticket.captures, [(Name::USER, "a".into())]);
     }
 
     #[test]
     fn where_room_is_short_a_ticket_keeps_who_it_is() {
-        let capture = |name: &str| (Arc::from(name), Capture::from("x".repeat(8)));
+        let capture = |name: &str| (Name::from(name), Capture::from("x".repeat(8)));
         let ticket = Ticket {
             failures: 2,
             matches: vec![Match::new("", "", "a line")],

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use ferroban_config::quoted;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// A captured value.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Capture {
-    /// The text of a group. It is shared: a session, its failures and what waits for
-    /// answers all keep it.
-    Text(Arc<str>),
+    /// The text of a group. A session, its failures and what waits for answers all keep
+    /// it: a short one, as most are, is copied and needs no memory of its own, a long one
+    /// is shared.
+    Text(SmolStr),
     /// All texts that a group had in the lines of one session, such as `users`.
-    Set(Arc<[Arc<str>]>),
+    Set(Arc<[SmolStr]>),
     /// What `<F-TUPLE_…>` groups make together; parts that took no part are missing.
-    Tuple(Vec<Option<String>>),
+    Tuple(Box<[Option<String>]>),
 }
 
 impl Capture {
@@ -83,13 +85,13 @@ impl fmt::Display for Capture {
 
 impl From<&str> for Capture {
     fn from(text: &str) -> Self {
-        Self::Text(Arc::from(text))
+        Self::Text(text.into())
     }
 }
 
 impl From<String> for Capture {
     fn from(text: String) -> Self {
-        Self::Text(Arc::from(text))
+        Self::Text(text.into())
     }
 }
 
@@ -108,11 +110,11 @@ mod tests {
                 "{'joe', 'ann'}",
             ),
             (
-                Capture::Tuple(vec![None, text("42")]),
+                Capture::Tuple([None, text("42")].into()),
                 "(None, '42')",
                 "(None, '42')",
             ),
-            (Capture::Tuple(vec![text("a")]), "('a',)", "('a',)"),
+            (Capture::Tuple([text("a")].into()), "('a',)", "('a',)"),
         ];
         for (capture, shown, repr) in cases {
             assert_eq!(

@@ -16,8 +16,6 @@ mod sight;
 mod tags;
 mod when;
 
-use std::sync::Arc;
-
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
 use ferroban_regex::{Regex, Slots};
 use serde::{Deserialize, Serialize};
@@ -25,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::ban::{Match, Ticket};
 use crate::capture::Capture;
 use crate::id::FailId;
+use crate::name::Name;
 use crate::settings::{FilterSettings, UseDns};
 use candidates::Candidates;
 pub use failregex::FilterError;
@@ -34,7 +33,7 @@ use lines::{Lines, Taken};
 pub use note::FilterNote;
 use note::{Complaint, Told, cut};
 use session::{Sessions, Verdict};
-pub use sight::{DateSight, Found, Groups, Hit, Outcome, Sight};
+pub use sight::{DateSight, Detail, Found, Groups, Hit, Outcome, Sight};
 use when::{Cut, Times};
 
 /// What a pattern reads with its tags `<HOST>`, `<F-USER>` … expanded. Where `names` is
@@ -133,8 +132,9 @@ pub struct Filter {
     usedns: UseDns,
     told: Told,
     texts: Texts,
-    /// Where the groups of the last match stand.
+    /// Where the groups of the last match stand, and of the last match of the prefix.
     slots: Slots,
+    prefix_slots: Slots,
 }
 
 /// What the patterns see of the last line. Kept, so that a line needs no memory of its own.
@@ -163,16 +163,14 @@ struct Look<'a, 'l> {
     line: &'a Cut<'l>,
     /// When a failure would have happened; none if nobody knows.
     time: Option<Timestamp>,
-    /// Whether all failregexes are tried.
-    all: bool,
-    /// Whether somebody wants to see everything.
-    seen: bool,
+    /// What somebody wants to see.
+    detail: Detail,
 }
 
 /// What the patterns made of a line.
 #[derive(Default)]
 struct Looked {
-    prefix: Option<Fields>,
+    prefix: Option<Groups>,
     hits: Vec<Hit>,
 }
 
@@ -207,6 +205,7 @@ impl Filter {
             told: Told::default(),
             texts: Texts::default(),
             slots: Slots::default(),
+            prefix_slots: Slots::default(),
         })
     }
 
@@ -227,8 +226,7 @@ impl Filter {
             now,
             line: &cut_line,
             time,
-            all: false,
-            seen: false,
+            detail: Detail::default(),
         };
         for hit in self.look(&look, notes).hits {
             if let Outcome::Failure(found) = hit.outcome {
@@ -237,13 +235,13 @@ impl Filter {
         }
     }
 
-    /// Looks at one line without asking whether it is recent, and tells what it saw. With
-    /// `all`, every failregex is tried rather than all up to the first that matches.
+    /// Looks at one line without asking whether it is recent, and tells what it saw, in as
+    /// much detail as is wanted.
     pub fn examine(
         &mut self,
         now: Timestamp,
         line: LogLine<'_>,
-        all: bool,
+        detail: Detail,
         notes: &mut Vec<FilterNote>,
     ) -> Sight {
         let cut_line = self.cut_date(now, line, notes);
@@ -258,8 +256,7 @@ impl Filter {
             now,
             line: &cut_line,
             time: Some(time.unwrap_or(now)),
-            all,
-            seen: true,
+            detail,
         };
         let mut looked = self.look(&look, notes);
         for hit in &mut looked.hits {
@@ -269,7 +266,7 @@ impl Filter {
         }
         Sight {
             date: cut_line.date,
-            prefix: looked.prefix.map(Fields::into_groups),
+            prefix: looked.prefix,
             hits: looked.hits,
             ignored,
         }
@@ -399,7 +396,7 @@ impl Filter {
             return looked;
         }
         if self.prefix.is_some() {
-            looked.prefix = self.try_prefix(texts, notes);
+            looked.prefix = self.try_prefix(look, texts, notes);
             if looked.prefix.is_none() {
                 return looked;
             }
@@ -411,7 +408,7 @@ impl Filter {
         while let Some(regex) = self.candidates.nth(first, place) {
             place += 1;
             let text = left.as_deref().unwrap_or_else(|| texts.inner());
-            let Some((fields, taken)) = self.try_one(regex, text, look, notes) else {
+            let Some((fields, taken)) = self.try_one(regex, (texts, text), look, notes) else {
                 continue;
             };
             let Taken {
@@ -423,7 +420,6 @@ impl Filter {
             let outcome = match self.ignored_by(seen, notes) {
                 Some(ignored) => Outcome::Ignored(ignored),
                 None => {
-                    let fields = prefixed(look, &mut looked.prefix, fields);
                     match self.judge(fields, lines, look, notes) {
                         Some(outcome) => outcome,
                         None => break,
@@ -435,7 +431,7 @@ impl Filter {
                 outcome,
                 back,
             });
-            if !look.all {
+            if !look.detail.all {
                 break;
             }
             if let Some(lines) = &self.lines {
@@ -445,15 +441,19 @@ impl Filter {
         looked
     }
 
-    /// Tries prefregex: what it captured, if it matches.
-    fn try_prefix(&mut self, texts: &mut Texts, notes: &mut Vec<FilterNote>) -> Option<Fields> {
-        let hit = search(
-            self.prefix.as_ref()?,
-            &texts.subject,
-            &mut self.slots,
-            notes,
-        )?;
-        let fields = hit.fields();
+    /// Tries prefregex: what it captured, if it matches and that is wanted.
+    fn try_prefix(
+        &mut self,
+        look: &Look<'_, '_>,
+        texts: &mut Texts,
+        notes: &mut Vec<FilterNote>,
+    ) -> Option<Groups> {
+        let slots = &mut self.prefix_slots;
+        let hit = search(self.prefix.as_ref()?, &texts.subject, slots, notes)?;
+        let groups = match look.detail.groups {
+            true => hit.fields().into_groups(),
+            false => Vec::new(),
+        };
         if let Some(content) = hit.content() {
             texts.content.clear();
             texts.content.shrink_to(KEEP);
@@ -465,14 +465,14 @@ impl Filter {
                 lines.push(Match::new("", "", content), content.to_owned());
             }
         }
-        Some(fields)
+        Some(groups)
     }
 
-    /// Tries one failregex: what it captured, and which lines it took.
+    /// Tries one failregex: what it and the prefix captured, and which lines it took.
     fn try_one(
         &mut self,
         regex: usize,
-        text: &str,
+        (texts, text): (&Texts, &str),
         look: &Look<'_, '_>,
         notes: &mut Vec<FilterNote>,
     ) -> Option<(Fields, Taken)> {
@@ -485,7 +485,13 @@ impl Filter {
                 text: None,
             },
         };
-        Some((hit.fields(), taken))
+        let fields = match &self.prefix {
+            Some(prefix) => {
+                hit.fields_behind(&prefix.found(&texts.subject, &self.prefix_slots))
+            }
+            None => hit.fields(),
+        };
+        Some((fields, taken))
     }
 
     /// What a match amounts to. `None`: nobody knows when it was, so it cannot count.
@@ -513,7 +519,7 @@ impl Filter {
             Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,
             Verdict::Failure { fields, matches } => {
-                let seen = if look.seen {
+                let seen = if look.detail.groups {
                     fields.clone().into_groups()
                 } else {
                     Vec::new()
@@ -542,7 +548,7 @@ impl Filter {
         let failures = fields.repeat().clamp(1, MAX_REPEAT);
         let address = fields.address().map(Capture::from);
         let mut captures = fields.into_kept();
-        captures.extend(address.map(|address| (Arc::from("ip"), address)));
+        captures.extend(address.map(|address| (Name::IP, address)));
         let ticket = Ticket {
             failures,
             matches,
@@ -593,24 +599,6 @@ fn detector(
             Ok(detector.in_log_zone(zone))
         }
         None => Ok(detector),
-    }
-}
-
-/// What the prefix captured and what a failregex did, together; of the same name the
-/// failregex's. Where only one failregex is looked for, the prefix is needed no more.
-fn prefixed(look: &Look<'_, '_>, prefix: &mut Option<Fields>, own: Fields) -> Fields {
-    if look.all || look.seen {
-        return match prefix {
-            Some(prefix) => prefix.merged(own),
-            None => own,
-        };
-    }
-    match prefix.take() {
-        Some(mut fields) => {
-            fields.merge(own);
-            fields
-        }
-        None => own,
     }
 }
 

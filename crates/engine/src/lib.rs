@@ -14,6 +14,7 @@ pub mod id;
 pub mod ignore;
 pub mod inquiry;
 mod jail;
+pub mod name;
 pub mod options;
 pub mod plan;
 pub mod settings;
@@ -26,11 +27,12 @@ pub use engine::Engine;
 pub use event::Event;
 pub use ferroban_date::Timestamp;
 pub use filter::{
-    DateSight, Failure, Filter, FilterError, FilterNote, Found, Groups, Hit, LogLine, Lookup,
+    DateSight, Detail, Failure, Filter, FilterError, FilterNote, Found, Groups, Hit, LogLine, Lookup,
     Outcome as HitOutcome, Sight,
 };
 pub use id::{FailId, JailName, JailNameError, Network};
 pub use ignore::{IgnoreReason, Protected, Protection};
 pub use inquiry::{Ask, Finding, IgnoreCache, IgnoreEntry, Inquiry, InquiryId, Suspect};
+pub use name::Name;
 pub use plan::{JailChange, OptionChange};
 pub use settings::{FilterSettings, JailSettings, UseDns};

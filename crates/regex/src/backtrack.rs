@@ -7,6 +7,7 @@
 mod ahead;
 mod closest;
 mod frames;
+mod plain;
 mod run;
 mod runs;
 mod scratch;
@@ -19,7 +20,8 @@ pub(crate) use closest::{Furthest, furthest};
 use crate::memo::Memo;
 use crate::program::{Inst, Pc, Program, Sight};
 use closest::Watch;
-use scratch::{Entry, Scratch};
+pub(crate) use scratch::Scratch;
+use scratch::Entry;
 use start::Starts;
 
 /// Steps for each byte before the memo is used,
@@ -58,10 +60,10 @@ impl Found {
     };
 }
 
-/// Looks for the first match that begins at `start` or later, and puts the positions of all
-/// groups, start and end, in `slots`.
-pub(crate) fn search(program: &Program, text: &str, start: usize, slots: &mut Vec<u32>) -> Found {
-    search_with(program, (text, start), PLAIN_STEPS, slots)
+/// Looks for the first match that begins at `start` or later, and leaves the positions of the match
+/// and of all groups in `scratch`.
+pub(crate) fn search(program: &Program, text: &str, start: usize, scratch: &mut Scratch) -> Found {
+    search_with(program, (text, start), PLAIN_STEPS, scratch)
 }
 
 /// The same, with so many steps for each byte before the memo is used.
@@ -69,9 +71,9 @@ pub(crate) fn search_with(
     program: &Program,
     (text, start): (&str, usize),
     plain: u64,
-    slots: &mut Vec<u32>,
+    scratch: &mut Scratch,
 ) -> Found {
-    slots.clear();
+    scratch.slots.clear();
     if small(text.len()) >= NONE - 2 {
         return Found {
             exhausted: true,
@@ -81,15 +83,13 @@ pub(crate) fn search_with(
     let Some(starts) = Starts::new(program, text, start) else {
         return Found::NOTHING;
     };
-    let mut machine = Machine::new(program, text, plain, Scratch::take());
+    let mut machine = Machine::new(program, text, plain, scratch);
     let halt = machine.search(starts);
     let steps = machine.steps + (machine.allowed - machine.fuel);
-    if let Halt::Match(start, end) = halt {
-        slots.reserve(2 + machine.scratch.slots.len());
-        slots.extend([small(start), small(end)]);
-        slots.extend_from_slice(&machine.scratch.slots);
+    match halt {
+        Halt::Match(start, end) => scratch.end_at(start, end),
+        Halt::NoMatch | Halt::Exhausted => scratch.end(),
     }
-    machine.scratch.keep();
     Found {
         matched: matches!(halt, Halt::Match(..)),
         exhausted: matches!(halt, Halt::Exhausted),
@@ -156,11 +156,11 @@ enum Next {
     Exhausted,
 }
 
-struct Machine<'p, 't> {
+struct Machine<'p, 't, 's> {
     program: &'p Program,
     text: &'t str,
     bytes: &'t [u8],
-    scratch: Scratch,
+    scratch: &'s mut Scratch,
     /// The innermost open frame, as an index of the stack.
     frame: u32,
     memo: Option<Memo>,
@@ -172,8 +172,8 @@ struct Machine<'p, 't> {
     steps: u64,
 }
 
-impl<'p, 't> Machine<'p, 't> {
-    fn new(program: &'p Program, text: &'t str, plain: u64, mut scratch: Scratch) -> Self {
+impl<'p, 't, 's> Machine<'p, 't, 's> {
+    fn new(program: &'p Program, text: &'t str, plain: u64, scratch: &'s mut Scratch) -> Self {
         scratch.reset(program);
         let length = text.len() as u64;
         let fuel = if program.memoizable {
@@ -207,7 +207,10 @@ impl<'p, 't> Machine<'p, 't> {
 
     /// A match that begins at `pos`, with the memo if need be.
     fn attempt(&mut self, pos: usize) -> Halt {
-        let halt = self.run(pos);
+        let halt = match &self.program.code {
+            Some(code) if self.memo.is_none() => self.run_compact(code, pos),
+            _ => self.run(pos),
+        };
         if !matches!(halt, Halt::Exhausted) || self.memo.is_some() || !self.program.memoizable {
             return halt;
         }
@@ -298,6 +301,7 @@ impl<'p, 't> Machine<'p, 't> {
 
     #[inline]
     fn save(&mut self, slot: usize, pos: usize) -> usize {
+        let slot = slot + 2;
         if let Some(value) = self.scratch.slots.get_mut(slot) {
             self.scratch.stack.push(Entry::Slot {
                 slot: small(slot),

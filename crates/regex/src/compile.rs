@@ -6,6 +6,7 @@
 
 mod ahead;
 mod analysis;
+mod compact;
 mod repeat;
 
 use crate::ast::{Case, Item, Node, Width};
@@ -70,7 +71,7 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         sets,
         firsts: Vec::new(),
         texts: Vec::new(),
-        leaps: Vec::new(),
+        code: None,
         known: 0,
         first: 0,
         rows: 0,
@@ -85,6 +86,7 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         conditions,
     };
     ahead::look_ahead(&mut program);
+    compact::compact(&mut program);
     analysis::number_points(&mut program, &places);
     Ok(program)
 }
@@ -263,7 +265,7 @@ impl Compiler<'_> {
             endless: false,
             prefer: Way::to(0),
             other: Way::to(0),
-            leap: None,
+            lead: None,
         }))
     }
 

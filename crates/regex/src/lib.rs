@@ -4,6 +4,7 @@
 mod ast;
 mod backtrack;
 mod closest;
+mod code;
 mod compile;
 mod error;
 mod first;
@@ -19,7 +20,9 @@ mod tests;
 pub use closest::Closest;
 pub use error::{Caret, Error, ErrorKind, Exhausted};
 
+use backtrack::Scratch;
 use program::Program;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -109,18 +112,25 @@ impl Regex {
         text: &'t str,
         start: usize,
     ) -> Result<Option<Captures<'t>>, Exhausted> {
-        let mut slots = Slots::default();
-        let found = self.search_into(text, start, &mut slots)?;
-        Ok(found.then(|| Captures {
-            text,
-            slots,
-            names: Arc::clone(&self.inner.names),
-        }))
+        let mut slots = SLOTS.take();
+        let found = self.search_into(text, start, &mut slots);
+        let captures = found.map(|found| {
+            found.then(|| Captures {
+                text,
+                positions: slots.scratch.slots.clone(),
+                names: Arc::clone(&self.inner.names),
+            })
+        });
+        SLOTS.set(slots);
+        captures
     }
 
     /// Whether the pattern matches anywhere in the text.
     pub fn is_match(&self, text: &str) -> Result<bool, Exhausted> {
-        self.search_into(text, 0, &mut Slots::default())
+        let mut slots = SLOTS.take();
+        let found = self.search_into(text, 0, &mut slots);
+        SLOTS.set(slots);
+        found
     }
 
     /// As [`search_from`](Self::search_from), with the positions of the groups put in `slots`:
@@ -143,13 +153,13 @@ impl Regex {
         start: usize,
         slots: &mut Slots,
     ) -> Result<bool, Exhausted> {
-        slots.positions.clear();
         slots.steps = 0;
         if start > text.len() {
+            slots.scratch.slots.clear();
             return Ok(false);
         }
         let start = text.ceil_char_boundary(start);
-        let found = backtrack::search(&self.inner.program, text, start, &mut slots.positions);
+        let found = backtrack::search(&self.inner.program, text, start, &mut slots.scratch);
         slots.steps = found.steps;
         if found.exhausted {
             return Err(Exhausted { steps: found.steps });
@@ -202,26 +212,35 @@ impl Regex {
     }
 }
 
-/// Where the groups of a match stand.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// Where the groups of a match stand, and the memory that the search for it needs.
+#[derive(Clone, Debug, Default)]
 pub struct Slots {
-    /// Start and end of each group.
-    positions: Vec<u32>,
+    scratch: Scratch,
     steps: u64,
+}
+
+thread_local! {
+    /// Those of the last search in this thread that brought none.
+    static SLOTS: Cell<Slots> = Cell::default();
 }
 
 impl Slots {
     /// Where a group matched, in bytes; none if it took no part, or nothing matched.
     pub fn span(&self, group: usize) -> Option<Range<usize>> {
-        let slot = group.checked_mul(2)?;
-        let (start, end) = (*self.positions.get(slot)?, *self.positions.get(slot + 1)?);
-        (start <= end && end != backtrack::NONE).then_some(start as usize..end as usize)
+        span(&self.scratch.slots, group)
     }
 
     /// How many steps the last search took, and 0 if it was over before the first.
     pub fn steps(&self) -> u64 {
         self.steps
     }
+}
+
+/// Where a group matched, by the starts and ends of all.
+fn span(positions: &[u32], group: usize) -> Option<Range<usize>> {
+    let slot = group.checked_mul(2)?;
+    let (start, end) = (*positions.get(slot)?, *positions.get(slot + 1)?);
+    (start <= end && end != backtrack::NONE).then_some(start as usize..end as usize)
 }
 
 fn number(names: &Names, name: &str) -> Option<usize> {
@@ -235,7 +254,7 @@ fn number(names: &Names, name: &str) -> Option<usize> {
 #[derive(Clone, Debug)]
 pub struct Captures<'t> {
     text: &'t str,
-    slots: Slots,
+    positions: Vec<u32>,
     names: Arc<Names>,
 }
 
@@ -247,7 +266,7 @@ impl<'t> Captures<'t> {
 
     /// Where a group matched, in bytes.
     pub fn span(&self, group: usize) -> Option<Range<usize>> {
-        self.slots.span(group)
+        span(&self.positions, group)
     }
 
     /// The text of a named group.

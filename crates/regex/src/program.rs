@@ -1,6 +1,7 @@
 //! A compiled pattern: instructions for the matcher, and what is known about them.
 
 use crate::ast::{Assertion, Case, Greed};
+use crate::code::{Code, Lead};
 use crate::first::First;
 use crate::set::Set;
 use memchr::memmem::Finder;
@@ -76,8 +77,8 @@ pub(crate) struct Run {
     pub(crate) guard: Option<Box<[u8]>>,
     /// What may come after it.
     pub(crate) next: Ahead,
-    /// The number of the table that says where this and the choices after it lead.
-    pub(crate) leap: Option<u32>,
+    /// Where this and the choices after it lead, by what comes next.
+    pub(crate) lead: Option<Lead>,
 }
 
 /// A choice, with what may come on either way.
@@ -87,22 +88,9 @@ pub(crate) struct Split {
     pub(crate) endless: bool,
     pub(crate) prefer: Way,
     pub(crate) other: Way,
-    /// The number of the table that says where this and the choices after it lead.
-    pub(crate) leap: Option<u32>,
-}
-
-/// Where a chain of choices leads, by the next byte.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Leap(pub(crate) Box<[u16; 256]>);
-
-impl Leap {
-    /// Nowhere.
-    pub(crate) const FAIL: u16 = u16::MAX;
-
-    #[inline]
-    pub(crate) fn of(&self, byte: u8) -> u16 {
-        self.0.get(usize::from(byte)).copied().unwrap_or(Self::FAIL)
-    }
+    /// Where this and the choices after it lead, by what comes next; none for the choice of an
+    /// endless loop.
+    pub(crate) lead: Option<Lead>,
 }
 
 /// One way out of a choice.
@@ -179,8 +167,8 @@ pub(crate) struct Program {
     pub(crate) sets: Vec<Set>,
     /// What can come first where, once for each state of the `known` conditions.
     pub(crate) firsts: Vec<First>,
-    /// The tables for chains of choices.
-    pub(crate) leaps: Vec<Leap>,
+    /// The compact form; none where bytes have too many classes.
+    pub(crate) code: Option<Code>,
     /// The texts that can come.
     pub(crate) texts: Vec<Box<[u8]>>,
     /// How many conditions the firsts depend on: all, unless they are too many.
@@ -216,16 +204,17 @@ impl Program {
             match inst {
                 Inst::Run(run) => {
                     run.next.then = Then::Open;
-                    run.leap = None;
+                    run.lead = None;
                 }
                 Inst::Split(split) => {
                     split.prefer.ahead.then = Then::Open;
                     split.other.ahead.then = Then::Open;
-                    split.leap = None;
+                    split.lead = None;
                 }
                 _ => {}
             }
         }
+        self.code = None;
         self.required = None;
         self.prefix = "".into();
         if let Begin::Prefix(_) = self.begin {

@@ -8,7 +8,7 @@ mod sets;
 #[path = "../tests/stock/mod.rs"]
 mod stock;
 
-use crate::backtrack::{self, Found};
+use crate::backtrack::{self, Found, Scratch};
 use crate::error::ErrorKind;
 use crate::{Exhausted, Flags, Regex, Slots};
 use grammar::Grammar;
@@ -21,9 +21,9 @@ fn regex(pattern: &str) -> Regex {
 /// The positions of all groups, and what the search came to, with so many steps for each byte
 /// before the memo takes over.
 fn search(regex: &Regex, text: &str, plain: u64) -> (Option<Vec<u32>>, Found) {
-    let mut slots = Vec::new();
-    let found = backtrack::search_with(&regex.inner.program, (text, 0), plain, &mut slots);
-    (found.matched.then_some(slots), found)
+    let mut scratch = Scratch::default();
+    let found = backtrack::search_with(&regex.inner.program, (text, 0), plain, &mut scratch);
+    (found.matched.then_some(scratch.slots), found)
 }
 
 /// The whole match and all groups, `-` for one that took no part.
@@ -33,7 +33,7 @@ fn found(pattern: &str, text: &str) -> Option<Vec<String>> {
     let (slots, _) = search(&regex, text, 0);
     let same = captures
         .as_ref()
-        .map(|captures| captures.slots.positions.clone())
+        .map(|captures| captures.positions.clone())
         == slots;
     assert!(same, "{pattern} on {text:?} with the memo: {slots:?}");
     let captures = captures?;

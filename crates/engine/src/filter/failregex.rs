@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use ferroban_regex::{Exhausted, Flags, Regex, Slots};
 
 use super::fields::{Fields, IDENTITY};
 use super::tags;
 use crate::capture::Capture;
+use crate::name::Name;
 
 /// Why a filter cannot be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +68,7 @@ const VALUE_LIMIT: usize = 4 * 1024;
 pub(super) struct FailRegex {
     regex: Regex,
     /// Group names with their numbers, in the order of the groups, but for the content.
-    names: Vec<(Arc<str>, usize)>,
+    names: Vec<(Name, usize)>,
     /// `<F-CONTENT>`: what the others see, and no field.
     content: Option<usize>,
     /// `alt_NAME` groups, by the name that they stand in for.
@@ -82,9 +82,9 @@ pub(super) struct FailRegex {
 /// A field that is made of others.
 #[derive(Clone, Debug)]
 struct Derived {
-    name: Arc<str>,
+    name: Name,
     /// The groups it is made of, in order.
-    from: Vec<Arc<str>>,
+    from: Vec<Name>,
 }
 
 /// A match.
@@ -118,10 +118,10 @@ impl FailRegex {
             pattern: expanded,
             source,
         })?;
-        let names: Vec<(Arc<str>, usize)> = regex
+        let names: Vec<(Name, usize)> = regex
             .group_names()
             .filter(|(name, _)| *name != CONTENT)
-            .map(|(name, index)| (Arc::from(name), index))
+            .map(|(name, index)| (Name::from(name), index))
             .collect();
         let skipped = names.iter().filter(|(name, _)| is_skipped(name));
         Ok(Self {
@@ -142,6 +142,15 @@ impl FailRegex {
         &self.regex
     }
 
+    /// The match that was found in a text and whose places are noted in `slots`.
+    pub(super) fn found<'a, 't>(&'a self, text: &'t str, slots: &'a Slots) -> Hit<'a, 't> {
+        Hit {
+            regex: self,
+            text,
+            slots,
+        }
+    }
+
     /// The first match in a text, whose places are noted in `slots`.
     pub(super) fn search<'a, 't>(
         &'a self,
@@ -149,17 +158,13 @@ impl FailRegex {
         slots: &'a mut Slots,
     ) -> Result<Option<Hit<'a, 't>>, Exhausted> {
         let found = self.regex.search_into(text, 0, slots)?;
-        Ok(found.then_some(Hit {
-            regex: self,
-            text,
-            slots,
-        }))
+        Ok(found.then(|| self.found(text, slots)))
     }
 
     fn identifies(&self) -> bool {
         self.names
             .iter()
-            .any(|(name, _)| **name == *"mlfid" || IDENTITY.contains(&&**name))
+            .any(|(name, _)| *name == Name::MLFID || IDENTITY.contains(name))
     }
 }
 
@@ -188,18 +193,11 @@ impl<'t> Hit<'_, 't> {
     /// What the groups captured, and what is made of them.
     pub(super) fn fields(&self) -> Fields {
         let regex = self.regex;
-        let mut fields: Fields = regex
-            .names
-            .iter()
-            .map(|(name, index)| {
-                let kept = |text: &str| {
-                    let kept = text.get(..text.floor_char_boundary(VALUE_LIMIT))?;
-                    Some(Arc::from(kept))
-                };
-                let value = self.group(*index).and_then(kept);
-                (Arc::clone(name), value.map(Capture::Text))
-            })
-            .collect();
+        // What a session adds finds room.
+        let mut fields = Fields::with_room(regex.names.len() + 2);
+        for (name, value) in self.values() {
+            fields.push(name, value);
+        }
         for alternative in &regex.alternatives {
             if fields.text(&alternative.name).is_none_or(str::is_empty) {
                 let mut texts = alternative.from.iter().filter_map(|name| fields.text(name));
@@ -217,6 +215,36 @@ impl<'t> Hit<'_, 't> {
         }
         fields
     }
+
+    /// The same with what a prefix captured: of one name this wins, unless its group took
+    /// no part.
+    pub(super) fn fields_behind(&self, prefix: &Hit<'_, '_>) -> Fields {
+        let (before, own) = (prefix.regex, self.regex);
+        let is_plain = |regex: &FailRegex| regex.alternatives.is_empty() && regex.tuples.is_empty();
+        if !is_plain(before) || !is_plain(own) {
+            let mut fields = prefix.fields();
+            fields.merge(self.fields());
+            return fields;
+        }
+        let mut fields = Fields::with_room(before.names.len() + own.names.len() + 2);
+        for (name, value) in prefix.values() {
+            fields.push(name, value);
+        }
+        for (name, value) in self.values() {
+            if let Some(value) = value {
+                fields.set(name, value);
+            }
+        }
+        fields
+    }
+
+    /// What the groups captured.
+    fn values(&self) -> impl Iterator<Item = (&Name, Option<Capture>)> {
+        let kept = |text: &str| Some(text.get(..text.floor_char_boundary(VALUE_LIMIT))?.into());
+        let value = move |index: usize| self.group(index).and_then(kept);
+        let names = self.regex.names.iter();
+        names.map(move |(name, index)| (name, value(*index)))
+    }
 }
 
 fn is_skipped(name: &str) -> bool {
@@ -228,7 +256,7 @@ fn is_skipped(name: &str) -> bool {
 
 /// The fields that groups with this prefix make: `alt_user` and `alt_user_2` belong to
 /// `user`, `tuple_id` to the failure's id.
-fn derived(names: &[(Arc<str>, usize)], prefix: &str) -> Vec<Derived> {
+fn derived(names: &[(Name, usize)], prefix: &str) -> Vec<Derived> {
     let mut all: Vec<Derived> = Vec::new();
     for (name, _) in names {
         let Some(rest) = name.strip_prefix(prefix) else {
@@ -248,15 +276,15 @@ fn derived(names: &[(Arc<str>, usize)], prefix: &str) -> Vec<Derived> {
             base => base,
         };
         match all.iter_mut().find(|derived| *derived.name == *base) {
-            Some(derived) => derived.from.push(Arc::clone(name)),
+            Some(derived) => derived.from.push(name.clone()),
             None => all.push(Derived {
-                name: Arc::from(base),
-                from: vec![Arc::clone(name)],
+                name: Name::from(base),
+                from: vec![name.clone()],
             }),
         }
     }
     for derived in &mut all {
-        derived.from.sort();
+        derived.from.sort_by(|a, b| a.cmp(b));
     }
     all
 }

@@ -1,80 +1,105 @@
 //! What the groups of the patterns captured from one line, or from all lines of a
 //! session.
 
-use std::sync::Arc;
-
 use super::sight::Groups;
 use crate::capture::Capture;
 use crate::id::{FailId, Network};
+use crate::name::Name;
 
 /// The groups that say who failed, in order of precedence.
-pub(super) const IDENTITY: [&str; 4] = ["fid", "ip4", "ip6", "dns"];
+pub(super) const IDENTITY: [Name; 4] = [Name::FID, Name::IP4, Name::IP6, Name::DNS];
 
 /// Groups that steer the filter and mean nothing to an action.
-const INTERNAL: [&str; 2] = ["once", "repeat"];
+const INTERNAL: [Name; 2] = [Name::ONCE, Name::REPEAT];
 
 /// A field's name and its value, if its group took part.
-type Field = (Arc<str>, Option<Capture>);
+type Field = (Name, Option<Capture>);
 
 /// Named values, in the order in which they first appeared. Groups that took no part
 /// are remembered too: fail2ban shows them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Fields(Vec<Field>);
-
-impl FromIterator<Field> for Fields {
-    fn from_iter<T: IntoIterator<Item = Field>>(fields: T) -> Self {
-        let fields = fields.into_iter();
-        // What a session adds finds room.
-        let mut all = Vec::with_capacity(fields.size_hint().1.unwrap_or(0) + 2);
-        all.extend(fields);
-        Self(all)
-    }
+pub(super) struct Fields {
+    all: Vec<Field>,
+    /// The bits of the usual names that are there,
+    names: u32,
+    /// and of those that have a value: most questions are about names that have none.
+    values: u32,
 }
 
 impl Fields {
+    /// None yet, with room for so many.
+    pub(super) fn with_room(count: usize) -> Self {
+        Self {
+            all: Vec::with_capacity(count),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a field that is not there yet.
+    pub(super) fn push(&mut self, name: &Name, value: Option<Capture>) {
+        self.names |= name.bit();
+        if value.is_some() {
+            self.values |= name.bit();
+        }
+        self.all.push((name.clone(), value));
+    }
+
     /// The value of a field.
-    pub(super) fn capture(&self, name: &str) -> Option<&Capture> {
-        let found = self.0.iter().find(|(own, _)| **own == *name);
+    pub(super) fn capture(&self, name: &Name) -> Option<&Capture> {
+        if !self.may_have(name) {
+            return None;
+        }
+        let found = self.all.iter().find(|(own, _)| own == name);
         found.and_then(|(_, value)| value.as_ref())
     }
 
+    #[inline]
+    fn may_have(&self, name: &Name) -> bool {
+        let bit = name.bit();
+        bit == 0 || self.values & bit != 0
+    }
+
     /// The text of a field.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn text(&self, name: &Name) -> Option<&str> {
         self.capture(name).and_then(Capture::text)
     }
 
     /// Whether a field has a value.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.capture(name).is_some()
+    #[inline]
+    pub(super) fn has(&self, name: &Name) -> bool {
+        self.may_have(name) && (name.bit() != 0 || self.capture(name).is_some())
     }
 
     /// Takes a field out.
-    pub(super) fn take(&mut self, name: &str) -> Option<Capture> {
-        let index = self.0.iter().position(|(own, _)| **own == *name)?;
-        self.0.remove(index).1
+    pub(super) fn take(&mut self, name: &Name) -> Option<Capture> {
+        let bit = name.bit();
+        if bit != 0 && self.names & bit == 0 {
+            return None;
+        }
+        let index = self.all.iter().position(|(own, _)| own == name)?;
+        self.names &= !bit;
+        self.values &= !bit;
+        self.all.remove(index).1
     }
 
     /// Sets a field, in its old place if it has one.
-    pub(super) fn set(&mut self, name: &Arc<str>, value: Capture) {
-        match self.0.iter_mut().find(|(own, _)| own == name) {
-            Some((_, old)) => *old = Some(value),
-            None => self.0.push((Arc::clone(name), Some(value))),
+    pub(super) fn set(&mut self, name: &Name, value: Capture) {
+        let bit = name.bit();
+        if bit == 0 || self.names & bit != 0 {
+            let mut all = self.all.iter_mut();
+            if let Some((_, old)) = all.find(|(own, _)| own == name) {
+                *old = Some(value);
+                self.values |= bit;
+                return;
+            }
         }
-    }
-
-    /// These with the values of `other`, which win.
-    pub(super) fn merged(&self, other: Self) -> Self {
-        let mut both = Vec::with_capacity(self.0.len() + other.0.len() + 2);
-        both.extend(self.0.iter().cloned());
-        let mut both = Self(both);
-        both.merge(other);
-        both
+        self.push(name, Some(value));
     }
 
     /// Takes over the values of `other`, which win; groups that took no part change
     /// nothing.
     pub(super) fn merge(&mut self, other: Self) {
-        for (name, value) in other.0 {
+        for (name, value) in other.all {
             if let Some(value) = value {
                 self.set(&name, value);
             }
@@ -83,20 +108,20 @@ impl Fields {
 
     /// Whether it is known who failed.
     pub(super) fn identifies(&self) -> bool {
-        IDENTITY.into_iter().any(|name| self.has(name))
+        IDENTITY.iter().any(|name| self.has(name))
     }
 
     /// Who failed, if it is known.
     pub(super) fn identity(&self) -> Option<FailId> {
-        let name = IDENTITY.into_iter().find(|name| self.has(name))?;
+        let name = IDENTITY.iter().find(|name| self.has(name))?;
         let text = match self.capture(name)? {
             Capture::Text(text) => text,
             tuple => return Some(FailId::Text(tuple.to_string())),
         };
         let id = FailId::parse(text);
-        let prefix = self.text("cidr").and_then(|prefix| prefix.parse().ok());
+        let prefix = self.text(&Name::CIDR).and_then(|prefix| prefix.parse().ok());
         Some(match (&id, prefix) {
-            (FailId::Address(address), Some(prefix)) if name != "fid" => {
+            (FailId::Address(address), Some(prefix)) if *name != Name::FID => {
                 Network::new(*address, prefix).into()
             }
             _ => id,
@@ -105,40 +130,38 @@ impl Fields {
 
     /// The name, where nothing but a name says who failed.
     pub(super) fn name(&self) -> Option<&str> {
-        match IDENTITY.into_iter().find(|name| self.has(name)) {
-            Some("dns") => self.text("dns"),
+        match IDENTITY.iter().find(|name| self.has(name)) {
+            Some(&Name::DNS) => self.text(&Name::DNS),
             _ => None,
         }
     }
 
     /// The address beside an id that is something else, for the actions.
     pub(super) fn address(&self) -> Option<&str> {
-        self.capture("fid")?;
-        let found = ["ip4", "ip6", "dns"]
-            .into_iter()
+        self.capture(&Name::FID)?;
+        let found = [Name::IP4, Name::IP6, Name::DNS]
+            .iter()
             .find_map(|name| self.text(name))?;
-        (self.text("fid") != Some(found)).then_some(found)
+        (self.text(&Name::FID) != Some(found)).then_some(found)
     }
 
     /// How many failures it stands for.
     pub(super) fn repeat(&self) -> u32 {
-        let repeat = self.text("repeat").and_then(|n| n.parse().ok());
+        let repeat = self.text(&Name::REPEAT).and_then(|n| n.parse().ok());
         repeat.unwrap_or(1)
     }
 
     /// What is kept of it: everything that took part and means something to an action.
-    pub(super) fn into_kept(self) -> Vec<(Arc<str>, Capture)> {
+    pub(super) fn into_kept(self) -> Vec<(Name, Capture)> {
         let kept = |(name, value): Field| {
-            let value = value.filter(|_| !INTERNAL.contains(&&*name))?;
+            let value = value.filter(|_| !INTERNAL.contains(&name))?;
             Some((name, value))
         };
-        let mut all = Vec::with_capacity(self.0.len() + 1);
-        all.extend(self.0.into_iter().filter_map(kept));
-        all
+        self.all.into_iter().filter_map(kept).collect()
     }
 
     /// All of it, with the groups that took no part.
     pub(super) fn into_groups(self) -> Groups {
-        self.0
+        self.all
     }
 }

@@ -6,14 +6,16 @@
 //! `<F-ONCE>` counts only if its session has not counted a failure before.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use ferroban_date::Timestamp;
+use smol_str::SmolStr;
 
 use super::fields::Fields;
 use crate::ban::Match;
 use crate::capture::Capture;
 use crate::id::FailId;
+use crate::name::Name;
 
 /// How many sessions are remembered; the oldest leaves first.
 const MAX_SESSIONS: usize = 100;
@@ -41,15 +43,15 @@ pub(super) enum Verdict {
 /// The sessions of one filter.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    by_key: HashMap<Arc<str>, Session>,
+    by_key: HashMap<SmolStr, Session>,
     /// The keys of all, and when each began.
-    oldest_first: VecDeque<(Arc<str>, Timestamp)>,
+    oldest_first: VecDeque<(SmolStr, Timestamp)>,
 }
 
 #[derive(Debug, Default)]
 struct Session {
     fields: Fields,
-    users: Arc<[Arc<str>]>,
+    users: Arc<[SmolStr]>,
     /// Lines that were no failures, to be shown with the next one.
     lines: Vec<Match>,
     /// A failure was seen whose address is not known yet.
@@ -61,7 +63,7 @@ struct Session {
 impl Sessions {
     /// Decides about matched lines, and remembers what they say.
     pub(super) fn judge(&mut self, now: Timestamp, fields: Fields, lines: Vec<Match>) -> Verdict {
-        let Some(Capture::Text(key)) = fields.capture("mlfid") else {
+        let Some(Capture::Text(key)) = fields.capture(&Name::MLFID) else {
             return if fields.identifies() {
                 Verdict::Failure {
                     fields,
@@ -72,15 +74,15 @@ impl Sessions {
             };
         };
         self.expire(now);
-        let forget = fields.has("mlfforget");
+        let forget = fields.has(&Name::MLFFORGET);
         match (forget, self.by_key.get_mut(key)) {
             (false, Some(session)) => session.take(fields, lines, false),
             (false, None) => {
-                let key = Arc::clone(key);
+                let key = key.clone();
                 let mut session = Session::default();
                 let verdict = session.take(fields, lines, true);
                 self.make_room();
-                self.oldest_first.push_back((Arc::clone(&key), now));
+                self.oldest_first.push_back((key.clone(), now));
                 self.by_key.insert(key, session);
                 verdict
             }
@@ -117,17 +119,17 @@ impl Sessions {
 
 impl Session {
     fn take(&mut self, mut fields: Fields, lines: Vec<Match>, fresh: bool) -> Verdict {
-        let forget = fields.take("mlfforget").is_some();
-        let gained = fields.take("mlfgained").is_some();
-        let mut harmless = gained || fields.has("nofail");
-        let once = fields.has("once");
-        for flag in ["nofail", "once", "repeat"] {
-            self.fields.take(flag);
+        let forget = fields.take(&Name::MLFFORGET).is_some();
+        let gained = fields.take(&Name::MLFGAINED).is_some();
+        let mut harmless = gained || fields.has(&Name::NOFAIL);
+        let once = fields.has(&Name::ONCE);
+        for flag in [Name::NOFAIL, Name::ONCE, Name::REPEAT] {
+            self.fields.take(&flag);
         }
         if gained && std::mem::take(&mut self.pending) {
             self.lines.clear();
         }
-        let met = match fields.capture("user") {
+        let met = match fields.capture(&Name::USER) {
             // Of a session that ends as it begins, nobody is remembered.
             Some(Capture::Text(user)) if !(fresh && forget) => self.meet(user),
             _ => None,
@@ -141,7 +143,7 @@ impl Session {
         }
         if self.pending || self.users.len() > 1 {
             harmless = false;
-            self.fields.take("nofail");
+            self.fields.take(&Name::NOFAIL);
         }
         if once && self.counted {
             harmless = true;
@@ -163,31 +165,31 @@ impl Session {
         self.pending = false;
         self.counted = true;
         Verdict::Failure {
-            fields: self.fields.clone(),
+            fields: match forget {
+                true => std::mem::take(&mut self.fields),
+                false => self.fields.clone(),
+            },
             matches: std::mem::take(&mut self.lines),
         }
     }
 
     /// Notes a user of the session. All of them, if that is a new one.
-    fn meet(&mut self, user: &Arc<str>) -> Option<Capture> {
+    fn meet(&mut self, user: &SmolStr) -> Option<Capture> {
         let is_known = self.users.contains(user);
         if user.is_empty() || is_known || self.users.len() >= MAX_USERS {
             return None;
         }
         let all = self.users.iter().chain([user]);
-        self.users = all.map(Arc::clone).collect();
+        self.users = all.cloned().collect();
         Some(Capture::Set(Arc::clone(&self.users)))
     }
 
     fn tell_users(&mut self, users: Option<Capture>) {
         if let Some(users) = users {
-            self.fields.set(&USERS, users);
+            self.fields.set(&Name::USERS, users);
         }
     }
 }
-
-/// The field of all users of a session.
-static USERS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("users"));
 
 #[cfg(test)]
 mod tests {

@@ -1,23 +1,33 @@
 //! Everything that a filter sees in one line, for those who want to understand it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use ferroban_date::{Timestamp, Unusable};
 
 use super::Failure;
 use crate::capture::Capture;
 use crate::id::FailId;
+use crate::name::Name;
 
 /// Groups by name, in their order, also those that took no part.
-pub type Groups = Vec<(Arc<str>, Option<Capture>)>;
+pub type Groups = Vec<(Name, Option<Capture>)>;
+
+/// How closely [`Filter::examine`](super::Filter::examine) looks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Detail {
+    /// Whether every failregex is tried, rather than all up to the first that matches.
+    pub all: bool,
+    /// Whether the groups are wanted.
+    pub groups: bool,
+}
 
 /// What [`Filter::examine`](super::Filter::examine) saw in a line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sight {
     /// Its date.
     pub date: DateSight,
-    /// What prefregex captured, if it matched; none if there is no prefregex.
+    /// What prefregex captured, if it matched and groups are wanted; none if it did not
+    /// match, or there is no prefregex.
     pub prefix: Option<Groups>,
     /// The failregexes that matched, in the order in which they were tried.
     pub hits: Vec<Hit>,
@@ -82,6 +92,6 @@ pub struct Found {
     pub failure: Failure,
     /// Whether its time stands in the log; else it is that of the moment.
     pub has_time: bool,
-    /// All groups in order, also those that took no part.
+    /// All groups in order, also those that took no part, if they are wanted.
     pub fields: Groups,
 }

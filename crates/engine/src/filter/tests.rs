@@ -1,6 +1,7 @@
 use super::*;
 use crate::capture::Capture;
 use proptest::prelude::*;
+use smol_str::SmolStr;
 
 const NOW: i64 = 1_781_524_800; // 2026-06-15 12:00:00 UTC
 
@@ -81,7 +82,7 @@ fn a_line_becomes_a_failure_with_everything_it_says() {
     assert_eq!(failure.time.secs(), NOW - 2);
     assert_eq!(failure.ticket.failures, 1);
     let captures =
-        [("ip4", "192.0.2.7"), ("user", "bob")].map(|(n, v)| (Arc::from(n), Capture::from(v)));
+        [("ip4", "192.0.2.7"), ("user", "bob")].map(|(n, v)| (Name::from(n), Capture::from(v)));
     assert_eq!(failure.ticket.captures, captures);
     let found = Match {
         before: String::new(),
@@ -370,6 +371,7 @@ proptest! {
         lines in prop::collection::vec("(2026-06-15 1[12]:59:5[0-9])?[ abx]{0,4}(bad |bye|noise|a|b )?([0-9.:a-f]{1,12}|\\PC{0,20})", 0..12),
         live: bool,
         all: bool,
+        groups: bool,
     ) {
         let Ok(mut filter) = Filter::new(&settings, Zone::utc(), Timestamp::from_secs(NOW)) else {
             // Two date patterns of one name, or a pattern of nobody.
@@ -379,7 +381,7 @@ proptest! {
             let (failures, _) = feed(&mut filter, text, live);
             prop_assert!(failures.len() <= 1);
             let line = LogLine { text, time: None, live };
-            let sight = filter.examine(Timestamp::from_secs(NOW), line, all, &mut Vec::new());
+            let sight = filter.examine(Timestamp::from_secs(NOW), line, Detail { all, groups }, &mut Vec::new());
             if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = &sight.date {
                 prop_assert!(text.get(span.clone()).is_some());
             }
@@ -564,7 +566,7 @@ fn a_session_knows_its_users_and_forgets_what_steered_it() {
         .map(|(name, _)| &**name)
         .collect();
     assert_eq!(names, ["mlfid", "ip4", "users", "user"]);
-    let users = ["joe", "ann"].map(Arc::from).into();
+    let users = ["joe", "ann"].map(SmolStr::from).into();
     assert_eq!(capture(failure, "users"), Some(Capture::Set(users)));
 }
 
@@ -637,7 +639,11 @@ fn everything_seen_in_a_line_can_be_told() {
             time: None,
             live: false,
         };
-        let sight = filter.examine(now, line, true, &mut Vec::new());
+        let detail = Detail {
+            all: true,
+            groups: true,
+        };
+        let sight = filter.examine(now, line, detail, &mut Vec::new());
         let content = filter.content().map(str::to_owned);
         (sight, filter.subject().to_owned(), content)
     };

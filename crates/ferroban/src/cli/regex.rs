@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use ferroban_config::quoted;
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
-use ferroban_engine::{Filter, FilterNote, FilterSettings, LogLine, Sight, UseDns};
+use ferroban_engine::{Detail, Filter, FilterNote, FilterSettings, LogLine, Sight, UseDns};
 
 use crate::COMPATIBLE;
 use crate::cli::out;
@@ -176,11 +176,14 @@ impl Test {
         let mut tally = Tally::new(fail, ignore, settings.maxlines, options);
         let mut rows = Rows::new(options.invert);
         let (mut ended, mut notes) = (Ok(()), Vec::new());
-        let all = options.check_all && pick.is_none();
+        let detail = Detail {
+            all: options.check_all && pick.is_none(),
+            groups: options.verbose != 0 || pick.is_some(),
+        };
         let mut moment = Moment::default();
         subject.each(printer, |line, printer| {
             let now = moment.now();
-            let sight = look(&mut filter, line, (all, now), &mut notes);
+            let sight = look(&mut filter, line, (detail, now), &mut notes);
             notes.drain(..).for_each(|note| told::note(&note, printer));
             let judged = tally.take(line.text, &sight, (&filter, printer), now);
             if let Some(pick) = &pick {
@@ -239,7 +242,7 @@ impl Moment {
 fn look(
     filter: &mut Filter,
     line: &Line<'_>,
-    (all, now): (bool, Timestamp),
+    (detail, now): (Detail, Timestamp),
     notes: &mut Vec<FilterNote>,
 ) -> Sight {
     let line = LogLine {
@@ -247,7 +250,7 @@ fn look(
         time: line.time,
         live: false,
     };
-    filter.examine(now, line, all, notes)
+    filter.examine(now, line, detail, notes)
 }
 
 /// What the options alone say about looking at lines.

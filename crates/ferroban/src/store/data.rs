@@ -1,8 +1,6 @@
 //! The `data` column: what is known of a ban's failures, as fail2ban's JSON.
 
-use std::sync::Arc;
-
-use ferroban_engine::{Capture, Match, Ticket};
+use ferroban_engine::{Capture, Match, Name, Ticket};
 use serde_json::{Map, Value, json};
 
 /// The text fail2ban writes: `matches`, `failures`, then the captures; `", "`
@@ -70,7 +68,7 @@ fn read_match(value: &Value) -> Option<Match> {
     }
 }
 
-fn captures(map: Map<String, Value>) -> Vec<(Arc<str>, Capture)> {
+fn captures(map: Map<String, Value>) -> Vec<(Name, Capture)> {
     let capture = |(name, value): (String, Value)| {
         let capture = match value {
             Value::String(text) => Capture::from(text),
@@ -83,14 +81,14 @@ fn captures(map: Map<String, Value>) -> Vec<(Arc<str>, Capture)> {
                 let parts = parts.by_ref().collect::<Option<Vec<_>>>()?;
                 // A set and a tuple look the same here; only sessions make sets.
                 if name == "users" {
-                    Capture::Set(parts.into_iter().flatten().map(Arc::from).collect())
+                    Capture::Set(parts.into_iter().flatten().map(Into::into).collect())
                 } else {
-                    Capture::Tuple(parts)
+                    Capture::Tuple(parts.into())
                 }
             }
             _ => return None,
         };
-        Some((Arc::from(name), capture))
+        Some((Name::from(&*name), capture))
     };
     map.into_iter().filter_map(capture).collect()
 }
@@ -107,7 +105,7 @@ mod tests {
                 Match::new("", "", "2026-11-23 02:21:23 bad 192.0.2.1"),
             ],
             captures: vec![
-                ("fid".into(), Capture::Tuple(vec![None, Some("42".into())])),
+                ("fid".into(), Capture::Tuple([None, Some("42".into())].into())),
                 ("ip4".into(), "192.0.2.1".into()),
                 ("user".into(), "böb".into()),
                 (

@@ -3,7 +3,7 @@
 use super::Machine;
 use crate::program::{Ahead, Then};
 
-impl Machine<'_, '_> {
+impl Machine<'_, '_, '_> {
     /// The state of the conditions, as far as what may come ahead depends on it.
     #[inline]
     pub(super) fn state(&self, ahead: Ahead) -> usize {

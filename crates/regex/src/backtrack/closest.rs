@@ -26,7 +26,8 @@ pub(crate) fn furthest(program: &Program, text: &str, ranks: Vec<(usize, usize)>
     let (Some(starts), true) = (Starts::new(program, text, 0), small(text.len()) < NONE - 2) else {
         return Furthest::default();
     };
-    let mut machine = Machine::new(program, text, 0, Scratch::default());
+    let mut scratch = Scratch::default();
+    let mut machine = Machine::new(program, text, 0, &mut scratch);
     machine.fuel = STEPS.0 * text.len() as u64 + STEPS.1;
     machine.watch = Some(Box::new(Watch {
         ranks,
@@ -83,7 +84,7 @@ impl Watch {
     }
 }
 
-impl Machine<'_, '_> {
+impl Machine<'_, '_, '_> {
     #[cold]
     pub(super) fn note_place(&mut self, place: usize) {
         if let Some(watch) = &mut self.watch {

@@ -4,7 +4,7 @@
 use super::{Entry, Machine, Next, State, goto, small};
 use crate::program::Inst;
 
-impl Machine<'_, '_> {
+impl Machine<'_, '_, '_> {
     pub(super) fn enter_frame(&mut self, at: State, start: usize) -> Next {
         let frame = small(self.scratch.stack.len());
         let (pc, pos, outer) = (small(at.pc), small(at.pos), self.frame);

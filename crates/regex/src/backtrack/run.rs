@@ -2,9 +2,10 @@
 
 use super::{Entry, Halt, MAX_STACK, Machine, Next, State, goto, small};
 use crate::memo::Seen;
-use crate::program::{Inst, Leap, Pc, Split};
+use crate::code::{Lead, Led};
+use crate::program::{Inst, Pc, Split};
 
-impl<'p> Machine<'p, '_> {
+impl<'p> Machine<'p, '_, '_> {
     /// A match that begins at `start`. The instructions that most lines need are done here, others
     /// by [`Self::choose`] and [`Self::step`].
     pub(super) fn run(&mut self, start: usize) -> Halt {
@@ -27,7 +28,7 @@ impl<'p> Machine<'p, '_> {
                     .then_some(pos + bytes.len()),
                 Some(Inst::One(set)) => self.one(program.sets.get(*set), pos),
                 Some(Inst::Save(slot)) => Some(self.save(*slot, pos)),
-                Some(Inst::Run(run)) if plain && run.leap.is_none() => self.run_plainly(run, at),
+                Some(Inst::Run(run)) if plain && run.lead.is_none() => self.run_plainly(run, at),
                 Some(inst) => match self.choose(inst, at, plain) {
                     Next::To(state) => {
                         at = state;
@@ -57,13 +58,13 @@ impl<'p> Machine<'p, '_> {
 
     /// An instruction that goes on in more than one way.
     #[inline(always)]
-    fn choose(&mut self, inst: &'p Inst, at: State, plain: bool) -> Next {
+    pub(super) fn choose(&mut self, inst: &'p Inst, at: State, plain: bool) -> Next {
         match inst {
-            Inst::Split(split) => match self.leap(split.leap, at) {
+            Inst::Split(split) => match self.led(split.lead, at) {
                 Some(next) => next,
                 None => self.split(split, at, plain),
             },
-            Inst::Run(run) => match self.leap(run.leap, at) {
+            Inst::Run(run) => match self.led(run.lead, at) {
                 Some(next) => next,
                 None if plain => match self.run_plainly(run, at) {
                     Some(pos) => goto(at.pc + 1, pos),
@@ -77,7 +78,7 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// Back to the last choice that has another way; fails if there is none.
-    fn go_back(&mut self) -> Next {
+    pub(super) fn go_back(&mut self) -> Next {
         if self.scratch.stack.len() > MAX_STACK {
             return Next::Exhausted;
         }
@@ -149,17 +150,17 @@ impl<'p> Machine<'p, '_> {
     /// Where a choice and those after it lead by the next byte, if a table says so and it is not
     /// to the choice itself.
     #[inline(always)]
-    fn leap(&self, leap: Option<u32>, at: State) -> Option<Next> {
-        let leap = self.program.leaps.get(leap? as usize)?;
-        match leap.of(*self.bytes.get(at.pos)?) {
-            Leap::FAIL => Some(Next::Fail),
-            to if usize::from(to) == at.pc => None,
-            to => Some(goto(usize::from(to), at.pos)),
+    fn led(&self, lead: Option<Lead>, at: State) -> Option<Next> {
+        let code = self.program.code.as_ref()?;
+        match code.led(lead?, self.bytes.get(at.pos)) {
+            Led::Nowhere => Some(Next::Fail),
+            Led::To(to) if to == at.pc => None,
+            Led::To(to) => Some(goto(to, at.pos)),
         }
     }
 
     #[inline]
-    fn split(&mut self, split: &Split, at: State, plain: bool) -> Next {
+    pub(super) fn split(&mut self, split: &Split, at: State, plain: bool) -> Next {
         let (prefer, other) = (split.prefer.ahead, split.other.ahead);
         let prefer = self.may_come(prefer, self.state(prefer), at.pos);
         let other = self.may_come(other, self.state(other), at.pos);

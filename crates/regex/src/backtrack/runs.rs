@@ -11,7 +11,7 @@ use crate::memo::Seen;
 use crate::program::{Body, Inst, Run};
 use crate::set::Set;
 
-impl<'p> Machine<'p, '_> {
+impl<'p> Machine<'p, '_, '_> {
     /// A run where there is no memo.
     pub(super) fn run_plainly(&mut self, run: &Run, at: State) -> Option<usize> {
         if run.min > 1 || run.greed == Greed::Lazy {
@@ -125,7 +125,7 @@ impl<'p> Machine<'p, '_> {
 
     /// The highest position not above `high` where what comes after a run may come.
     #[inline]
-    fn lower(&self, run: &Run, low: usize, high: usize) -> Option<usize> {
+    pub(super) fn lower(&self, run: &Run, low: usize, high: usize) -> Option<usize> {
         let state = self.state(run.next);
         let mut pos = high;
         while !self.may_come(run.next, state, pos) {
@@ -139,7 +139,7 @@ impl<'p> Machine<'p, '_> {
 
     /// Notes that a run gives back, having come down to a position.
     #[inline]
-    fn give(&mut self, at: State, (pos, high): (usize, usize)) -> usize {
+    pub(super) fn give(&mut self, at: State, (pos, high): (usize, usize)) -> usize {
         if pos > at.pos {
             let (pc, low, high) = (small(at.pc), small(at.pos), small(pos));
             self.scratch.stack.push(Entry::Give { pc, low, high });

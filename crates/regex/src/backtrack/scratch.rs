@@ -1,53 +1,49 @@
 //! The lists a search works with, kept from one search to the next.
 
-use super::NONE;
+use super::{NONE, small};
 use crate::program::Program;
-use std::cell::Cell;
-
-thread_local! {
-    /// The lists of the last search, so that the next one need not allocate them.
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::NEW) };
-}
 
 /// The most stack entries kept for the next search, a MiB.
 const MAX_KEPT: usize = 64 << 10;
 
-/// What a search works with, empty between searches.
-#[derive(Default)]
-pub(super) struct Scratch {
+/// What a search works with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
     pub(super) stack: Vec<Entry>,
-    pub(super) slots: Vec<u32>,
+    /// Start and end of the match and of each group; none where nothing matched.
+    pub(crate) slots: Vec<u32>,
     pub(super) regs: Vec<u32>,
 }
 
 impl Scratch {
-    const NEW: Self = Self {
-        stack: Vec::new(),
-        slots: Vec::new(),
-        regs: Vec::new(),
-    };
-
-    /// The lists of the last search in this thread.
-    pub(super) fn take() -> Self {
-        SCRATCH.take()
-    }
-
-    /// Keeps the lists for the next search, unless they have grown too large for that.
-    pub(super) fn keep(self) {
-        if self.stack.capacity() <= MAX_KEPT {
-            SCRATCH.set(self);
-        }
-    }
-
     /// Forgets everything and makes room for a program.
     pub(super) fn reset(&mut self, program: &Program) {
         self.stack.clear();
         for (list, length) in [
-            (&mut self.slots, program.slots),
+            (&mut self.slots, program.slots + 2),
             (&mut self.regs, program.regs),
         ] {
             list.clear();
             list.resize(length, NONE);
+        }
+    }
+
+    /// The search is over and nothing matched.
+    pub(super) fn end(&mut self) {
+        self.slots.clear();
+        self.stack.clear();
+        if self.stack.capacity() > MAX_KEPT {
+            self.stack = Vec::new();
+        }
+    }
+
+    /// The search is over, with this match.
+    pub(super) fn end_at(&mut self, start: usize, end: usize) {
+        let slots = std::mem::take(&mut self.slots);
+        self.end();
+        self.slots = slots;
+        if let Some([first, second]) = self.slots.first_chunk_mut() {
+            (*first, *second) = (small(start), small(end));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::ast::{Assertion, Case};
 use crate::set::Set;
 use crate::unicode::{self, Kind};
 
-impl Machine<'_, '_> {
+impl Machine<'_, '_, '_> {
     /// The position after one character of a set.
     #[inline(always)]
     pub(super) fn one(&self, set: Option<&Set>, pos: usize) -> Option<usize> {
@@ -89,7 +89,7 @@ impl Machine<'_, '_> {
 
     /// Where a group matched, if it has.
     pub(super) fn span(&self, group: usize) -> Option<(usize, usize)> {
-        let slot = 2 * group.checked_sub(1)?;
+        let slot = 2 * group;
         let (start, end) = (
             *self.scratch.slots.get(slot)?,
             *self.scratch.slots.get(slot + 1)?,

@@ -4,7 +4,7 @@ use super::{Machine, Next, State};
 use crate::memo::Seen;
 use crate::program::{Body, Pc, Point};
 
-impl Machine<'_, '_> {
+impl Machine<'_, '_, '_> {
     /// What the memo knows about a choice, `part` of its instruction, made with `above` more
     /// entries on the stack than there are.
     #[inline]

@@ -3,7 +3,7 @@
 use super::{MAX_CONDITIONS, index_of};
 use crate::ast::Greed;
 use crate::first::{First, Known};
-use crate::program::{Ahead, Inst, Leap, Pc, Program, Run, Split, Then, Way};
+use crate::program::{Ahead, Inst, Pc, Program, Then, Way};
 
 /// Works out what can come next at every choice, and which runs need never give back.
 pub(super) fn look_ahead(program: &mut Program) {
@@ -36,109 +36,6 @@ pub(super) fn look_ahead(program: &mut Program) {
     program.firsts = firsts.concat();
     program.texts = texts;
     program.first = first as usize;
-    find_leaps(program);
-}
-
-/// Makes the tables for the choices that lead straight to others.
-fn find_leaps(program: &mut Program) {
-    let mut leaps = Vec::new();
-    // From the last to the first, so that those they lead to have theirs.
-    for pc in (0..program.insts.len().min(usize::from(Leap::FAIL))).rev() {
-        let leads_on = match program.insts.get(pc) {
-            Some(Inst::Split(split)) => {
-                let ways = [split.prefer.pc, split.other.pc];
-                !split.endless && ways.iter().any(|to| *to > pc && is_choice(program, *to))
-            }
-            Some(Inst::Run(run)) => run.min == 0 && is_choice(program, pc + 1),
-            _ => false,
-        };
-        if !leads_on {
-            continue;
-        }
-        let table = Leap(Box::new(std::array::from_fn(|byte| {
-            let byte = u8::try_from(byte).unwrap_or(0);
-            target(program, &leaps, pc, byte)
-        })));
-        let index = u32::try_from(index_of(&mut leaps, table)).ok();
-        match program.insts.get_mut(pc) {
-            Some(Inst::Split(split)) => split.leap = index,
-            Some(Inst::Run(run)) => run.leap = index,
-            _ => {}
-        }
-    }
-    program.leaps = leaps;
-}
-
-/// Whether a choice stands at `pc` that no loop comes back to.
-fn is_choice(program: &Program, pc: Pc) -> bool {
-    match program.insts.get(pc) {
-        Some(Inst::Split(split)) => !split.endless,
-        Some(Inst::Run(run)) => run.min == 0,
-        _ => false,
-    }
-}
-
-/// Where a choice leads if this byte comes next: to itself if something is chosen there.
-fn target(program: &Program, leaps: &[Leap], start: Pc, byte: u8) -> u16 {
-    let mut at = start;
-    loop {
-        let known = match program.insts.get(at) {
-            Some(Inst::Split(Split { leap, .. }) | Inst::Run(Run { leap, .. })) => *leap,
-            _ => None,
-        };
-        if let Some(leap) = known.and_then(|leap| leaps.get(leap as usize)) {
-            return leap.of(byte);
-        }
-        at = match past(program, at, byte) {
-            Past::Fail => return Leap::FAIL,
-            Past::To(to) if to > at && to < usize::from(Leap::FAIL) => to,
-            Past::Stay | Past::To(_) => return u16::try_from(at).unwrap_or(Leap::FAIL),
-        };
-    }
-}
-
-/// What an instruction comes to with a byte next.
-enum Past {
-    /// It must be done.
-    Stay,
-    Fail,
-    To(Pc),
-}
-
-fn past(program: &Program, pc: Pc, byte: u8) -> Past {
-    let states = 1 << program.known;
-    let may_come = |ahead: Ahead| {
-        let firsts = program.firsts.iter().skip(ahead.first as usize);
-        firsts.take(states).any(|first| first.allows(Some(&byte)))
-    };
-    let leads = |set: usize| {
-        program
-            .sets
-            .get(set)
-            .is_none_or(|set| set.leads().has(byte))
-    };
-    let stays = match program.insts.get(pc) {
-        Some(Inst::Split(split)) if !split.endless => {
-            match (may_come(split.prefer.ahead), may_come(split.other.ahead)) {
-                (true, true) => true,
-                (true, false) => return Past::To(split.prefer.pc),
-                (false, true) => return Past::To(split.other.pc),
-                (false, false) => false,
-            }
-        }
-        Some(Inst::Run(run)) if !leads(run.set) => {
-            if run.min == 0 && may_come(run.next) {
-                return Past::To(pc + 1);
-            }
-            false
-        }
-        Some(Inst::Byte(wanted)) => *wanted == byte,
-        Some(Inst::Bytes(wanted)) => wanted.first() == Some(&byte),
-        Some(Inst::One(set)) => leads(*set),
-        Some(Inst::Jump(to)) => return Past::To(*to),
-        _ => true,
-    };
-    if stays { Past::Stay } else { Past::Fail }
 }
 
 /// What is found out about an instruction.

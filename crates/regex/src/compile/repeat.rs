@@ -54,7 +54,7 @@ impl Compiler<'_> {
             greed,
             guard,
             next: Ahead::default(),
-            leap: None,
+            lead: None,
         }))?;
         Ok(())
     }

@@ -1,13 +1,12 @@
 //! From what the engine saw in a line to what is told of it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use ferroban_date::{Timestamp, Unusable};
 use ferroban_engine::ignore::IgnoreList;
 use ferroban_engine::{
-    Capture, DateSight, FailId, Filter, FilterError, FilterNote, Found, Hit, HitOutcome,
-    IgnoreEntry, LogLine, Lookup, Sight,
+    Capture, DateSight, Detail, FailId, Filter, FilterError, FilterNote, Found, Hit, HitOutcome,
+    IgnoreEntry, LogLine, Lookup, Name, Sight,
 };
 
 use super::near;
@@ -16,6 +15,12 @@ use super::view::{Captures, Date, Dated, Line, Matched, Pattern, Prefix, Session
 use crate::cli::named::without_end;
 use crate::clock;
 use crate::report;
+
+/// What is told is about the first failregex that matches, and what its groups are.
+const GROUPS: Detail = Detail {
+    all: false,
+    groups: true,
+};
 
 /// So far, in seconds, may a time lie from now before it counts as now in a line that is
 /// written while a jail runs.
@@ -69,7 +74,7 @@ impl Examiner {
             live: false,
         };
         let mut notes = Vec::new();
-        let sight = self.filter.examine(now, line, false, &mut notes);
+        let sight = self.filter.examine(now, line, GROUPS, &mut notes);
         let gave_up = notes.into_iter().filter_map(|note| match note {
             FilterNote::GaveUp { pattern, .. } => Some(pattern),
             _ => None,
@@ -231,7 +236,7 @@ impl Examiner {
         Some(match &sight.prefix {
             Some(fields) => {
                 let pairs = fields.iter();
-                let text = |(name, value): &(Arc<str>, Option<Capture>)| {
+                let text = |(name, value): &(Name, Option<Capture>)| {
                     Some((name.to_string(), value.as_ref()?.to_string()))
                 };
                 Prefix {
@@ -336,7 +341,7 @@ impl Examiner {
 
     fn failure(&self, found: &Found, named: bool) -> Verdict {
         let failure = &found.failure;
-        let user = found.fields.iter().find(|(name, _)| **name == *"user");
+        let user = found.fields.iter().find(|(name, _)| *name == Name::USER);
         let user = user.and_then(|(_, value)| value.as_ref()?.text().map(str::to_owned));
         let lookup = failure.lookup != Lookup::None;
         let id = failure.id.to_string();

@@ -6,9 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use ferroban_engine::{Capture, FailId, Match};
+use ferroban_engine::{Capture, FailId, Match, Name};
 
 use super::python;
 
@@ -33,7 +32,7 @@ pub(super) struct Row<'a> {
     pub(super) time: Option<String>,
     /// The same, or now.
     pub(super) counted: String,
-    pub(super) fields: &'a [(Arc<str>, Option<Capture>)],
+    pub(super) fields: &'a [(Name, Option<Capture>)],
     pub(super) matches: &'a [Match],
 }
 
@@ -284,11 +283,11 @@ mod tests {
     use super::*;
 
     fn text(format: &str) -> String {
-        let field = |name: &str, value: &str| (Arc::from(name), Some(Capture::from(value)));
+        let field = |name: &str, value: &str| (Name::from(name), Some(Capture::from(value)));
         let fields = [
             field("user", "<ip>"),
             field("ip4", "192.0.2.7"),
-            (Arc::from("ip6"), None),
+            (Name::IP6, None),
             field("fport", "22"),
         ];
         let matches = [Match::new("", "D", " one <fid>"), Match::new("", "", "two")];

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use ferroban_date::Timestamp;
-use ferroban_engine::{Capture, DateSight, FailId, Filter, Found, Hit, HitOutcome, Lookup, Sight};
+use ferroban_engine::{
+    Capture, DateSight, FailId, Filter, Found, Hit, HitOutcome, Lookup, Name, Sight,
+};
 
 use super::lines::{Keep, Lines};
 use super::options::Options;
@@ -75,8 +77,19 @@ pub(super) struct Failure {
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) class: Class,
-    /// Who failed, with the place of the hit.
+    /// Who failed, with the place of the hit, where anybody wants to know.
     pub(super) failures: Vec<(usize, String)>,
+}
+
+/// What the failregexes of a line came to.
+#[derive(Debug, Default)]
+struct Hits {
+    /// How often one hit.
+    hits: usize,
+    /// How many of those are failures.
+    counted: usize,
+    /// Who failed, with the place of the hit, where anybody wants to know.
+    failures: Vec<(usize, String)>,
 }
 
 /// What a line is.
@@ -149,12 +162,16 @@ impl Tally {
         self.lines = self.lines.saturating_add(1);
         self.take_prefix(sight, filter);
         let ignored = self.count_ignored(sight, filter);
-        let (failures, hits) = self.count_hits(sight, (filter, printer), now);
-        let class = match (ignored, failures.is_empty(), hits) {
+        let Hits {
+            hits,
+            counted,
+            failures,
+        } = self.count_hits(sight, (filter, printer), now);
+        let class = match (ignored, counted, hits) {
             (true, ..) => Class::Ignored,
-            (false, false, _) => Class::Matched,
-            (false, true, 0) => Class::Missed,
-            (false, true, _) => Class::Ignored,
+            (false, 1.., _) => Class::Matched,
+            (false, 0, 0) => Class::Missed,
+            (false, 0, _) => Class::Ignored,
         };
         if self.buffer > 1 {
             self.take_back(&sight.hits, class);
@@ -217,65 +234,70 @@ impl Tally {
         any
     }
 
-    /// Counts the hits of failregexes. Who failed, and how many hits there were.
+    /// Counts the hits of failregexes.
     fn count_hits(
         &mut self,
         sight: &Sight,
         (filter, printer): (&Filter, &mut Printer),
         now: Timestamp,
-    ) -> (Vec<(usize, String)>, usize) {
+    ) -> Hits {
         let own = match sight.date {
             DateSight::Found { time, .. } | DateSight::Given(time) => time,
             DateSight::None | DateSight::Empty | DateSight::Unusable { .. } => now,
         };
-        let (mut failures, mut hits) = (Vec::new(), 0);
+        let (mut all, keeps) = (Hits::default(), self.keeps);
         for (place, hit) in sight.hits.iter().enumerate() {
-            let (ids, time, counts) = match &hit.outcome {
+            // Mostly it is one; a name may be several, or nobody.
+            let one = |id: String| (Some(id), Vec::new());
+            let id = |id: Option<&FailId>| match keeps.ids {
+                true => shown(id),
+                false => String::new(),
+            };
+            let ((one, several), time, counts) = match &hit.outcome {
                 HitOutcome::Ignored(_) => continue,
-                HitOutcome::Harmless(_) if !self.keeps.check_all => continue,
-                HitOutcome::Harmless(id) if self.keeps.ids => {
-                    (vec![shown(id.as_ref())], own, false)
-                }
-                HitOutcome::Harmless(_) => (vec![String::new()], own, false),
+                HitOutcome::Harmless(_) if !keeps.check_all => continue,
+                HitOutcome::Harmless(whose) => (one(id(whose.as_ref())), own, false),
                 HitOutcome::Pending if !has_sessions(filter, hit.regex) => continue,
-                HitOutcome::Pending => (vec![shown(None)], own, true),
+                HitOutcome::Pending => (one(shown(None)), own, true),
                 HitOutcome::Failure(found) => {
-                    let time = if found.has_time {
-                        found.failure.time
-                    } else {
-                        now
+                    let ids = match self.addresses(found, printer) {
+                        Some(addresses) => (None, addresses),
+                        None => one(id(Some(&found.failure.id))),
                     };
-                    (self.ids(found, printer), time, !is_no_failure(found))
+                    let time = match found.has_time {
+                        true => found.failure.time,
+                        false => now,
+                    };
+                    (ids, time, !is_no_failure(found))
                 }
             };
-            for id in ids {
+            for id in one.into_iter().chain(several) {
                 if counts {
-                    failures.push((place, id.clone()));
+                    all.counted += 1;
+                    if keeps.ids {
+                        all.failures.push((place, id.clone()));
+                    }
                 }
                 // The original says so from the third on.
-                self.count(hit.regex, id, time, hits > 1);
-                hits += 1;
+                self.count(hit.regex, id, time, all.hits > 1);
+                all.hits += 1;
             }
         }
-        (failures, hits)
+        all
     }
 
-    /// Whose failure it is. A name whose addresses are meant may be several, or nobody.
-    fn ids(&self, found: &Found, printer: &mut Printer) -> Vec<String> {
-        let name = match (&found.failure.id, found.failure.lookup) {
-            (FailId::Text(name), Lookup::Addresses | Lookup::Told) => name,
-            (id, _) if self.keeps.ids => return vec![id.to_string()],
-            _ => return vec![String::new()],
+    /// The addresses of a name, where they are meant: several, or none.
+    fn addresses(&self, found: &Found, printer: &mut Printer) -> Option<Vec<String>> {
+        let (FailId::Text(name), Lookup::Addresses | Lookup::Told) =
+            (&found.failure.id, found.failure.lookup)
+        else {
+            return None;
         };
         let addresses = self.names.addresses(name);
-        told::name(
-            name,
-            &addresses,
-            found.failure.lookup == Lookup::Told,
-            printer,
-        );
+        let told = found.failure.lookup == Lookup::Told;
+        told::name(name, &addresses, told, printer);
         let addresses = addresses.unwrap_or_default();
-        addresses.iter().map(ToString::to_string).collect()
+        Some(addresses.iter().map(ToString::to_string).collect())
     }
 
     fn count(&mut self, regex: usize, id: String, time: Timestamp, among_others: bool) {
@@ -336,17 +358,15 @@ fn has_sessions(filter: &Filter, regex: usize) -> bool {
 
 /// Whether a match is said to be no failure. The engine heeds that within a session only.
 fn is_no_failure(found: &Found) -> bool {
-    let has = |wanted: &str| {
-        let mut fields = found.fields.iter();
-        fields.any(|(name, value)| **name == *wanted && value.is_some())
-    };
-    has("nofail") && !has("mlfid")
+    let captures = &found.failure.ticket.captures;
+    let has = |wanted: &Name| captures.iter().any(|(name, _)| name == wanted);
+    has(&Name::NOFAIL) && !has(&Name::MLFID)
 }
 
 /// The id as Python would write it down.
 pub(super) fn id_repr(found: &Found, id: &str) -> String {
     let mut fields = found.fields.iter();
-    match fields.find(|(name, _)| **name == *"fid") {
+    match fields.find(|(name, _)| *name == Name::FID) {
         Some((_, Some(tuple @ Capture::Tuple(_)))) => tuple.repr(),
         _ => ferroban_config::quoted(id),
     }

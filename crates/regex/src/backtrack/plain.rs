@@ -1,0 +1,229 @@
+//! The loop that does one instruction after the other where there is no memo: the compact form of
+//! the program, as far as there is one.
+
+use super::{Entry, Halt, Machine, NONE, Next, State, goto, small};
+use crate::code::{Code, Lead, Led, Members, Op, Span};
+use crate::program::Inst;
+
+impl<'p> Machine<'p, '_, '_> {
+    /// A match that begins at `start`.
+    pub(super) fn run_compact(&mut self, code: &'p Code, start: usize) -> Halt {
+        let bytes = self.bytes;
+        let mut at = State { pc: 0, pos: start };
+        loop {
+            if self.fuel == 0 {
+                return Halt::Exhausted;
+            }
+            self.fuel -= 1;
+            let State { pc, pos } = at;
+            let after = |pos: Option<usize>| pos.map(|pos| State { pc: pc + 1, pos });
+            let next = match code.ops.get(pc).copied() {
+                Some(Op::Byte(byte)) => after((bytes.get(pos) == Some(&byte)).then_some(pos + 1)),
+                Some(Op::Word { length, word }) => after(self.word(pos, length, word)),
+                Some(Op::One(members)) => after(self.member(code, members, at)),
+                Some(Op::Save(slot)) => after(Some(self.save(slot as usize, pos))),
+                Some(Op::Jump(to)) => Some(State {
+                    pc: to as usize,
+                    pos,
+                }),
+                Some(Op::Choice(lead)) => self.choice(code, lead, at),
+                Some(Op::Span(number)) => self.past_span(code, number, at),
+                Some(Op::Assert(assertion)) => after(self.holds(assertion, pos).then_some(pos)),
+                Some(Op::Accept) if self.frame == NONE => return Halt::Match(start, pos),
+                Some(Op::Accept | Op::Other) => match self.rare(at) {
+                    Next::To(state) => Some(state),
+                    Next::Fail => None,
+                    Next::Matched(end) => return Halt::Match(start, end),
+                    Next::Exhausted => return Halt::Exhausted,
+                },
+                None => None,
+            };
+            if let Some(state) = next {
+                at = state;
+                continue;
+            }
+            match self.go_back() {
+                Next::To(state) => at = state,
+                Next::Fail => return Halt::NoMatch,
+                Next::Matched(end) => return Halt::Match(start, end),
+                Next::Exhausted => return Halt::Exhausted,
+            }
+        }
+    }
+
+    /// The position after a text of at most eight bytes.
+    #[inline(always)]
+    fn word(&self, pos: usize, length: u8, word: u64) -> Option<usize> {
+        let rest = self.bytes.get(pos..)?;
+        let same = match rest.first_chunk() {
+            Some(next) => {
+                let unused = 64 - 8 * u32::from(length);
+                (u64::from_le_bytes(*next) ^ word) << unused == 0
+            }
+            None => {
+                let word = word.to_le_bytes();
+                let word = word.get(..usize::from(length));
+                word.is_some_and(|word| rest.starts_with(word))
+            }
+        };
+        same.then_some(pos + usize::from(length))
+    }
+
+    /// The position after one character of a set.
+    #[inline(always)]
+    fn member(&self, code: &Code, members: Members, at: State) -> Option<usize> {
+        match self.bytes.get(at.pos)? {
+            byte if members.has(code.classes.of(*byte)) => Some(at.pos + 1),
+            byte if byte.is_ascii() => None,
+            _ => self.wide(at),
+        }
+    }
+
+    /// The position after one character beyond ASCII.
+    #[cold]
+    fn wide(&self, at: State) -> Option<usize> {
+        match self.program.insts.get(at.pc) {
+            Some(Inst::One(set)) => self.one(self.program.sets.get(*set), at.pos),
+            _ => None,
+        }
+    }
+
+    /// Where a choice leads.
+    #[inline(always)]
+    fn choice(&mut self, code: &Code, lead: Lead, at: State) -> Option<State> {
+        match code.led(lead, self.bytes.get(at.pos)) {
+            Led::To(pc) if pc != at.pc => Some(State { pc, ..at }),
+            Led::To(_) => match self.program.insts.get(at.pc) {
+                Some(Inst::Split(split)) => match self.split(split, at, true) {
+                    Next::To(state) => Some(state),
+                    _ => None,
+                },
+                _ => None,
+            },
+            Led::Nowhere => None,
+        }
+    }
+
+    /// An instruction that has no compact form.
+    #[inline(never)]
+    fn rare(&mut self, at: State) -> Next {
+        let after = match self.program.insts.get(at.pc) {
+            Some(Inst::Bytes(bytes)) => {
+                let rest = self.bytes.get(at.pos..);
+                rest.is_some_and(|rest| rest.starts_with(bytes))
+                    .then_some(at.pos + bytes.len())
+            }
+            Some(Inst::Run(run)) => self.run_plainly(run, at),
+            Some(inst) => return self.choose(inst, at, true),
+            None => None,
+        };
+        match after {
+            Some(pos) => goto(at.pc + 1, pos),
+            None => Next::Fail,
+        }
+    }
+
+    /// Where a span leads.
+    #[inline(always)]
+    fn past_span(&mut self, code: &Code, number: u32, at: State) -> Option<State> {
+        let span = code.spans.get(number as usize)?;
+        match span.lead.map(|lead| code.led(lead, self.bytes.get(at.pos))) {
+            Some(Led::Nowhere) => None,
+            Some(Led::To(pc)) if pc != at.pc => Some(State { pc, ..at }),
+            _ => {
+                let pos = self.after_span(code, span, at)?;
+                Some(State { pc: at.pc + 1, pos })
+            }
+        }
+    }
+
+    /// The position after a span.
+    #[inline(always)]
+    fn after_span(&mut self, code: &Code, span: &Span, at: State) -> Option<usize> {
+        let State { pc, pos } = at;
+        let rest = self.bytes.get(pos..)?;
+        if span.line {
+            return self.line_of(span, at, rest);
+        }
+        let takes = |byte: &u8| span.members.has(code.classes.of(*byte));
+        let length = match span.one {
+            true => usize::from(rest.first().is_some_and(takes)),
+            false => rest
+                .iter()
+                .position(|byte| !takes(byte))
+                .unwrap_or(rest.len()),
+        };
+        // The next character may be a member all the same.
+        let goes_on = !span.one || length == 0;
+        if goes_on && rest.get(length).is_some_and(|byte| !byte.is_ascii()) {
+            return self.wide_span(at);
+        }
+        let least = usize::from(span.some);
+        if length < least {
+            return None;
+        }
+        self.spend(length / 4);
+        let (low, high) = (pos + least, pos + length);
+        if span.keeps {
+            return Some(high);
+        }
+        let Some(next) = span.next else {
+            return self.span_down(at, low, high);
+        };
+        let mut top = high;
+        while !next.has(code.classes.next(self.bytes.get(top))) {
+            if top == low {
+                self.spend((high - low) / 4);
+                return None;
+            }
+            top -= 1;
+        }
+        if top > low {
+            let (pc, low, high) = (small(pc), small(low), small(top));
+            self.scratch.stack.push(Entry::Give { pc, low, high });
+        }
+        self.spend((high - top) / 4);
+        Some(top)
+    }
+
+    /// The position after a span of all that is left of the line.
+    fn line_of(&mut self, span: &Span, at: State, rest: &[u8]) -> Option<usize> {
+        let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        if span.some && length == 0 {
+            return None;
+        }
+        self.spend(length / 16);
+        let high = at.pos + length;
+        if span.keeps {
+            return Some(high);
+        }
+        let low = match span.some {
+            true => self.after(at.pos),
+            false => at.pos,
+        };
+        self.span_down(at, low, high)
+    }
+
+    /// The highest position at which a span can end, so that what follows may come.
+    fn span_down(&mut self, at: State, low: usize, high: usize) -> Option<usize> {
+        let Some(Inst::Run(run)) = self.program.insts.get(at.pc) else {
+            return None;
+        };
+        match self.lower(run, low, high) {
+            Some(pos) => Some(self.give(State { pos: low, ..at }, (pos, high))),
+            None => {
+                self.spend((high - low) / 4);
+                None
+            }
+        }
+    }
+
+    /// A span that meets characters beyond ASCII.
+    #[cold]
+    fn wide_span(&mut self, at: State) -> Option<usize> {
+        match self.program.insts.get(at.pc) {
+            Some(Inst::Run(run)) => self.run_plainly(run, at),
+            _ => None,
+        }
+    }
+}

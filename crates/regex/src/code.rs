@@ -1,0 +1,209 @@
+//! The compact form of a program, for searches without a memo.
+//!
+//! Most lines are decided in some dozen steps, and these take most of their time to fetch
+//! instructions. Here an instruction takes 16 bytes, with the same index as in the program, and
+//! what may come next is asked of the [class](Classes) of a byte: bytes that no part of
+//! the pattern tells apart. What is rare is not here but in the program.
+
+use crate::ast::Assertion;
+
+/// An instruction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    /// This byte.
+    Byte(u8),
+    /// A text of so many bytes, up to eight.
+    Word { length: u8, word: u64 },
+    /// One character of these classes.
+    One(Members),
+    /// Note the position: the start (even) or end (odd) of a group.
+    Save(u32),
+    /// Go on there.
+    Jump(u32),
+    /// A choice, which mostly the next byte makes: by this table.
+    Choice(Lead),
+    /// Many characters of a set: the number of the [`Span`].
+    Span(u32),
+    /// A condition on the position.
+    Assert(Assertion),
+    /// The end of the pattern or of a body.
+    Accept,
+    /// It is done as the program has it.
+    Other,
+}
+
+/// A run as most are: at least one or none, and any number or one at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// The characters that it takes, as far as they are ASCII;
+    pub(crate) members: Members,
+    /// or all there are in the line.
+    pub(crate) line: bool,
+    /// Whether it takes one at least.
+    pub(crate) some: bool,
+    /// Whether it takes one at most.
+    pub(crate) one: bool,
+    /// Whether it never gives any back.
+    pub(crate) keeps: bool,
+    /// What may come after it, if that is all that is known.
+    pub(crate) next: Option<Members>,
+    /// Where this and the choices after it lead.
+    pub(crate) lead: Option<Lead>,
+}
+
+/// Classes of bytes, and perhaps the end of the text.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Members(u64);
+
+impl Members {
+    /// Adds a class.
+    pub(crate) fn insert(&mut self, class: u8) {
+        self.0 |= 1 << (class % 64);
+    }
+
+    #[inline(always)]
+    pub(crate) fn has(self, class: u8) -> bool {
+        self.0 >> (class % 64) & 1 != 0
+    }
+}
+
+/// Where a chain of choices leads, by the class of what comes next: the index of the first entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Lead(pub(crate) u32);
+
+/// Which bytes are told apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Classes {
+    of: [u8; 256],
+    /// How many there are; this is also the one of the end of the text.
+    count: u8,
+}
+
+impl Classes {
+    /// The most classes, so that with the end of the text they are the bits of a word.
+    const MOST: u8 = 63;
+
+    /// The classes that these questions about bytes make; none if they are too many.
+    pub(crate) fn new(questions: impl Iterator<Item = [bool; 256]>) -> Option<Self> {
+        // A class has ASCII or others.
+        let mut of: [u8; 256] = std::array::from_fn(|byte| u8::from(byte >= 128));
+        let mut count = 2;
+        for answers in questions {
+            // For each class, the one that those get that answer otherwise than its first byte.
+            let mut first: [Option<bool>; 64] = [None; 64];
+            let mut split: [Option<u8>; 64] = [None; 64];
+            for (class, answer) in of.iter_mut().zip(answers) {
+                let index = usize::from(*class);
+                let usual = first.get_mut(index)?.get_or_insert(answer);
+                if *usual == answer {
+                    continue;
+                }
+                let other = split.get_mut(index)?.get_or_insert_with(|| {
+                    count += 1;
+                    count - 1
+                });
+                *class = *other;
+            }
+            if count > Self::MOST {
+                return None;
+            }
+        }
+        Some(Self { of, count })
+    }
+
+    /// The class of a byte.
+    #[inline(always)]
+    pub(crate) fn of(&self, byte: u8) -> u8 {
+        self.of.get(usize::from(byte)).copied().unwrap_or(0)
+    }
+
+    /// The class of a byte, or (none) of the end of the text.
+    #[inline(always)]
+    pub(crate) fn next(&self, byte: Option<&u8>) -> u8 {
+        byte.map_or(self.count, |byte| self.of(*byte))
+    }
+
+    /// One byte of each class in their order, and nothing for the end of the text.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = Option<u8>> {
+        let sample = |class| self.of.iter().zip(0..).find(|(own, _)| **own == class);
+        let bytes = (0..self.count).map(move |class| sample(class).map(|(_, byte)| byte));
+        bytes.chain([None])
+    }
+}
+
+/// The compact form.
+#[derive(Debug)]
+pub(crate) struct Code {
+    /// As many as there are instructions; none if the bytes have too many classes.
+    pub(crate) ops: Vec<Op>,
+    pub(crate) spans: Vec<Span>,
+    pub(crate) classes: Classes,
+    /// The tables of all choices, one after the other.
+    pub(crate) leads: Vec<u16>,
+}
+
+/// Where a choice leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Led {
+    /// Nowhere.
+    Nowhere,
+    /// There, which may be the choice itself: then there is something to choose.
+    To(usize),
+}
+
+impl Code {
+    /// An entry of a table that leads nowhere.
+    pub(crate) const NOWHERE: u16 = u16::MAX;
+
+    /// Where a choice leads if this comes next.
+    #[inline(always)]
+    pub(crate) fn led(&self, lead: Lead, next: Option<&u8>) -> Led {
+        let index = lead.0 as usize + usize::from(self.classes.next(next));
+        match self.leads.get(index) {
+            Some(&Self::NOWHERE) | None => Led::Nowhere,
+            Some(to) => Led::To(usize::from(*to)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_answer_all_questions_alike_are_one_class() {
+        let is = |test: fn(u8) -> bool| {
+            std::array::from_fn(|byte| test(u8::try_from(byte).unwrap_or(0)))
+        };
+        let questions = [
+            is(|byte| byte.is_ascii_digit()),
+            is(|byte| byte.is_ascii_alphanumeric()),
+            is(|byte| byte == b'5'),
+            is(|byte| byte >= 0xc0),
+        ];
+        let classes = Classes::new(questions.into_iter()).unwrap();
+        // Other ASCII, digits, 5, letters, other bytes, leads.
+        assert_eq!(classes.samples().count(), 6 + 1);
+        for (a, b, same) in [
+            (b'1', b'9', true),
+            (b'5', b'9', false),
+            (b'a', b'Z', true),
+            (b'a', b'1', false),
+            (0x80, 0xbf, true),
+            (0x80, 0xc3, false),
+            (b' ', 0x80, false),
+        ] {
+            assert_eq!(classes.of(a) == classes.of(b), same, "{a:#x} {b:#x}");
+        }
+        for (class, sample) in classes.samples().enumerate() {
+            assert_eq!(usize::from(classes.next(sample.as_ref())), class);
+        }
+    }
+
+    #[test]
+    fn too_many_classes_are_none() {
+        let one = |wanted: usize| std::array::from_fn(|byte| byte == wanted);
+        assert!(Classes::new((0..61).map(one)).is_some());
+        assert!(Classes::new((0..62).map(one)).is_none());
+    }
+}

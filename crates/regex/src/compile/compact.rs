@@ -1,0 +1,215 @@
+//! The compact form of a program, and the tables of its choices.
+
+use crate::ast::Greed;
+use crate::code::{Classes, Code, Lead, Members, Op, Span};
+use crate::program::{Ahead, Inst, Pc, Program, Run, Split, Then};
+
+/// Makes the compact form.
+pub(super) fn compact(program: &mut Program) {
+    let sets = program.sets.iter().map(|set| {
+        answers(|byte| match byte.is_ascii() {
+            true => set.has_ascii(byte),
+            false => set.leads().has(byte),
+        })
+    });
+    let firsts = program.firsts.iter();
+    let firsts = firsts.map(|first| answers(|byte| first.allows(Some(&byte))));
+    let Some(classes) = Classes::new(sets.chain(firsts)) else {
+        return;
+    };
+    let samples: Vec<Option<u8>> = classes.samples().collect();
+    let mut code = Code {
+        ops: vec![Op::Other; program.insts.len()],
+        spans: Vec::new(),
+        classes,
+        leads: Vec::new(),
+    };
+    // From the last to the first, so that those they lead to have theirs.
+    for pc in (0..program.insts.len()).rev() {
+        let lead = lead(program, &mut code, pc, &samples);
+        match program.insts.get_mut(pc) {
+            Some(Inst::Split(split)) if !split.endless => split.lead = lead,
+            Some(Inst::Run(run)) => run.lead = lead,
+            _ => {}
+        }
+        let op = op(program, &mut code.spans, (pc, lead), &samples);
+        if let (Some(op), Some(slot)) = (op, code.ops.get_mut(pc)) {
+            *slot = op;
+        }
+    }
+    program.code = Some(code);
+}
+
+fn answers(question: impl Fn(u8) -> bool) -> [bool; 256] {
+    std::array::from_fn(|byte| u8::try_from(byte).is_ok_and(&question))
+}
+
+/// The classes whose sample passes the test.
+fn members(samples: &[Option<u8>], test: impl Fn(Option<u8>) -> bool) -> Members {
+    let mut members = Members::default();
+    for (class, sample) in (0..).zip(samples) {
+        if test(*sample) {
+            members.insert(class);
+        }
+    }
+    members
+}
+
+/// An instruction in compact form, if it has one.
+fn op(
+    program: &Program,
+    spans: &mut Vec<Span>,
+    (pc, lead): (Pc, Option<Lead>),
+    samples: &[Option<u8>],
+) -> Option<Op> {
+    let taken = |set: usize| {
+        let set = program.sets.get(set)?;
+        let has = |byte: Option<u8>| byte.is_some_and(|byte| set.has_ascii(byte));
+        Some(members(samples, has))
+    };
+    Some(match program.insts.get(pc)? {
+        Inst::Byte(byte) => Op::Byte(*byte),
+        Inst::Bytes(bytes) => {
+            let mut word = [0; 8];
+            word.get_mut(..bytes.len())?.copy_from_slice(bytes);
+            Op::Word {
+                length: u8::try_from(bytes.len()).ok()?,
+                word: u64::from_le_bytes(word),
+            }
+        }
+        Inst::One(set) => Op::One(taken(*set)?),
+        Inst::Save(slot) => Op::Save(u32::try_from(*slot).ok()?),
+        Inst::Jump(to) => Op::Jump(u32::try_from(*to).ok()?),
+        Inst::Split(_) => Op::Choice(lead?),
+        Inst::Run(run) => {
+            let span = span(program, run, (taken(run.set)?, lead), samples)?;
+            spans.push(span);
+            Op::Span(u32::try_from(spans.len() - 1).ok()?)
+        }
+        Inst::Assert(assertion) => Op::Assert(*assertion),
+        Inst::Accept => Op::Accept,
+        _ => return None,
+    })
+}
+
+fn span(
+    program: &Program,
+    run: &Run,
+    (members_, lead): (Members, Option<Lead>),
+    samples: &[Option<u8>],
+) -> Option<Span> {
+    let one = match run.max {
+        None => false,
+        Some(1) => true,
+        Some(_) => return None,
+    };
+    if run.min > 1 || run.guard.is_some() || run.greed == Greed::Lazy {
+        return None;
+    }
+    let Ahead {
+        first,
+        then,
+        depends,
+    } = run.next;
+    let next = matches!((then, depends), (Then::Open, false)).then(|| {
+        let first = program.firsts.get(first as usize);
+        let allows = |byte: Option<u8>| first.is_none_or(|first| first.allows(byte.as_ref()));
+        members(samples, allows)
+    });
+    let set = program.sets.get(run.set)?;
+    Some(Span {
+        members: members_,
+        line: !one && set.is_all_but_newline(),
+        some: run.min == 1,
+        one,
+        keeps: run.greed == Greed::Possessive,
+        next,
+        lead,
+    })
+}
+
+/// Makes the table of a choice.
+fn lead(program: &Program, code: &mut Code, pc: Pc, samples: &[Option<u8>]) -> Option<Lead> {
+    let is_choice = match program.insts.get(pc)? {
+        Inst::Split(_) => true,
+        Inst::Run(run) => run.min == 0,
+        _ => false,
+    };
+    if !is_choice || pc >= usize::from(Code::NOWHERE) {
+        return None;
+    }
+    let lead = Lead(u32::try_from(code.leads.len()).ok()?);
+    let table: Vec<u16> = samples
+        .iter()
+        .map(|next| target(program, code, pc, *next))
+        .collect();
+    code.leads.extend(table);
+    Some(lead)
+}
+
+/// Where a choice leads if this comes next: to itself if something is chosen there.
+fn target(program: &Program, code: &Code, start: Pc, next: Option<u8>) -> u16 {
+    let place = |pc: Pc| u16::try_from(pc).unwrap_or(Code::NOWHERE);
+    let mut at = start;
+    loop {
+        let known = match program.insts.get(at) {
+            Some(Inst::Split(Split { lead, .. }) | Inst::Run(Run { lead, .. })) => *lead,
+            _ => None,
+        };
+        if let Some(lead) = known {
+            let index = lead.0 as usize + usize::from(code.classes.next(next.as_ref()));
+            return code.leads.get(index).copied().unwrap_or(Code::NOWHERE);
+        }
+        at = match past(program, at, next) {
+            // The memo must see each visit.
+            _ if at != start && is_endless(program, at) => return place(at),
+            Past::Nowhere => return Code::NOWHERE,
+            Past::To(to) if to > at && to < usize::from(Code::NOWHERE) => to,
+            // Back to where a loop begins.
+            Past::To(to) if at == start && to < usize::from(Code::NOWHERE) => return place(to),
+            Past::Stay | Past::To(_) => return place(at),
+        };
+    }
+}
+
+fn is_endless(program: &Program, pc: Pc) -> bool {
+    matches!(program.insts.get(pc), Some(Inst::Split(split)) if split.endless)
+}
+
+/// What a choice comes to.
+enum Past {
+    /// It must be made.
+    Stay,
+    Nowhere,
+    To(Pc),
+}
+
+fn past(program: &Program, pc: Pc, next: Option<u8>) -> Past {
+    let states = 1 << program.known;
+    let may_come = |ahead: Ahead| {
+        let firsts = program.firsts.iter().skip(ahead.first as usize);
+        firsts
+            .take(states)
+            .any(|first| first.allows(next.as_ref()))
+    };
+    let leads = |set: usize| {
+        let set = program.sets.get(set);
+        next.is_some_and(|byte| set.is_none_or(|set| set.leads().has(byte)))
+    };
+    match program.insts.get(pc) {
+        Some(Inst::Split(split)) => {
+            match (may_come(split.prefer.ahead), may_come(split.other.ahead)) {
+                (true, true) => Past::Stay,
+                (true, false) => Past::To(split.prefer.pc),
+                (false, true) => Past::To(split.other.pc),
+                (false, false) => Past::Nowhere,
+            }
+        }
+        Some(Inst::Run(run)) if !leads(run.set) => match run.min == 0 && may_come(run.next) {
+            true => Past::To(pc + 1),
+            false => Past::Nowhere,
+        },
+        Some(Inst::Jump(to)) => Past::To(*to),
+        _ => Past::Stay,
+    }
+}
