@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ferroban_date::Timestamp;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::capture::Capture;
 use crate::id::FailId;
@@ -85,15 +86,16 @@ impl FromStr for BanTime {
     }
 }
 
-/// One log line that counted, split where its date was.
+/// One log line that counted, split where its date was. Short parts need no memory of their
+/// own, and copies share long ones.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Match {
     /// What stood before the date.
-    pub before: String,
+    pub before: SmolStr,
     /// The date as written.
-    pub date: String,
+    pub date: SmolStr,
     /// What stood after it.
-    pub after: String,
+    pub after: SmolStr,
 }
 
 /// The longest matched text that is kept, in bytes; the rest is cut. A flood of
@@ -120,7 +122,7 @@ impl Match {
     /// The same line, no longer split where its date is.
     fn in_one_piece(self) -> Self {
         Self {
-            after: self.joined(),
+            after: self.joined().into(),
             ..Self::default()
         }
     }

@@ -510,11 +510,11 @@ impl Filter {
             let shown = self.times.shown(look.line);
             notes.push(FilterNote::NoTime {
                 line: cut(&shown.joined()),
-                date: shown.date,
+                date: shown.date.to_string(),
             });
         }
         let time = look.time?;
-        let verdict = self.sessions.judge(look.now, fields, lines);
+        let verdict = self.sessions.judge(look.now, (fields, lines), look.detail.groups);
         Some(match verdict {
             Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,

@@ -207,6 +207,10 @@ impl fmt::Display for Ntop {
 }
 
 fn parse_network(text: &str) -> Option<Network> {
+    // What it mostly is.
+    if let Ok(address) = text.parse() {
+        return Some(Network::single(IpAddr::V4(address)));
+    }
     let (head, tail) = match text.split_once('/') {
         Some((head, tail)) => (head, Some(tail)),
         None => (text, None),

@@ -20,29 +20,34 @@ pub(crate) enum Op {
     Save(u32),
     /// Go on there.
     Jump(u32),
-    /// A choice, which mostly the next byte makes: by this table.
-    Choice(Lead),
+    /// A choice, which mostly the next byte makes: by this table. Else one place is tried
+    /// before the other.
+    Choice { lead: Lead, prefer: u32, other: u32 },
+    /// The same, where more than the next byte is known about either way.
+    Guess(Lead),
     /// Many characters of a set: the number of the [`Span`].
     Span(u32),
     /// A condition on the position.
     Assert(Assertion),
+    /// What must come here or later, by its number.
+    Need(u32),
     /// The end of the pattern or of a body.
     Accept,
     /// It is done as the program has it.
     Other,
 }
 
-/// A run as most are: at least one or none, and any number or one at most.
+/// A run as most are: not lazy, and of any characters of a set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     /// The characters that it takes, as far as they are ASCII;
     pub(crate) members: Members,
     /// or all there are in the line.
     pub(crate) line: bool,
-    /// Whether it takes one at least.
-    pub(crate) some: bool,
-    /// Whether it takes one at most.
-    pub(crate) one: bool,
+    /// How many it takes at least,
+    pub(crate) least: u32,
+    /// and at most.
+    pub(crate) most: u32,
     /// Whether it never gives any back.
     pub(crate) keeps: bool,
     /// What may come after it, if that is all that is known.

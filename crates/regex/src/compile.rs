@@ -7,6 +7,7 @@
 mod ahead;
 mod analysis;
 mod compact;
+mod needs;
 mod repeat;
 
 use crate::ast::{Case, Item, Node, Width};
@@ -49,6 +50,7 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         regs: 0,
         conditions: &conditions,
         capturing: false,
+        needs: needs::needs(&parsed.node),
     };
     compiler.node(&parsed.node)?;
     compiler.emit(Inst::Accept)?;
@@ -61,12 +63,15 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         places,
         sets,
         regs,
+        needs,
         ..
     } = compiler;
     let (begin, prefix) = analysis::begin(&parsed.node);
     let required = analysis::required(&parsed.node);
     let required = (!prefix.contains(&required)).then(|| Finder::new(&required).into_owned());
+    let needs = needs.into_iter().map(|(_, text)| text.into_bytes().into());
     let mut program = Program {
+        needs: needs.collect(),
         points: Vec::new(),
         sets,
         firsts: Vec::new(),
@@ -113,6 +118,8 @@ struct Compiler<'a> {
     conditions: &'a [usize],
     /// Whether any body is `Body::Capturing`.
     capturing: bool,
+    /// Alternatives, and what must come after each has begun.
+    needs: Vec<(&'a Node, String)>,
 }
 
 impl Compiler<'_> {
@@ -245,11 +252,11 @@ impl Compiler<'_> {
         let mut jumps = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
             if i + 1 == nodes.len() {
-                self.node(node)?;
+                self.alternative(node)?;
             } else {
                 let split = self.split()?;
                 let prefer = self.here();
-                self.node(node)?;
+                self.alternative(node)?;
                 jumps.push(self.emit(Inst::Jump(0))?);
                 self.set_split(split, prefer, self.here());
             }
@@ -258,6 +265,14 @@ impl Compiler<'_> {
             self.set_target(jump);
         }
         Ok(())
+    }
+
+    fn alternative(&mut self, node: &Node) -> Result<(), Error> {
+        let mut needs = self.needs.iter();
+        if let Some(need) = needs.position(|(known, _)| std::ptr::eq(*known, node)) {
+            self.emit(Inst::Need(need))?;
+        }
+        self.node(node)
     }
 
     fn split(&mut self) -> Result<Pc, Error> {

@@ -81,6 +81,7 @@ impl First {
             | Inst::Assert(_)
             | Inst::Peek { .. }
             | Inst::Place(_)
+            | Inst::Need(_)
             | Inst::Atomic { .. } => open.push(pc + 1),
             Inst::Progress { exit, .. } => open.extend([pc + 1, *exit]),
             Inst::Look { next, .. } => open.push(*next),

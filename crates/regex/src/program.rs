@@ -47,6 +47,8 @@ pub(crate) enum Inst {
     },
     /// The body follows and ends in `Accept`; then go on at `next`, and never back into it.
     Atomic { next: Pc },
+    /// What must come here or later, by its number.
+    Need(usize),
     /// The end of the pattern or of a body.
     Accept,
     /// The text of a group once more.
@@ -169,6 +171,8 @@ pub(crate) struct Program {
     pub(crate) firsts: Vec<First>,
     /// The compact form; none where bytes have too many classes.
     pub(crate) code: Option<Code>,
+    /// What must come after certain alternatives.
+    pub(crate) needs: Vec<Box<[u8]>>,
     /// The texts that can come.
     pub(crate) texts: Vec<Box<[u8]>>,
     /// How many conditions the firsts depend on: all, unless they are too many.
@@ -215,6 +219,7 @@ impl Program {
             }
         }
         self.code = None;
+        self.needs.clear();
         self.required = None;
         self.prefix = "".into();
         if let Begin::Prefix(_) = self.begin {

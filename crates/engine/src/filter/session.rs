@@ -34,7 +34,7 @@ const MAX_USERS: usize = 20;
 pub(super) enum Verdict {
     /// A failure, with everything its session knows.
     Failure { fields: Fields, matches: Vec<Match> },
-    /// No failure, but whose it would be is perhaps known.
+    /// No failure, but whose it would be is perhaps known, and wanted.
     Harmless(Option<FailId>),
     /// A failure, but nobody knows yet whose.
     Pending,
@@ -61,8 +61,14 @@ struct Session {
 }
 
 impl Sessions {
-    /// Decides about matched lines, and remembers what they say.
-    pub(super) fn judge(&mut self, now: Timestamp, fields: Fields, lines: Vec<Match>) -> Verdict {
+    /// Decides about matched lines, and remembers what they say. `whose` asks whose failure it
+    /// would be, if it is none.
+    pub(super) fn judge(
+        &mut self,
+        now: Timestamp,
+        (fields, lines): (Fields, Vec<Match>),
+        whose: bool,
+    ) -> Verdict {
         let Some(Capture::Text(key)) = fields.capture(&Name::MLFID) else {
             return if fields.identifies() {
                 Verdict::Failure {
@@ -76,22 +82,22 @@ impl Sessions {
         self.expire(now);
         let forget = fields.has(&Name::MLFFORGET);
         match (forget, self.by_key.get_mut(key)) {
-            (false, Some(session)) => session.take(fields, lines, false),
+            (false, Some(session)) => session.take((fields, lines), false, whose),
             (false, None) => {
                 let key = key.clone();
                 let mut session = Session::default();
-                let verdict = session.take(fields, lines, true);
+                let verdict = session.take((fields, lines), true, whose);
                 self.make_room();
                 self.oldest_first.push_back((key.clone(), now));
                 self.by_key.insert(key, session);
                 verdict
             }
-            (true, None) => Session::default().take(fields, lines, true),
+            (true, None) => Session::default().take((fields, lines), true, whose),
             (true, Some(_)) => {
                 let mut session = self.by_key.remove(key).unwrap_or_default();
                 // Its place is free, or connections that are over would push out open ones.
                 self.oldest_first.retain(|(own, _)| own != key);
-                session.take(fields, lines, false)
+                session.take((fields, lines), false, whose)
             }
         }
     }
@@ -118,7 +124,12 @@ impl Sessions {
 }
 
 impl Session {
-    fn take(&mut self, mut fields: Fields, lines: Vec<Match>, fresh: bool) -> Verdict {
+    fn take(
+        &mut self,
+        (mut fields, lines): (Fields, Vec<Match>),
+        fresh: bool,
+        whose: bool,
+    ) -> Verdict {
         let forget = fields.take(&Name::MLFFORGET).is_some();
         let gained = fields.take(&Name::MLFGAINED).is_some();
         let mut harmless = gained || fields.has(&Name::NOFAIL);
@@ -156,7 +167,7 @@ impl Session {
             self.lines.drain(..surplus);
         }
         if harmless {
-            return Verdict::Harmless(self.fields.identity());
+            return Verdict::Harmless(whose.then(|| self.fields.identity()).flatten());
         }
         if !self.fields.identifies() {
             self.pending = true;
@@ -214,7 +225,7 @@ mod tests {
         lines
             .iter()
             .map(
-                |text| match sessions.judge(now, fields(text), vec![Match::default()]) {
+                |text| match sessions.judge(now, (fields(text), vec![Match::default()]), true) {
                     Verdict::Failure { fields, matches } => {
                         Some((fields.identity().unwrap().to_string(), matches.len()))
                     }
@@ -297,8 +308,8 @@ mod tests {
         let mut judge = |text: &str| {
             let verdict = sessions.judge(
                 Timestamp::from_secs(0),
-                fields(text),
-                vec![Match::default()],
+                (fields(text), vec![Match::default()]),
+                true,
             );
             let kept = (sessions.by_key.len(), sessions.oldest_first.len());
             (matches!(verdict, Verdict::Failure { .. }), kept)
@@ -315,12 +326,12 @@ mod tests {
     fn the_oldest_session_leaves_first_and_all_leave_in_time() {
         let mut sessions = Sessions::default();
         let start = Timestamp::from_secs(0);
-        sessions.judge(start, fields("c1 nofail 1.2.3.4"), vec![]);
+        sessions.judge(start, (fields("c1 nofail 1.2.3.4"), vec![]), true);
         for other in 0..100 {
-            sessions.judge(start, fields(&format!("x{other} nofail 1.2.3.4")), vec![]);
+            sessions.judge(start, (fields(&format!("x{other} nofail 1.2.3.4")), vec![]), true);
         }
         assert_eq!(
-            sessions.judge(start, fields("c1"), vec![]),
+            sessions.judge(start, (fields("c1"), vec![]), true),
             Verdict::Pending
         );
         assert!(
@@ -329,7 +340,7 @@ mod tests {
 
         let later = Timestamp::from_secs(LIFETIME);
         assert_eq!(
-            sessions.judge(later, fields("x99"), vec![]),
+            sessions.judge(later, (fields("x99"), vec![]), true),
             Verdict::Pending
         );
         assert_eq!(sessions.by_key.len(), 1);

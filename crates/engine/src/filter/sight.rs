@@ -77,7 +77,7 @@ pub enum Outcome {
     /// Nothing: this ignoreregex matches too.
     Ignored(usize),
     /// No failure by itself; the session remembers it. Whose it would be, if that is
-    /// known.
+    /// known and the groups are wanted.
     Harmless(Option<FailId>),
     /// A failure, but nobody knows yet whose.
     Pending,

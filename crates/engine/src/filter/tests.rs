@@ -85,7 +85,7 @@ fn a_line_becomes_a_failure_with_everything_it_says() {
         [("ip4", "192.0.2.7"), ("user", "bob")].map(|(n, v)| (Name::from(n), Capture::from(v)));
     assert_eq!(failure.ticket.captures, captures);
     let found = Match {
-        before: String::new(),
+        before: SmolStr::default(),
         date: "2026-06-15 11:59:58".into(),
         after: " bad ::ffff:192.0.2.7 user=bob".into(),
     };

@@ -1,6 +1,7 @@
 //! When a line was written, and whether that counts.
 
 use ferroban_date::{Detector, Search, Timestamp, Zone};
+use smol_str::SmolStr;
 
 use super::LogLine;
 use super::note::{Complaint, FilterNote, Told, cut};
@@ -233,7 +234,7 @@ fn parts<'a>(
 }
 
 fn split(text: &str, span: &std::ops::Range<usize>) -> Match {
-    let part = |part: Option<&'_ str>| part.unwrap_or_default().to_owned();
+    let part = |part: Option<&'_ str>| SmolStr::from(part.unwrap_or_default());
     Match {
         before: part(text.get(..span.start)),
         date: part(text.get(span.clone())),

@@ -165,13 +165,9 @@ fn line_around(bytes: &[u8], at: usize) -> &[u8] {
     shown.get(..SHOWN).unwrap_or(shown)
 }
 
-/// Where the first newline is. The standard library's own search is private,
-/// but skipping up to a byte is the same thing, and it uses the C library's.
+/// Where the first newline is.
 pub(super) fn newline(bytes: &[u8]) -> Option<usize> {
-    let mut rest = bytes;
-    let skipped = io::BufRead::skip_until(&mut rest, b'\n').unwrap_or(0);
-    let last = skipped.checked_sub(1)?;
-    (bytes.get(last) == Some(&b'\n')).then_some(last)
+    memchr::memchr(b'\n', bytes)
 }
 
 /// One line of a log.

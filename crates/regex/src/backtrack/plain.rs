@@ -26,9 +26,25 @@ impl<'p> Machine<'p, '_, '_> {
                     pc: to as usize,
                     pos,
                 }),
-                Some(Op::Choice(lead)) => self.choice(code, lead, at),
+                Some(Op::Choice {
+                    lead,
+                    prefer,
+                    other,
+                }) => match code.led(lead, bytes.get(pos)) {
+                    Led::Nowhere => None,
+                    Led::To(to) if to != pc => Some(State { pc: to, pos }),
+                    Led::To(_) => {
+                        self.push_way(other as usize, pos);
+                        Some(State {
+                            pc: prefer as usize,
+                            pos,
+                        })
+                    }
+                },
+                Some(Op::Guess(lead)) => self.guess(code, lead, at),
                 Some(Op::Span(number)) => self.past_span(code, number, at),
                 Some(Op::Assert(assertion)) => after(self.holds(assertion, pos).then_some(pos)),
+                Some(Op::Need(number)) => after(self.comes(number as usize, pos).then_some(pos)),
                 Some(Op::Accept) if self.frame == NONE => return Halt::Match(start, pos),
                 Some(Op::Accept | Op::Other) => match self.rare(at) {
                     Next::To(state) => Some(state),
@@ -88,9 +104,9 @@ impl<'p> Machine<'p, '_, '_> {
         }
     }
 
-    /// Where a choice leads.
-    #[inline(always)]
-    fn choice(&mut self, code: &Code, lead: Lead, at: State) -> Option<State> {
+    /// Where a choice leads whose ways begin with more than a byte.
+    #[inline(never)]
+    fn guess(&mut self, code: &Code, lead: Lead, at: State) -> Option<State> {
         match code.led(lead, self.bytes.get(at.pos)) {
             Led::To(pc) if pc != at.pc => Some(State { pc, ..at }),
             Led::To(_) => match self.program.insts.get(at.pc) {
@@ -145,20 +161,15 @@ impl<'p> Machine<'p, '_, '_> {
         if span.line {
             return self.line_of(span, at, rest);
         }
+        let most = rest.get(..span.most as usize).unwrap_or(rest);
         let takes = |byte: &u8| span.members.has(code.classes.of(*byte));
-        let length = match span.one {
-            true => usize::from(rest.first().is_some_and(takes)),
-            false => rest
-                .iter()
-                .position(|byte| !takes(byte))
-                .unwrap_or(rest.len()),
-        };
-        // The next character may be a member all the same.
-        let goes_on = !span.one || length == 0;
-        if goes_on && rest.get(length).is_some_and(|byte| !byte.is_ascii()) {
+        let length = most.iter().position(|byte| !takes(byte));
+        let length = length.unwrap_or(most.len());
+        // The next character may be one of them all the same.
+        if most.get(length).is_some_and(|byte| !byte.is_ascii()) {
             return self.wide_span(at);
         }
-        let least = usize::from(span.some);
+        let least = span.least as usize;
         if length < least {
             return None;
         }
@@ -189,7 +200,7 @@ impl<'p> Machine<'p, '_, '_> {
     /// The position after a span of all that is left of the line.
     fn line_of(&mut self, span: &Span, at: State, rest: &[u8]) -> Option<usize> {
         let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        if span.some && length == 0 {
+        if span.least > 0 && length == 0 {
             return None;
         }
         self.spend(length / 16);
@@ -197,9 +208,9 @@ impl<'p> Machine<'p, '_, '_> {
         if span.keeps {
             return Some(high);
         }
-        let low = match span.some {
-            true => self.after(at.pos),
-            false => at.pos,
+        let low = match span.least {
+            0 => at.pos,
+            _ => self.after(at.pos),
         };
         self.span_down(at, low, high)
     }

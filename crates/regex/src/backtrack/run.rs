@@ -116,6 +116,7 @@ impl<'p> Machine<'p, '_, '_> {
                 self.note_place(*number);
                 goto(pc + 1, pos)
             }
+            Inst::Need(number) => here(self.comes(*number, pos)),
             Inst::Enter(reg) => self.enter(*reg, at),
             Inst::Progress { reg, exit } => match self.scratch.regs.get(*reg) {
                 Some(began) if *began == small(pos) => goto(*exit, pos),
@@ -184,7 +185,7 @@ impl<'p> Machine<'p, '_, '_> {
     }
 
     /// Notes a way not gone yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_way(&mut self, pc: Pc, pos: usize) {
         if self.scratch.stack.len() > MAX_STACK {
             self.fuel = 0;

@@ -13,7 +13,12 @@ pub(crate) struct Scratch {
     /// Start and end of the match and of each group; none where nothing matched.
     pub(crate) slots: Vec<u32>,
     pub(super) regs: Vec<u32>,
+    /// Where each text that must come stands last, once that has been asked.
+    pub(super) lasts: Vec<Option<Last>>,
 }
+
+/// Where a text stands last; none if nowhere.
+pub(super) type Last = Option<usize>;
 
 impl Scratch {
     /// Forgets everything and makes room for a program.
@@ -26,6 +31,8 @@ impl Scratch {
             list.clear();
             list.resize(length, NONE);
         }
+        self.lasts.clear();
+        self.lasts.resize(program.needs.len(), None);
     }
 
     /// The search is over and nothing matched.

@@ -75,6 +75,19 @@ impl Machine<'_, '_, '_> {
         }
     }
 
+    /// Whether a text that must come does so, here or later. It is looked for once.
+    pub(super) fn comes(&mut self, number: usize, pos: usize) -> bool {
+        let (program, bytes) = (self.program, self.bytes);
+        let (Some(text), Some(last)) = (
+            program.needs.get(number),
+            self.scratch.lasts.get_mut(number),
+        ) else {
+            return true;
+        };
+        let last = last.get_or_insert_with(|| memchr::memmem::rfind(bytes, text));
+        last.is_some_and(|last| pos <= last)
+    }
+
     fn is_word(&self, pos: usize, ascii: bool) -> bool {
         match self.bytes.get(pos) {
             None => false,

@@ -139,7 +139,7 @@ impl Firsts<'_> {
         for _ in 0..20 {
             match self.program.insts.get(pc) {
                 Some(Inst::Save(slot)) if !self.asked_for(slot / 2 + 1) => pc += 1,
-                Some(Inst::Place(_)) => pc += 1,
+                Some(Inst::Place(_) | Inst::Need(_)) => pc += 1,
                 Some(Inst::Jump(to)) => pc = *to,
                 Some(Inst::Byte(_) | Inst::One(_)) => return Then::After(self.from(pc + 1)),
                 Some(Inst::Bytes(bytes)) => {

@@ -80,13 +80,24 @@ fn op(
         Inst::One(set) => Op::One(taken(*set)?),
         Inst::Save(slot) => Op::Save(u32::try_from(*slot).ok()?),
         Inst::Jump(to) => Op::Jump(u32::try_from(*to).ok()?),
-        Inst::Split(_) => Op::Choice(lead?),
+        Inst::Split(Split { prefer, other, .. }) => {
+            let is_open = |ahead: Ahead| matches!(ahead.then, Then::Open);
+            match is_open(prefer.ahead) && is_open(other.ahead) {
+                true => Op::Choice {
+                    lead: lead?,
+                    prefer: u32::try_from(prefer.pc).ok()?,
+                    other: u32::try_from(other.pc).ok()?,
+                },
+                false => Op::Guess(lead?),
+            }
+        }
         Inst::Run(run) => {
             let span = span(program, run, (taken(run.set)?, lead), samples)?;
             spans.push(span);
             Op::Span(u32::try_from(spans.len() - 1).ok()?)
         }
         Inst::Assert(assertion) => Op::Assert(*assertion),
+        Inst::Need(number) => Op::Need(u32::try_from(*number).ok()?),
         Inst::Accept => Op::Accept,
         _ => return None,
     })
@@ -98,12 +109,7 @@ fn span(
     (members_, lead): (Members, Option<Lead>),
     samples: &[Option<u8>],
 ) -> Option<Span> {
-    let one = match run.max {
-        None => false,
-        Some(1) => true,
-        Some(_) => return None,
-    };
-    if run.min > 1 || run.guard.is_some() || run.greed == Greed::Lazy {
+    if run.guard.is_some() || run.greed == Greed::Lazy {
         return None;
     }
     let Ahead {
@@ -119,9 +125,9 @@ fn span(
     let set = program.sets.get(run.set)?;
     Some(Span {
         members: members_,
-        line: !one && set.is_all_but_newline(),
-        some: run.min == 1,
-        one,
+        line: run.max.is_none() && run.min <= 1 && set.is_all_but_newline(),
+        least: run.min,
+        most: run.max.unwrap_or(u32::MAX),
         keeps: run.greed == Greed::Possessive,
         next,
         lead,

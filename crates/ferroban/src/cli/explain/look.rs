@@ -189,7 +189,7 @@ impl Examiner {
             },
             DateSight::None if !before.is_empty() => Date {
                 found: Dated::Before,
-                text: Some(before),
+                text: Some(before.to_string()),
                 why: Some("none of its own; it belongs to the line before".into()),
                 ..Date::default()
             },
