@@ -165,6 +165,8 @@ struct Look<'a, 'l> {
     time: Option<Timestamp>,
     /// What somebody wants to see.
     detail: Detail,
+    /// Whether lines, and captures that decide nothing, are kept.
+    keeps: bool,
 }
 
 /// What the patterns made of a line.
@@ -227,6 +229,7 @@ impl Filter {
             line: &cut_line,
             time,
             detail: Detail::default(),
+            keeps: true,
         };
         for hit in self.look(&look, notes).hits {
             if let Outcome::Failure(found) = hit.outcome {
@@ -257,6 +260,7 @@ impl Filter {
             line: &cut_line,
             time: Some(time.unwrap_or(now)),
             detail,
+            keeps: detail.groups,
         };
         let mut looked = self.look(&look, notes);
         for hit in &mut looked.hits {
@@ -419,12 +423,10 @@ impl Filter {
             let seen = own.as_deref().unwrap_or(text);
             let outcome = match self.ignored_by(seen, notes) {
                 Some(ignored) => Outcome::Ignored(ignored),
-                None => {
-                    match self.judge(fields, lines, look, notes) {
-                        Some(outcome) => outcome,
-                        None => break,
-                    }
-                }
+                None => match self.judge(fields, lines, look, notes) {
+                    Some(outcome) => outcome,
+                    None => break,
+                },
             };
             looked.hits.push(Hit {
                 regex,
@@ -451,7 +453,7 @@ impl Filter {
         let slots = &mut self.prefix_slots;
         let hit = search(self.prefix.as_ref()?, &texts.subject, slots, notes)?;
         let groups = match look.detail.groups {
-            true => hit.fields().into_groups(),
+            true => hit.fields(true).into_groups(),
             false => Vec::new(),
         };
         if let Some(content) = hit.content() {
@@ -480,16 +482,20 @@ impl Filter {
         let taken = match &mut self.lines {
             Some(lines) => lines.take(&hit.span(), &hit.skipped()),
             None => Taken {
-                lines: vec![self.times.shown(look.line)],
+                lines: match look.keeps {
+                    true => vec![self.times.shown(look.line)],
+                    false => Vec::new(),
+                },
                 back: Vec::new(),
                 text: None,
             },
         };
         let fields = match &self.prefix {
             Some(prefix) => {
-                hit.fields_behind(&prefix.found(&texts.subject, &self.prefix_slots))
+                let prefix = prefix.found(&texts.subject, &self.prefix_slots);
+                hit.fields_behind(&prefix, look.keeps)
             }
-            None => hit.fields(),
+            None => hit.fields(look.keeps),
         };
         Some((fields, taken))
     }
@@ -514,7 +520,9 @@ impl Filter {
             });
         }
         let time = look.time?;
-        let verdict = self.sessions.judge(look.now, (fields, lines), look.detail.groups);
+        let verdict = self
+            .sessions
+            .judge(look.now, (fields, lines), look.detail.groups);
         Some(match verdict {
             Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,

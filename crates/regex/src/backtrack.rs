@@ -20,8 +20,8 @@ pub(crate) use closest::{Furthest, furthest};
 use crate::memo::Memo;
 use crate::program::{Inst, Pc, Program, Sight};
 use closest::Watch;
-pub(crate) use scratch::Scratch;
 use scratch::Entry;
+pub(crate) use scratch::Scratch;
 use start::Starts;
 
 /// Steps for each byte before the memo is used,

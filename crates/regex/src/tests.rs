@@ -31,10 +31,7 @@ fn found(pattern: &str, text: &str) -> Option<Vec<String>> {
     let regex = regex(pattern);
     let captures = regex.search(text).unwrap();
     let (slots, _) = search(&regex, text, 0);
-    let same = captures
-        .as_ref()
-        .map(|captures| captures.positions.clone())
-        == slots;
+    let same = captures.as_ref().map(|captures| captures.positions.clone()) == slots;
     assert!(same, "{pattern} on {text:?} with the memo: {slots:?}");
     let captures = captures?;
     let groups = (0..=regex.groups()).map(|group| captures.get(group).unwrap_or("-").to_owned());

@@ -69,6 +69,8 @@ pub(super) struct FailRegex {
     regex: Regex,
     /// Group names with their numbers, in the order of the groups, but for the content.
     names: Vec<(Name, usize)>,
+    /// Those of them that say who failed, and whether.
+    deciding: Vec<(Name, usize)>,
     /// `<F-CONTENT>`: what the others see, and no field.
     content: Option<usize>,
     /// `alt_NAME` groups, by the name that they stand in for.
@@ -124,7 +126,9 @@ impl FailRegex {
             .map(|(name, index)| (Name::from(name), index))
             .collect();
         let skipped = names.iter().filter(|(name, _)| is_skipped(name));
+        let deciding = names.iter().filter(|(name, _)| name.decides());
         Ok(Self {
+            deciding: deciding.cloned().collect(),
             skipped: skipped.map(|(_, index)| *index).collect(),
             alternatives: derived(&names, "alt_"),
             tuples: derived(&names, "tuple_"),
@@ -161,6 +165,11 @@ impl FailRegex {
         Ok(found.then(|| self.found(text, slots)))
     }
 
+    /// Whether nothing is made of its groups.
+    fn is_plain(&self) -> bool {
+        self.alternatives.is_empty() && self.tuples.is_empty()
+    }
+
     fn identifies(&self) -> bool {
         self.names
             .iter()
@@ -168,7 +177,7 @@ impl FailRegex {
     }
 }
 
-impl<'t> Hit<'_, 't> {
+impl<'a, 't> Hit<'a, 't> {
     fn group(&self, index: usize) -> Option<&'t str> {
         self.text.get(self.slots.span(index)?)
     }
@@ -190,12 +199,14 @@ impl<'t> Hit<'_, 't> {
         spans.filter_map(|index| self.slots.span(*index)).collect()
     }
 
-    /// What the groups captured, and what is made of them.
-    pub(super) fn fields(&self) -> Fields {
+    /// What the groups captured, and what is made of them; `all` of it, or what says who
+    /// failed, and whether.
+    pub(super) fn fields(&self, all: bool) -> Fields {
         let regex = self.regex;
+        let names = self.names(all);
         // What a session adds finds room.
-        let mut fields = Fields::with_room(regex.names.len() + 2);
-        for (name, value) in self.values() {
+        let mut fields = Fields::with_room(names.len() + 2);
+        for (name, value) in self.values(names) {
             fields.push(name, value);
         }
         for alternative in &regex.alternatives {
@@ -218,19 +229,18 @@ impl<'t> Hit<'_, 't> {
 
     /// The same with what a prefix captured: of one name this wins, unless its group took
     /// no part.
-    pub(super) fn fields_behind(&self, prefix: &Hit<'_, '_>) -> Fields {
-        let (before, own) = (prefix.regex, self.regex);
-        let is_plain = |regex: &FailRegex| regex.alternatives.is_empty() && regex.tuples.is_empty();
-        if !is_plain(before) || !is_plain(own) {
-            let mut fields = prefix.fields();
-            fields.merge(self.fields());
+    pub(super) fn fields_behind(&self, prefix: &Hit<'_, '_>, all: bool) -> Fields {
+        if !prefix.regex.is_plain() || !self.regex.is_plain() {
+            let mut fields = prefix.fields(all);
+            fields.merge(self.fields(all));
             return fields;
         }
-        let mut fields = Fields::with_room(before.names.len() + own.names.len() + 2);
-        for (name, value) in prefix.values() {
+        let (before, own) = (prefix.names(all), self.names(all));
+        let mut fields = Fields::with_room(before.len() + own.len() + 2);
+        for (name, value) in prefix.values(before) {
             fields.push(name, value);
         }
-        for (name, value) in self.values() {
+        for (name, value) in self.values(own) {
             if let Some(value) = value {
                 fields.set(name, value);
             }
@@ -238,11 +248,22 @@ impl<'t> Hit<'_, 't> {
         fields
     }
 
-    /// What the groups captured.
-    fn values(&self) -> impl Iterator<Item = (&Name, Option<Capture>)> {
+    /// All groups, or those that decide; what is made of others needs all.
+    fn names(&self, all: bool) -> &'a [(Name, usize)] {
+        match all || !self.regex.is_plain() {
+            true => &self.regex.names,
+            false => &self.regex.deciding,
+        }
+    }
+
+    /// What groups captured.
+    fn values<'n>(
+        &self,
+        names: &'n [(Name, usize)],
+    ) -> impl Iterator<Item = (&'n Name, Option<Capture>)> {
         let kept = |text: &str| Some(text.get(..text.floor_char_boundary(VALUE_LIMIT))?.into());
         let value = move |index: usize| self.group(index).and_then(kept);
-        let names = self.regex.names.iter();
+        let names = names.iter();
         names.map(move |(name, index)| (name, value(*index)))
     }
 }

@@ -119,7 +119,9 @@ impl Fields {
             tuple => return Some(FailId::Text(tuple.to_string())),
         };
         let id = FailId::parse(text);
-        let prefix = self.text(&Name::CIDR).and_then(|prefix| prefix.parse().ok());
+        let prefix = self
+            .text(&Name::CIDR)
+            .and_then(|prefix| prefix.parse().ok());
         Some(match (&id, prefix) {
             (FailId::Address(address), Some(prefix)) if *name != Name::FID => {
                 Network::new(*address, prefix).into()

@@ -212,7 +212,11 @@ mod tests {
         let pattern = r"^<F-MLFID>\S+</F-MLFID>(?: <F-NOFAIL>nofail</F-NOFAIL>)?(?: <F-ONCE>once</F-ONCE>)?(?: <F-MLFGAINED>gained</F-MLFGAINED>)?(?: <F-MLFFORGET>forget</F-MLFFORGET>)?(?: u=<F-USER>\S+</F-USER>)?(?: <ADDR>)?$";
         let regex = FailRegex::new(pattern, false).unwrap();
         let mut slots = ferroban_regex::Slots::default();
-        regex.search(text, &mut slots).unwrap().unwrap().fields()
+        regex
+            .search(text, &mut slots)
+            .unwrap()
+            .unwrap()
+            .fields(true)
     }
 
     /// Lines, and for each the address counted and how many lines were shown.
@@ -328,7 +332,11 @@ mod tests {
         let start = Timestamp::from_secs(0);
         sessions.judge(start, (fields("c1 nofail 1.2.3.4"), vec![]), true);
         for other in 0..100 {
-            sessions.judge(start, (fields(&format!("x{other} nofail 1.2.3.4")), vec![]), true);
+            sessions.judge(
+                start,
+                (fields(&format!("x{other} nofail 1.2.3.4")), vec![]),
+                true,
+            );
         }
         assert_eq!(
             sessions.judge(start, (fields("c1"), vec![]), true),

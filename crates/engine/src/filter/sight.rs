@@ -17,7 +17,8 @@ pub type Groups = Vec<(Name, Option<Capture>)>;
 pub struct Detail {
     /// Whether every failregex is tried, rather than all up to the first that matches.
     pub all: bool,
-    /// Whether the groups are wanted.
+    /// Whether all that was captured is wanted, and the lines. Else there is only what it
+    /// takes to say who failed, and whether.
     pub groups: bool,
 }
 

@@ -373,23 +373,47 @@ proptest! {
         all: bool,
         groups: bool,
     ) {
-        let Ok(mut filter) = Filter::new(&settings, Zone::utc(), Timestamp::from_secs(NOW)) else {
+        let [Ok(mut filter), Ok(mut closely)] = [(); 2].map(|()| Filter::new(&settings, Zone::utc(), Timestamp::from_secs(NOW))) else {
             // Two date patterns of one name, or a pattern of nobody.
             return Ok(());
         };
         for text in &lines {
             let (failures, _) = feed(&mut filter, text, live);
             prop_assert!(failures.len() <= 1);
+            feed(&mut closely, text, live);
             let line = LogLine { text, time: None, live };
             let sight = filter.examine(Timestamp::from_secs(NOW), line, Detail { all, groups }, &mut Vec::new());
             if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = &sight.date {
                 prop_assert!(text.get(span.clone()).is_some());
             }
             prop_assert!(sight.hits.iter().all(|hit| hit.regex < settings.failregex.len()));
+            let detail = Detail { all, groups: !groups };
+            let other = closely.examine(Timestamp::from_secs(NOW), line, detail, &mut Vec::new());
+            prop_assert_eq!(came_to(&sight), came_to(&other), "how closely it is looked at changes nothing");
             let whole = filter.shown(text, &sight).joined();
             prop_assert!(whole.ends_with(text.get(text.floor_char_boundary(text.len() / 2)..).unwrap_or_default()));
         }
     }
+}
+
+/// What each hit of a line came to, without what is said of it only if it is asked for.
+fn came_to(sight: &Sight) -> Vec<(usize, String)> {
+    let hits = sight.hits.iter().map(|hit| {
+        let outcome = match &hit.outcome {
+            Outcome::Failure(found) => {
+                let failure = &found.failure;
+                let counts = failure.ticket.failures;
+                format!(
+                    "{counts} of {:?} {:?} {:?}",
+                    failure.id, failure.lookup, failure.time
+                )
+            }
+            Outcome::Harmless(_) => "harmless".to_owned(),
+            other => format!("{other:?}"),
+        };
+        (hit.regex, outcome)
+    });
+    hits.collect()
 }
 
 #[test]

@@ -105,7 +105,10 @@ mod tests {
                 Match::new("", "", "2026-11-23 02:21:23 bad 192.0.2.1"),
             ],
             captures: vec![
-                ("fid".into(), Capture::Tuple([None, Some("42".into())].into())),
+                (
+                    "fid".into(),
+                    Capture::Tuple([None, Some("42".into())].into()),
+                ),
                 ("ip4".into(), "192.0.2.1".into()),
                 ("user".into(), "böb".into()),
                 (

@@ -1,8 +1,8 @@
 //! The loop that does one instruction after the other.
 
 use super::{Entry, Halt, MAX_STACK, Machine, Next, State, goto, small};
-use crate::memo::Seen;
 use crate::code::{Lead, Led};
+use crate::memo::Seen;
 use crate::program::{Inst, Pc, Split};
 
 impl<'p> Machine<'p, '_, '_> {

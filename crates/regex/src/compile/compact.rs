@@ -194,9 +194,7 @@ fn past(program: &Program, pc: Pc, next: Option<u8>) -> Past {
     let states = 1 << program.known;
     let may_come = |ahead: Ahead| {
         let firsts = program.firsts.iter().skip(ahead.first as usize);
-        firsts
-            .take(states)
-            .any(|first| first.allows(next.as_ref()))
+        firsts.take(states).any(|first| first.allows(next.as_ref()))
     };
     let leads = |set: usize| {
         let set = program.sets.get(set);
