@@ -6,6 +6,7 @@
 //! the pattern tells apart. What is rare is not here but in the program.
 
 use crate::ast::Assertion;
+use crate::program::Pc;
 
 /// An instruction.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,8 @@ pub(crate) struct Span {
     pub(crate) keeps: bool,
     /// What may come after it, if that is all that is known.
     pub(crate) next: Option<Members>,
+    /// The byte that must come after one that gives none back; it is taken, too.
+    pub(crate) then: Option<u8>,
     /// Where this and the choices after it lead.
     pub(crate) lead: Option<Lead>,
 }
@@ -139,8 +142,10 @@ impl Classes {
 /// The compact form.
 #[derive(Debug)]
 pub(crate) struct Code {
-    /// As many as there are instructions; none if the bytes have too many classes.
+    /// As many as there are instructions.
     pub(crate) ops: Vec<Op>,
+    /// The first one that is not done before a search begins.
+    pub(crate) start: Pc,
     pub(crate) spans: Vec<Span>,
     pub(crate) classes: Classes,
     /// The tables of all choices, one after the other.
@@ -153,7 +158,7 @@ pub(crate) enum Led {
     /// Nowhere.
     Nowhere,
     /// There, which may be the choice itself: then there is something to choose.
-    To(usize),
+    To(Pc),
 }
 
 impl Code {

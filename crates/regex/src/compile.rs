@@ -16,7 +16,7 @@ use crate::parse::Parsed;
 use crate::program::{Body, Inst, Pc, Program, Sight, Split, Way};
 use crate::set::Set;
 use crate::unicode;
-use memchr::memmem::Finder;
+use memchr::memmem::{Finder, FinderRev};
 
 /// The most instructions of one program.
 const MAX_INSTS: usize = 1 << 16;
@@ -69,7 +69,7 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
     let (begin, prefix) = analysis::begin(&parsed.node);
     let required = analysis::required(&parsed.node);
     let required = (!prefix.contains(&required)).then(|| Finder::new(&required).into_owned());
-    let needs = needs.into_iter().map(|(_, text)| text.into_bytes().into());
+    let needs = needs.into_iter().map(|(_, text)| FinderRev::new(&text).into_owned());
     let mut program = Program {
         needs: needs.collect(),
         points: Vec::new(),

@@ -9,7 +9,10 @@ impl<'p> Machine<'p, '_, '_> {
     /// A match that begins at `start`.
     pub(super) fn run_compact(&mut self, code: &'p Code, start: usize) -> Halt {
         let bytes = self.bytes;
-        let mut at = State { pc: 0, pos: start };
+        let mut at = State {
+            pc: code.start,
+            pos: start,
+        };
         loop {
             if self.fuel == 0 {
                 return Halt::Exhausted;
@@ -148,7 +151,14 @@ impl<'p> Machine<'p, '_, '_> {
             Some(Led::To(pc)) if pc != at.pc => Some(State { pc, ..at }),
             _ => {
                 let pos = self.after_span(code, span, at)?;
-                Some(State { pc: at.pc + 1, pos })
+                match span.then {
+                    None => Some(State { pc: at.pc + 1, pos }),
+                    Some(byte) if self.bytes.get(pos) == Some(&byte) => Some(State {
+                        pc: at.pc + 2,
+                        pos: pos + 1,
+                    }),
+                    Some(_) => None,
+                }
             }
         }
     }

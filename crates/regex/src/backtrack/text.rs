@@ -84,7 +84,7 @@ impl Machine<'_, '_, '_> {
         ) else {
             return true;
         };
-        let last = last.get_or_insert_with(|| memchr::memmem::rfind(bytes, text));
+        let last = last.get_or_insert_with(|| text.rfind(bytes));
         last.is_some_and(|last| pos <= last)
     }
 

@@ -1,8 +1,8 @@
 //! The compact form of a program, and the tables of its choices.
 
-use crate::ast::Greed;
+use crate::ast::{Assertion, Greed};
 use crate::code::{Classes, Code, Lead, Members, Op, Span};
-use crate::program::{Ahead, Inst, Pc, Program, Run, Split, Then};
+use crate::program::{Ahead, Begin, Inst, Pc, Program, Run, Split, Then};
 
 /// Makes the compact form.
 pub(super) fn compact(program: &mut Program) {
@@ -18,7 +18,12 @@ pub(super) fn compact(program: &mut Program) {
         return;
     };
     let samples: Vec<Option<u8>> = classes.samples().collect();
+    // Such a pattern is tried at the start of the text only.
+    let begins = matches!(program.begin, Begin::Text);
+    let first = program.insts.first();
+    let start = matches!(first, Some(Inst::Assert(Assertion::Start)) if begins);
     let mut code = Code {
+        start: usize::from(start),
         ops: vec![Op::Other; program.insts.len()],
         spans: Vec::new(),
         classes,
@@ -92,7 +97,10 @@ fn op(
             }
         }
         Inst::Run(run) => {
-            let span = span(program, run, (taken(run.set)?, lead), samples)?;
+            let mut span = span(program, run, (taken(run.set)?, lead), samples)?;
+            if let Some(Inst::Byte(byte)) = program.insts.get(pc + 1) {
+                span.then = Some(*byte).filter(|_| span.keeps);
+            }
             spans.push(span);
             Op::Span(u32::try_from(spans.len() - 1).ok()?)
         }
@@ -130,6 +138,7 @@ fn span(
         most: run.max.unwrap_or(u32::MAX),
         keeps: run.greed == Greed::Possessive,
         next,
+        then: None,
         lead,
     })
 }
