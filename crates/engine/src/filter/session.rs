@@ -43,7 +43,8 @@ pub(super) enum Verdict {
 /// The sessions of one filter.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    by_key: HashMap<SmolStr, Session>,
+    /// They are few, so keys that were made to be found in one place cost little.
+    by_key: HashMap<SmolStr, Session, foldhash::fast::RandomState>,
     /// The keys of all, and when each began.
     oldest_first: VecDeque<(SmolStr, Timestamp)>,
 }

@@ -280,7 +280,10 @@ pub struct Lines<R> {
     input: R,
     encoding: Encoding,
     begun: bool,
+    /// A line that the input does not hand over in one piece.
     raw: Vec<u8>,
+    /// How long the last line was if it did: so many bytes are still to be passed.
+    whole: usize,
     /// Bytes that were read, to say how far it is.
     read: u64,
 }
@@ -304,6 +307,7 @@ impl<R: BufRead> Lines<R> {
             encoding,
             begun: false,
             raw: Vec::new(),
+            whole: 0,
             read: 0,
         }
     }
@@ -329,6 +333,7 @@ impl<R: BufRead> Lines<R> {
         // The memory of a long line is given back.
         self.raw.clear();
         self.raw.shrink_to(64 << 10);
+        self.input.consume(std::mem::take(&mut self.whole));
         let complete = match self.encoding.unit() {
             1 => self.narrow()?,
             bytes => self.wide(bytes)?,
@@ -336,15 +341,16 @@ impl<R: BufRead> Lines<R> {
         if !complete {
             return Ok(None);
         }
-        let (text, good) = self.encoding.decode(&self.raw);
-        Ok(Some(RawLine {
-            bytes: &self.raw,
-            text,
-            good,
-        }))
+        let bytes = match self.whole {
+            0 => self.raw.as_slice(),
+            length => self.input.fill_buf()?.get(..length).unwrap_or_default(),
+        };
+        let (text, good) = self.encoding.decode(bytes);
+        Ok(Some(RawLine { bytes, text, good }))
     }
 
-    /// Reads up to a newline byte; false if there is none.
+    /// Reads up to a newline byte; false if there is none. A line that the input has in one
+    /// piece stays there.
     fn narrow(&mut self) -> io::Result<bool> {
         loop {
             let part = match self.input.fill_buf() {
@@ -356,6 +362,11 @@ impl<R: BufRead> Lines<R> {
             }
             let end = super::batch::newline(part);
             let length = end.map_or(part.len(), |end| end + 1);
+            if end.is_some() && self.raw.is_empty() && length <= LINE_CAP {
+                self.whole = length;
+                self.read = self.read.saturating_add(u64::try_from(length).unwrap_or(0));
+                return Ok(true);
+            }
             let taken = part.get(..length).unwrap_or_default();
             let room = LINE_CAP.saturating_sub(self.raw.len());
             self.raw
