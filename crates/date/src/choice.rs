@@ -48,6 +48,10 @@ impl Entry {
         }
     }
 
+    fn is_anchored(&self) -> bool {
+        self.template.is_anchored()
+    }
+
     /// How much it counts: often used and near the beginning is much.
     #[expect(
         clippy::cast_precision_loss,
@@ -87,6 +91,20 @@ impl Memory {
         }
     }
 
+    /// Notes what stands on both sides of the ends.
+    fn note_surroundings(&mut self, line: &Line<'_>) {
+        let Self { start, end, .. } = self;
+        let before = |at: usize| at.checked_sub(1).and_then(|at| line.char_at(at));
+        start.before = before(start.at);
+        start.after = line.char_at(start.at);
+        // Before the beginning, Python finds the last character.
+        end.before = match end.at {
+            0 => line.text().chars().next_back(),
+            at => before(at),
+        };
+        end.after = line.char_at(end.at);
+    }
+
     /// Whether the last date's surroundings are the same in this line, so that its
     /// date may stand in the same place.
     fn same_surroundings(&self, line: &Line<'_>) -> bool {
@@ -116,26 +134,27 @@ fn is_alphanumeric(c: char) -> bool {
 }
 
 /// A match of the template at `index`; places are in characters.
-struct Candidate<'a> {
-    index: usize,
-    hit: Hit<'a>,
+#[derive(Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) index: usize,
+    pub(crate) hit: Hit<'a>,
     start: usize,
     end: usize,
 }
 
-/// The place of the template that a line belongs to, and its match.
+/// The match of the template that a line belongs to.
 pub(crate) fn choose<'a>(
     entries: &mut Vec<Entry>,
     memory: &mut Memory,
     line: &Line<'a>,
     now: Timestamp,
-) -> Option<(usize, Hit<'a>)> {
-    let found = match try_last(entries, memory, line) {
+) -> Option<Candidate<'a>> {
+    let mut found = match try_last(entries, memory, line) {
         Tried::Accepted(found) => found,
         Tried::Reserve(reserve, skip) => try_all(entries, memory, line, (reserve, skip))?,
     };
-    let index = remember(entries, memory, line, &found, now);
-    Some((index, found.hit))
+    found.index = remember(entries, memory, line, &found, now);
+    Some(found)
 }
 
 /// What came of trying the last winner.
@@ -154,7 +173,7 @@ fn try_last<'a>(entries: &mut [Entry], memory: &Memory, line: &Line<'a>) -> Trie
     else {
         return Tried::Reserve(None, None);
     };
-    let anchored = entry.template.is_anchored();
+    let anchored = entry.is_anchored();
     let in_part = !anchored && memory.same_surroundings(line);
     let found = if in_part {
         let (from, to) = (line.byte_of(memory.start.at), line.byte_of(memory.end.at));
@@ -207,7 +226,7 @@ fn try_all<'a>(
         let Some(found) = candidate(entry, index, line, 0..line.text().len()) else {
             continue;
         };
-        let (anchored, distance) = (entry.template.is_anchored(), entry.distance);
+        let (anchored, distance) = (entry.is_anchored(), entry.distance);
         let (used, next) = (entry.hits > 0, entries.get(index + 1));
         let Some(next) = next else {
             return Some(found);
@@ -246,19 +265,11 @@ fn remember(
     if memory.first_unused == index {
         memory.first_unused += 1;
     }
-    memory.start = End {
-        at: start,
-        before: start.checked_sub(1).and_then(|at| line.char_at(at)),
-        after: line.char_at(start),
-    };
-    memory.end = End {
-        at: end,
-        // Before the beginning, Python finds the last character.
-        before: end
-            .checked_sub(1)
-            .map_or_else(|| line.text().chars().next_back(), |at| line.char_at(at)),
-        after: line.char_at(end),
-    };
+    (memory.start, memory.end) = (End::unknown(start), End::unknown(end));
+    if !entries.get(index).is_some_and(Entry::is_anchored) {
+        // Where an anchored template's dates stand need not be found again.
+        memory.note_surroundings(line);
+    }
     let place = if index != 0 && memory.last != Some(index) {
         move_up(entries, memory, index)
     } else {

@@ -10,9 +10,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::builtin::{embedded, templates};
-use crate::choice::{Entry, Memory, choose};
+use crate::choice::{Candidate, Entry, Memory, choose};
 use crate::directive::years;
-use crate::fields::{Reading, last_year};
+use crate::fields::{DAY, Reading, last_year};
+use crate::kept::Kept;
 use crate::line::Line;
 use crate::pattern::LINE_BEGIN;
 use crate::template::{Template, key};
@@ -28,10 +29,11 @@ pub struct Detector {
     log_zone: Option<LogZone>,
     entries: Vec<Entry>,
     memory: Memory,
+    kept: Kept,
     /// The last year that `%ExY` of the templates takes; none yet in 0.
     last_year: i16,
-    /// The day, counted from 1970, on which that was asked.
-    today: i64,
+    /// The day on which that was asked.
+    today: Range<Timestamp>,
     last: Option<usize>,
 }
 
@@ -104,8 +106,9 @@ impl Detector {
             log_zone: None,
             entries: Vec::new(),
             memory: Memory::new(),
+            kept: Kept::new(),
             last_year: 0,
-            today: i64::MIN,
+            today: Timestamp::MAX..Timestamp::MAX,
             last: None,
         }
     }
@@ -169,12 +172,12 @@ impl Detector {
         }
         let line = Line::new(line, self.last_year);
         let chosen = choose(&mut self.entries, &mut self.memory, &line, now);
-        self.last = chosen.as_ref().map(|(index, _)| *index);
-        let Some((index, hit)) = chosen else {
+        self.last = chosen.as_ref().map(|chosen| chosen.index);
+        let Some(Candidate { index, hit, .. }) = &chosen else {
             return Search::Nothing;
         };
         let span = hit.cut.clone();
-        let Some(entry) = self.entries.get(index).filter(|_| !span.is_empty()) else {
+        let Some(entry) = self.entries.get(*index).filter(|_| !span.is_empty()) else {
             return Search::Empty;
         };
         let reading = Reading {
@@ -182,7 +185,7 @@ impl Detector {
             log_zone: self.log_zone,
             now,
         };
-        match entry.template.instant(&hit, reading) {
+        match entry.template.instant(hit, reading, &mut self.kept) {
             Ok(time) => Search::Found(Found { span, time }),
             Err(why) => Search::Unusable { span, why },
         }
@@ -255,11 +258,11 @@ impl Detector {
 
     /// Remakes the templates when the clock has come to years that they do not take.
     fn keep_years(&mut self, now: Timestamp) {
-        let today = now.secs().div_euclid(86_400);
-        if self.today == today {
+        if self.today.contains(&now) {
             return;
         }
-        self.today = today;
+        let today = now.secs().div_euclid(DAY) * DAY;
+        self.today = Timestamp::from_secs(today)..Timestamp::from_secs(today + DAY);
         let last_year = last_year(now);
         if self.last_year == last_year {
             return;

@@ -43,6 +43,7 @@ mod detector;
 mod directive;
 mod error;
 mod fields;
+mod kept;
 mod line;
 mod log_zone;
 mod pattern;

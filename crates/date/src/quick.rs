@@ -7,7 +7,7 @@
 //! compares the two. A [`Quick`] says where in the line the function is tried.
 
 use crate::Timestamp;
-use crate::fields::{Fields, Value};
+use crate::fields::Stamp;
 use crate::line::Line;
 use crate::reader::{Reader, is_word};
 
@@ -36,6 +36,15 @@ enum Starts {
     With(char),
     /// After `audit(`, and at the beginning.
     Epoch,
+}
+
+/// What a date says that was read by hand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Value<'a> {
+    /// Seconds since the epoch.
+    Instant(Timestamp),
+    /// A calendar's fields.
+    Stamp(Stamp<'a>),
 }
 
 /// A date that was read.
@@ -100,10 +109,11 @@ impl Quick {
     }
 
     fn find_at_begin<'a>(&self, start: Reader<'a>) -> Option<Seen<'a>> {
-        let second = skip_mark(start);
-        let third = second.and_then(skip_mark);
-        let mut places = [third, second, Some(start)].into_iter().flatten();
-        places.find_map(|place| self.seen(place, 0))
+        let after_marks = skip_mark(start).and_then(|second| {
+            let third = skip_mark(second).and_then(|third| self.seen(third, 0));
+            third.or_else(|| self.seen(second, 0))
+        });
+        after_marks.or_else(|| self.seen(start, 0))
     }
 
     fn find_epoch<'a>(&self, start: Reader<'a>, from: usize) -> Option<Seen<'a>> {
@@ -123,6 +133,7 @@ impl Quick {
     }
 }
 
+#[inline]
 fn skip_mark(place: Reader<'_>) -> Option<Reader<'_>> {
     let mark = place.next_char().filter(|c| !is_word(*c))?;
     Some(place.moved(place.at() + mark.len_utf8()))
@@ -185,53 +196,44 @@ fn iso(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(separator)?;
     let day = r.day()?;
     r.byte(b'T').or_else(|| r.blanks())?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     let (end, zone) = r.tail(b".,", Reader::spaced_zone)?;
-    let stamp = date(year, (month, day), (hour, minute, second));
+    let stamp = date(year, (month, day), time);
     Some((end, zoned(stamp, zone)))
 }
 
 /// D02 `(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`
 fn syslog(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
-    r.weekday();
-    let month = r.month_name()?;
+    let month = r.month_after_weekday()?;
     r.byte(b' ')?;
     let day = r.day()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::blank_hour)?;
     let (end, year) = r.tail(b".", |r| {
         r.byte(b' ')?;
         r.year()
     })?;
-    let stamp = at_time(hour, minute, second);
     Some((
         end,
-        Value::Fields(Fields {
-            year: year.map(i64::from),
-            month: Some(month.into()),
-            day: Some(day.into()),
-            ..stamp
+        Value::Stamp(Stamp {
+            year,
+            day: Some((month, day)),
+            time,
+            zone: None,
         }),
     ))
 }
 
 /// D03 `(?:%a )?%b %d %ExY %k:%M:%S(?:\.%f)?`
 fn syslog_year(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
-    r.weekday();
-    let month = r.month_name()?;
+    let month = r.month_after_weekday()?;
     r.byte(b' ')?;
     let day = r.day()?;
     r.byte(b' ')?;
     let year = r.year()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b".")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b".")?, date(year, (month, day), time)))
 }
 
 /// D04 `%d(?P<_sep>[-/])%m(?P=_sep)(?:%ExY|%Exy) %k:%M:%S`
@@ -249,12 +251,8 @@ fn day_month(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
         None => r.short_year()?,
     };
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D05 `%d(?P<_sep>[-/])%b(?P=_sep)%ExY[ :]?%H:%M:%S(?:\.%f)?(?: %z)?`
@@ -265,13 +263,12 @@ fn day_month_name(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(separator)?;
     let year = r.year()?;
     r.one_of(b" :").or(Some(0))?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     let (end, zone) = r.tail(b".", |r| {
         r.byte(b' ')?;
         r.zone(true)
     })?;
-    let stamp = date(year, (month, day), (hour, minute, second));
+    let stamp = date(year, (month, day), time);
     Some((end, zoned(stamp, zone)))
 }
 
@@ -283,12 +280,8 @@ fn month_day(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'/')?;
     let year = r.year()?;
     r.byte(b':')?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D07 `%m-%d-%ExY %k:%M:%S(?:\.%f)?`
@@ -299,12 +292,8 @@ fn month_day_dashed(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'-')?;
     let year = r.year()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b".")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b".")?, date(year, (month, day), time)))
 }
 
 /// D08: `\d{10,11}` and perhaps `.` with 3 to 6 digits. A bracket opened before it
@@ -347,11 +336,15 @@ fn seconds(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
 
 /// D09 `{^LN-BEG}%H:%M:%S`
 fn time_only(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     Some((
         r.plain_tail(b"")?,
-        Value::Fields(at_time(hour, minute, second)),
+        Value::Stamp(Stamp {
+            year: None,
+            day: None,
+            time,
+            zone: None,
+        }),
     ))
 }
 
@@ -364,10 +357,9 @@ fn angled(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'/')?;
     let year = r.short_year()?;
     r.byte(b'@')?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     r.byte(b'>')?;
-    Some((r.at(), date(year, (month, day), (hour, minute, second))))
+    Some((r.at(), date(year, (month, day), time)))
 }
 
 /// D11 `%Exy%Exm%Exd  ?%H:%M:%S`
@@ -376,12 +368,8 @@ fn six_digits(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     let month = r.two_digit_month()?;
     let day = r.two_digit_day()?;
     r.blanks()?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D12 `%b %d, %ExY %I:%M:%S %p`
@@ -410,12 +398,8 @@ fn short_month_name(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'-')?;
     let year = r.short_year()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D14 `%ExY%Exm%Exd(?:-|T|  ?)%ExH:?%ExM:?%ExS(?:[.,]%f)?(?:\s*%z)?`
@@ -465,28 +449,19 @@ pub(crate) fn tai64n(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     ))
 }
 
-fn zoned<'a>(stamp: Value<'a>, zone: Option<&'a str>) -> Value<'a> {
-    match stamp {
-        Value::Fields(fields) => Value::Fields(Fields { zone, ..fields }),
-        Value::Instant(_) => stamp,
-    }
-}
-
-fn at_time<'a>(hour: i8, minute: i8, second: i8) -> Fields<'a> {
-    Fields {
-        hour: hour.into(),
-        minute: minute.into(),
-        second: second.into(),
-        ..Fields::default()
+fn zoned<'a>(value: Value<'a>, zone: Option<&'a str>) -> Value<'a> {
+    match value {
+        Value::Stamp(stamp) => Value::Stamp(Stamp { zone, ..stamp }),
+        Value::Instant(_) => value,
     }
 }
 
 /// A stamp without a zone.
-fn date<'a>(year: i16, (month, day): (i8, i8), (hour, minute, second): (i8, i8, i8)) -> Value<'a> {
-    Value::Fields(Fields {
-        year: Some(year.into()),
-        month: Some(month.into()),
-        day: Some(day.into()),
-        ..at_time(hour, minute, second)
+fn date<'a>(year: i16, day: (i8, i8), time: (i8, i8, i8)) -> Value<'a> {
+    Value::Stamp(Stamp {
+        year: Some(year),
+        day: Some(day),
+        time,
+        zone: None,
     })
 }

@@ -11,10 +11,11 @@ use std::sync::OnceLock;
 use ferroban_regex::{Captures, Flags, Regex};
 
 use crate::decimal::digit;
-use crate::fields::{Fields, Reading, Value};
+use crate::fields::{Fields, Reading};
+use crate::kept::Kept;
 use crate::line::Line;
 use crate::pattern::{Expression, LINE_BEGIN, Left, bounded, expression, has_group};
-use crate::quick::Quick;
+use crate::quick::{Quick, Value};
 use crate::{PatternError, Timestamp, Unusable};
 
 /// One way to write a time.
@@ -325,24 +326,34 @@ impl Template {
         &self,
         hit: &Hit<'_>,
         reading: Reading<'_>,
+        kept: &mut Kept,
     ) -> Result<Timestamp, Unusable> {
-        let value = match &hit.said {
-            Said::Read(value) => *value,
-            Said::Matched(captures) => self.value(captures)?,
-        };
-        value.instant(reading)
+        match &hit.said {
+            Said::Read(Value::Instant(time)) => Ok(*time),
+            Said::Read(Value::Stamp(stamp)) => kept.instant(*stamp, reading),
+            Said::Matched(captures) => self.matched(captures, reading, kept),
+        }
     }
 
-    fn value<'a>(&self, captures: &Captures<'a>) -> Result<Value<'a>, Unusable> {
+    fn matched(
+        &self,
+        captures: &Captures<'_>,
+        reading: Reading<'_>,
+        kept: &mut Kept,
+    ) -> Result<Timestamp, Unusable> {
         match self.content {
             Content::Fields => {
                 let regex = self.compiled().map_err(|_| Unusable::NotATime)?;
-                Fields::of(captures, regex.group_names()).map(Value::Fields)
+                let fields = Fields::of(captures, regex.group_names())?;
+                match fields.stamp() {
+                    Some(stamp) => kept.instant(stamp, reading),
+                    None => fields.instant(reading),
+                }
             }
             Content::Epoch { group, long } => {
                 let text = captures.get(group).ok_or(Unusable::Incomplete)?;
                 let micros = epoch(text, long).ok_or(Unusable::NotATime)?;
-                Ok(Value::Instant(Timestamp::from_micros(micros)))
+                Ok(Timestamp::from_micros(micros))
             }
             Content::Tai64n => {
                 let label = captures.get(1).ok_or(Unusable::Incomplete)?;
@@ -350,7 +361,7 @@ impl Template {
                     .get(2..17)
                     .and_then(|hex| i64::from_str_radix(hex, 16).ok());
                 let seconds = seconds.ok_or(Unusable::NotATime)?;
-                Ok(Value::Instant(Timestamp::from_secs(seconds)))
+                Ok(Timestamp::from_secs(seconds))
             }
         }
     }
