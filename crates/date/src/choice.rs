@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use crate::Timestamp;
 use crate::line::Line;
+use crate::quick::Seen;
 use crate::reader::is_word;
+use crate::shape::Shape;
 use crate::template::{Hit, Template};
 
 /// So many seconds after the last use of another, a template takes its place.
@@ -79,6 +81,8 @@ pub(crate) struct Memory {
     end: End,
     /// The first place in the list whose template has not won yet.
     first_unused: usize,
+    /// The form of the last date, if it may be that of the next.
+    shape: Option<Shape>,
 }
 
 impl Memory {
@@ -88,10 +92,12 @@ impl Memory {
             start: End::unknown(1),
             end: End::unknown(FAR),
             first_unused: 0,
+            shape: None,
         }
     }
 
     /// Notes what stands on both sides of the ends.
+    #[inline(never)]
     fn note_surroundings(&mut self, line: &Line<'_>) {
         let Self { start, end, .. } = self;
         let before = |at: usize| at.checked_sub(1).and_then(|at| line.char_at(at));
@@ -142,6 +148,38 @@ pub(crate) struct Candidate<'a> {
     end: usize,
 }
 
+/// The date of a line in the format of the last one, if that is read by hand and
+/// bound to the beginning; and the place of its template. It is what [`choose`] would
+/// say, without asking much: a template so bound is believed where it matches. Most
+/// lines are of this kind.
+pub(crate) fn again<'a>(
+    entries: &mut [Entry],
+    memory: &mut Memory,
+    line: &Line<'a>,
+    now: Timestamp,
+) -> Option<(usize, Seen<'a>)> {
+    let index = memory.last?;
+    let entry = entries.get_mut(index)?;
+    let seen = entry.template.read_at_edge(line)?;
+    entry.matched = true;
+    memory.shape = entry.template.shape(line, &seen);
+    note_hit(entries, memory, index, (seen.start, now));
+    Some((index, seen))
+}
+
+/// The same of a line whose date has the form of the last one.
+pub(crate) fn same<'a>(
+    entries: &mut [Entry],
+    memory: &mut Memory,
+    (line, last_year): (&'a str, i16),
+    now: Timestamp,
+) -> Option<(usize, Seen<'a>)> {
+    let seen = memory.shape.as_ref()?.read(line, last_year)?;
+    let index = memory.last?;
+    note_hit(entries, memory, index, (seen.start, now));
+    Some((index, seen))
+}
+
 /// The match of the template that a line belongs to.
 pub(crate) fn choose<'a>(
     entries: &mut Vec<Entry>,
@@ -149,11 +187,13 @@ pub(crate) fn choose<'a>(
     line: &Line<'a>,
     now: Timestamp,
 ) -> Option<Candidate<'a>> {
+    memory.shape = None;
     let mut found = match try_last(entries, memory, line) {
         Tried::Accepted(found) => found,
         Tried::Reserve(reserve, skip) => try_all(entries, memory, line, (reserve, skip))?,
     };
-    found.index = remember(entries, memory, line, &found, now);
+    let place = (found.index, found.start, found.end);
+    found.index = remember(entries, memory, line, place, now);
     Some(found)
 }
 
@@ -246,26 +286,17 @@ fn try_all<'a>(
     reserve
 }
 
-/// Notes who won, and where it now stands in the list.
+/// Notes who won, from where to where, and where it now stands in the list.
+#[inline]
 fn remember(
     entries: &mut Vec<Entry>,
     memory: &mut Memory,
     line: &Line<'_>,
-    found: &Candidate<'_>,
+    (index, start, end): (usize, usize, usize),
     now: Timestamp,
 ) -> usize {
-    let Candidate {
-        index, start, end, ..
-    } = *found;
-    if let Some(entry) = entries.get_mut(index) {
-        entry.hits = entry.hits.saturating_add(1);
-        entry.last_used = now;
-        entry.distance = start;
-    }
-    if memory.first_unused == index {
-        memory.first_unused += 1;
-    }
-    (memory.start, memory.end) = (End::unknown(start), End::unknown(end));
+    note_hit(entries, memory, index, (start, now));
+    memory.end.at = end;
     if !entries.get(index).is_some_and(Entry::is_anchored) {
         // Where an anchored template's dates stand need not be found again.
         memory.note_surroundings(line);
@@ -279,8 +310,27 @@ fn remember(
     place
 }
 
+/// Notes a date of the template at `index`, where it begins and when it was read.
+fn note_hit(
+    entries: &mut [Entry],
+    memory: &mut Memory,
+    index: usize,
+    (start, now): (usize, Timestamp),
+) {
+    if let Some(entry) = entries.get_mut(index) {
+        entry.hits = entry.hits.saturating_add(1);
+        entry.last_used = now;
+        entry.distance = start;
+    }
+    if memory.first_unused == index {
+        memory.first_unused += 1;
+    }
+    memory.start.at = start;
+}
+
 /// Moves a winner up the list if it has grown heavier than who stands there, or has
 /// been used long after that one. Gives its place.
+#[inline(never)]
 fn move_up(entries: &mut Vec<Entry>, memory: &mut Memory, index: usize) -> usize {
     let far = if memory.first_unused < index {
         memory.first_unused

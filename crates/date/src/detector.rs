@@ -10,12 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::builtin::{embedded, templates};
-use crate::choice::{Candidate, Entry, Memory, choose};
+use crate::choice::{Candidate, Entry, Memory, again, choose, same};
 use crate::directive::years;
 use crate::fields::{DAY, Reading, last_year};
 use crate::kept::Kept;
 use crate::line::Line;
 use crate::pattern::LINE_BEGIN;
+use crate::quick::Seen;
 use crate::template::{Template, key};
 use crate::{LogZone, PatternError, Timestamp, Zone};
 
@@ -165,13 +166,33 @@ impl Detector {
     /// As [`find`](Self::find), and tells a line without a date from one whose
     /// date is impossible.
     pub fn search(&mut self, line: &str, now: Timestamp) -> Search {
-        self.keep_years(now);
-        if self.entries.is_empty() {
-            let templates = templates(&years(self.last_year));
-            self.entries.extend(templates.into_iter().map(Entry::new));
+        self.prepare(now);
+        let (entries, memory) = (&mut self.entries, &mut self.memory);
+        if let Some((index, seen)) = same(entries, memory, (line, self.last_year), now) {
+            return self.answer(index, seen, now);
         }
         let line = Line::new(line, self.last_year);
-        let chosen = choose(&mut self.entries, &mut self.memory, &line, now);
+        if let Some((index, seen)) = again(entries, memory, &line, now) {
+            return self.answer(index, seen, now);
+        }
+        self.search_all(&line, now)
+    }
+
+    #[inline]
+    fn answer(&mut self, index: usize, seen: Seen<'_>, now: Timestamp) -> Search {
+        self.last = Some(index);
+        let reading = Reading {
+            zone: &self.zone,
+            log_zone: self.log_zone,
+            now,
+        };
+        let time = seen.value.instant(reading, &mut self.kept);
+        answer(seen.cut.0..seen.cut.1, time)
+    }
+
+    #[inline(never)]
+    fn search_all(&mut self, line: &Line<'_>, now: Timestamp) -> Search {
+        let chosen = choose(&mut self.entries, &mut self.memory, line, now);
         self.last = chosen.as_ref().map(|chosen| chosen.index);
         let Some(Candidate { index, hit, .. }) = &chosen else {
             return Search::Nothing;
@@ -185,10 +206,7 @@ impl Detector {
             log_zone: self.log_zone,
             now,
         };
-        match entry.template.instant(hit, reading, &mut self.kept) {
-            Ok(time) => Search::Found(Found { span, time }),
-            Err(why) => Search::Unusable { span, why },
-        }
+        answer(span, entry.template.instant(hit, reading, &mut self.kept))
     }
 
     /// The templates in their present order; none before the first line if they are
@@ -256,6 +274,16 @@ impl Detector {
         Ok(())
     }
 
+    /// Makes the templates of the years that `now` is in.
+    #[inline]
+    fn prepare(&mut self, now: Timestamp) {
+        self.keep_years(now);
+        if self.entries.is_empty() {
+            let templates = templates(&years(self.last_year));
+            self.entries.extend(templates.into_iter().map(Entry::new));
+        }
+    }
+
     /// Remakes the templates when the clock has come to years that they do not take.
     fn keep_years(&mut self, now: Timestamp) {
         if self.today.contains(&now) {
@@ -274,6 +302,13 @@ impl Detector {
                 entry.template = Arc::new(template);
             }
         }
+    }
+}
+
+fn answer(span: Range<usize>, time: Result<Timestamp, Unusable>) -> Search {
+    match time {
+        Ok(time) => Search::Found(Found { span, time }),
+        Err(why) => Search::Unusable { span, why },
     }
 }
 

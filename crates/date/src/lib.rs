@@ -49,6 +49,7 @@ mod log_zone;
 mod pattern;
 mod quick;
 mod reader;
+mod shape;
 mod template;
 mod timestamp;
 mod zone;

@@ -6,10 +6,11 @@
 //! expression would match there, on lines that [`Line::is_plain`] tells; a test
 //! compares the two. A [`Quick`] says where in the line the function is tried.
 
-use crate::Timestamp;
-use crate::fields::Stamp;
+use crate::fields::{Reading, Stamp};
+use crate::kept::Kept;
 use crate::line::Line;
 use crate::reader::{Reader, is_word};
+use crate::{Timestamp, Unusable};
 
 /// Reads a template: where it ends, and what it says.
 type Read = for<'a> fn(Reader<'a>) -> Option<(usize, Value<'a>)>;
@@ -19,8 +20,18 @@ type Read = for<'a> fn(Reader<'a>) -> Option<(usize, Value<'a>)>;
 pub(crate) struct Quick {
     read: Read,
     starts: Starts,
-    /// Whether it has hours, minutes and seconds with colons between them.
-    clock: bool,
+    clock: Clock,
+}
+
+/// Whether a template has hours, minutes and seconds with colons between them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Clock {
+    /// Perhaps.
+    Loose,
+    /// Always.
+    Day,
+    /// Always, and twice the hours of half a day.
+    Half,
 }
 
 /// Where a template is tried.
@@ -47,6 +58,20 @@ pub(crate) enum Value<'a> {
     Stamp(Stamp<'a>),
 }
 
+impl Value<'_> {
+    /// The instant, if there is such a one.
+    pub(crate) fn instant(
+        self,
+        reading: Reading<'_>,
+        kept: &mut Kept,
+    ) -> Result<Timestamp, Unusable> {
+        match self {
+            Self::Instant(time) => Ok(time),
+            Self::Stamp(stamp) => kept.instant(stamp, reading),
+        }
+    }
+}
+
 /// A date that was read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Seen<'a> {
@@ -60,7 +85,12 @@ pub(crate) struct Seen<'a> {
 impl Quick {
     /// Whether it needs a [`Line::clock`].
     pub(crate) const fn has_clock(&self) -> bool {
-        self.clock
+        matches!(self.clock, Clock::Day | Clock::Half)
+    }
+
+    /// Whether a clock of the usual form is one of 24 hours.
+    pub(crate) const fn has_day_clock(&self) -> bool {
+        !matches!(self.clock, Clock::Half)
     }
 
     /// The same template at the beginning of the line.
@@ -74,6 +104,16 @@ impl Quick {
             read,
             starts,
             ..self
+        }
+    }
+
+    /// The date of this template at the beginning of the line, if it is bound to that.
+    pub(crate) fn find_at_edge<'a>(&self, line: &Line<'a>) -> Option<Seen<'a>> {
+        let start = Reader::new(line.text(), line.last_year());
+        match self.starts {
+            Starts::Begin => self.find_at_begin(start),
+            Starts::First => self.seen(start, 0),
+            Starts::Near(_) | Starts::With(_) | Starts::Epoch => None,
         }
     }
 
@@ -91,7 +131,9 @@ impl Quick {
         };
         match self.starts {
             Starts::Begin | Starts::First if from > 0 => None,
-            Starts::Begin | Starts::First if self.clock && !line.may_begin_with_clock() => None,
+            Starts::Begin | Starts::First if self.has_clock() && !line.may_begin_with_clock() => {
+                None
+            }
             Starts::Begin => self.find_at_begin(start),
             Starts::First => self.seen(start, 0),
             // The last winner, in the place that it had.
@@ -159,7 +201,7 @@ const fn is_two(byte: u8) -> bool {
     byte == b'2'
 }
 
-const fn quick(read: Read, starts: Starts, clock: bool) -> Quick {
+const fn quick(read: Read, starts: Starts, clock: Clock) -> Quick {
     Quick {
         read,
         starts,
@@ -169,23 +211,23 @@ const fn quick(read: Read, starts: Starts, clock: bool) -> Quick {
 
 /// The default templates, `D01` first.
 pub(crate) const QUICK: [Quick; 17] = [
-    quick(iso, Starts::Near(is_two), true),
-    quick(syslog, Starts::Near(is_letter), true),
-    quick(syslog_year, Starts::Near(is_letter), true),
-    quick(day_month, Starts::Near(is_digit_or_blank), true),
-    quick(day_month_name, Starts::Near(is_digit_or_blank), true),
-    quick(month_day, Starts::Near(is_digit), true),
-    quick(month_day_dashed, Starts::Near(is_digit), true),
-    quick(epoch_or_audit, Starts::Epoch, false),
-    quick(time_only, Starts::Begin, true),
-    quick(angled, Starts::First, true),
-    quick(six_digits, Starts::Near(is_digit), true),
-    quick(half_day, Starts::Near(is_letter), true),
-    quick(short_month_name, Starts::First, true),
-    quick(eight_digits, Starts::With('2'), false),
-    quick(zone_name_syslog, Starts::Near(is_letter), true),
-    quick(offset_syslog, Starts::Near(is_letter_or_sign), true),
-    quick(tai64n, Starts::With('@'), false),
+    quick(iso, Starts::Near(is_two), Clock::Day),
+    quick(syslog, Starts::Near(is_letter), Clock::Day),
+    quick(syslog_year, Starts::Near(is_letter), Clock::Day),
+    quick(day_month, Starts::Near(is_digit_or_blank), Clock::Day),
+    quick(day_month_name, Starts::Near(is_digit_or_blank), Clock::Day),
+    quick(month_day, Starts::Near(is_digit), Clock::Day),
+    quick(month_day_dashed, Starts::Near(is_digit), Clock::Day),
+    quick(epoch_or_audit, Starts::Epoch, Clock::Loose),
+    quick(time_only, Starts::Begin, Clock::Day),
+    quick(angled, Starts::First, Clock::Day),
+    quick(six_digits, Starts::Near(is_digit), Clock::Day),
+    quick(half_day, Starts::Near(is_letter), Clock::Half),
+    quick(short_month_name, Starts::First, Clock::Day),
+    quick(eight_digits, Starts::With('2'), Clock::Loose),
+    quick(zone_name_syslog, Starts::Near(is_letter), Clock::Day),
+    quick(offset_syslog, Starts::Near(is_letter_or_sign), Clock::Day),
+    quick(tai64n, Starts::With('@'), Clock::Loose),
 ];
 
 /// D01 `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`

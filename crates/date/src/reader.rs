@@ -56,25 +56,35 @@ impl<'a> Reader<'a> {
         self.line.as_bytes().get(self.at..)?.first_chunk().copied()
     }
 
+    #[inline]
     pub(crate) fn next_char(self) -> Option<char> {
         match self.peek()? {
             byte if byte.is_ascii() => Some(char::from(byte)),
-            _ => self.line.get(self.at..)?.chars().next(),
+            _ => self.next_beyond_ascii(),
         }
     }
 
+    #[cold]
+    fn next_beyond_ascii(self) -> Option<char> {
+        self.line.get(self.at..)?.chars().next()
+    }
+
+    #[inline]
     fn is_after_word(self) -> bool {
         let Some(before) = self.at.checked_sub(1) else {
             return false;
         };
         match self.line.as_bytes().get(before) {
             Some(byte) if byte.is_ascii() => is_word(char::from(*byte)),
-            _ => {
-                let before = self.line.get(..self.at);
-                let before = before.and_then(|before| before.chars().next_back());
-                before.is_some_and(is_word)
-            }
+            _ => self.is_after_word_beyond_ascii(),
         }
+    }
+
+    #[cold]
+    fn is_after_word_beyond_ascii(self) -> bool {
+        let before = self.line.get(..self.at);
+        let before = before.and_then(|before| before.chars().next_back());
+        before.is_some_and(is_word)
     }
 
     /// Whether a word may begin here: right of no other word character.
@@ -83,6 +93,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a date may end here: it must not be glued to word characters.
+    #[inline]
     pub(crate) fn ends(self) -> bool {
         !self.next_char().is_some_and(is_word) || !self.is_after_word()
     }
@@ -207,13 +218,15 @@ impl<'a> Reader<'a> {
         self.two_digits().filter(|day| (1..=31).contains(day))
     }
 
+    /// Three letters in small ones. Other bytes become no letters.
     fn three_letters(&mut self) -> Option<[u8; 3]> {
-        let name = self.bytes()?.map(|byte: u8| byte.to_ascii_lowercase());
+        let name = self.bytes()?.map(|byte: u8| byte | 0x20);
         self.at += 3;
         Some(name)
     }
 
     /// `%b`
+    #[inline]
     pub(crate) fn month_name(&mut self) -> Option<i8> {
         Some(match &self.three_letters()? {
             b"jan" => 1,
@@ -386,13 +399,20 @@ impl<'a> Reader<'a> {
         marks: &[u8],
         last: impl Fn(&mut Self) -> Option<T>,
     ) -> Option<(usize, Option<T>)> {
-        let starts = [self.fraction(marks), Some(self)];
-        starts.into_iter().flatten().find_map(|start| {
+        let mut start = self.fraction(marks).unwrap_or(self);
+        loop {
             let mut longer = start;
             let value = last(&mut longer).filter(|_| longer.ends());
             let end = if value.is_some() { longer } else { start };
-            end.ends().then_some((end.at, value))
-        })
+            if end.ends() {
+                return Some((end.at, value));
+            }
+            if start.at == self.at {
+                return None;
+            }
+            // The date ends before what looked like its fraction.
+            start = self;
+        }
     }
 
     /// As [`tail`](Self::tail), with nothing after the fraction.
@@ -419,7 +439,7 @@ fn two(digits: [u8; 2]) -> Option<i8> {
 }
 
 /// `HH:MM:SS`, as nearly all write it, all eight bytes at once.
-fn usual_time(text: [u8; 8]) -> Option<(i8, i8, i8)> {
+pub(crate) fn usual_time(text: [u8; 8]) -> Option<(i8, i8, i8)> {
     // Leaves the value of a digit, and 0 of a colon.
     let values = u64::from_be_bytes(text) ^ u64::from_be_bytes(*b"00:00:00");
     // Takes a digit above 9 to the high bit of its byte, and what was no colon.
@@ -450,6 +470,7 @@ pub(crate) fn is_word(c: char) -> bool {
 }
 
 /// Which characters those are is written down in the tables of the expressions.
+#[cold]
 fn is_word_beyond_ascii(c: char) -> bool {
     static WORD: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"\w", Flags::default()).ok());

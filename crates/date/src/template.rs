@@ -15,7 +15,8 @@ use crate::fields::{Fields, Reading};
 use crate::kept::Kept;
 use crate::line::Line;
 use crate::pattern::{Expression, LINE_BEGIN, Left, bounded, expression, has_group};
-use crate::quick::{Quick, Value};
+use crate::quick::{Quick, Seen, Value};
+use crate::shape::Shape;
 use crate::{PatternError, Timestamp, Unusable};
 
 /// One way to write a time.
@@ -290,6 +291,22 @@ impl Template {
         compiled.map_err(|problem| PatternError::bad(&self.source, problem))
     }
 
+    /// The date at the beginning of the line of a template that is bound to it and
+    /// read by hand. None is no answer: [`search`](Self::search) may find one.
+    pub(crate) fn read_at_edge<'a>(&self, line: &Line<'a>) -> Option<Seen<'a>> {
+        let quick = self
+            .quick
+            .as_ref()
+            .filter(|_| self.is_anchored() && line.is_plain())?;
+        quick.find_at_edge(line)
+    }
+
+    /// The form of a date of this template, if that tells how to read the next.
+    pub(crate) fn shape(&self, line: &Line<'_>, seen: &Seen<'_>) -> Option<Shape> {
+        let quick = self.quick.filter(Quick::has_day_clock);
+        quick.and_then(|_| Shape::new(line, seen))
+    }
+
     /// The first match that begins at `from` or later and ends at `to` or earlier,
     /// as if the line ended there.
     pub(crate) fn search<'a>(&self, line: &Line<'a>, from: usize, to: usize) -> Option<Hit<'a>> {
@@ -329,8 +346,7 @@ impl Template {
         kept: &mut Kept,
     ) -> Result<Timestamp, Unusable> {
         match &hit.said {
-            Said::Read(Value::Instant(time)) => Ok(*time),
-            Said::Read(Value::Stamp(stamp)) => kept.instant(*stamp, reading),
+            Said::Read(value) => value.instant(reading, kept),
             Said::Matched(captures) => self.matched(captures, reading, kept),
         }
     }
