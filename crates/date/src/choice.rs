@@ -263,6 +263,9 @@ fn try_all<'a>(
     }
     for index in (0..entries.len()).filter(|index| Some(*index) != skip) {
         let entry = entries.get_mut(index)?;
+        if entry.template.is_ruled_out(line) {
+            continue;
+        }
         let Some(found) = candidate(entry, index, line, 0..line.text().len()) else {
             continue;
         };

@@ -93,6 +93,16 @@ impl Quick {
         !matches!(self.clock, Clock::Half)
     }
 
+    /// Whether it needs a clock where this line has none.
+    #[inline]
+    pub(crate) fn is_ruled_out(&self, line: &Line<'_>) -> bool {
+        self.has_clock()
+            && match self.starts {
+                Starts::Begin | Starts::First => !line.may_begin_with_clock(),
+                Starts::Near(_) | Starts::With(_) | Starts::Epoch => line.clock().is_none(),
+            }
+    }
+
     /// The same template at the beginning of the line.
     pub(crate) fn anchored(self) -> Self {
         let read = match self.starts {

@@ -301,6 +301,13 @@ impl Template {
         quick.find_at_edge(line)
     }
 
+    /// Whether it needs a clock where this line has none.
+    #[inline]
+    pub(crate) fn is_ruled_out(&self, line: &Line<'_>) -> bool {
+        let quick = self.quick.as_ref();
+        quick.is_some_and(|quick| line.is_plain() && quick.is_ruled_out(line))
+    }
+
     /// The form of a date of this template, if that tells how to read the next.
     pub(crate) fn shape(&self, line: &Line<'_>, seen: &Seen<'_>) -> Option<Shape> {
         let quick = self.quick.filter(Quick::has_day_clock);

@@ -419,7 +419,7 @@ const FORMS: [&str; 21] = [
 
 const BEFORE: [&str; 7] = ["", "[", " ", "[ ", "\u{201c}", "[[[", "192.0.2.7 - - ["];
 
-const AFTER: [&str; 36] = [
+const AFTER: [&str; 37] = [
     " web1",
     " db2",
     " ubuntu",
@@ -439,6 +439,7 @@ const AFTER: [&str; 36] = [
     " 2031",
     ".123456",
     ".123457",
+    ".1234_6",
     ".5",
     ".123456UTC",
     ".123456UTCx",
@@ -546,7 +547,7 @@ fn a_line_is_read_as_ever_whatever_the_last_one_was() {
     let check_pair = |first: &str, second: &str| {
         let (mut detector, mut forgetful) = (fresh.clone(), fresh.clone());
         // The first of a detector tells it the format, the next the form.
-        for line in [first, first, second] {
+        for line in [first, first, second, first] {
             let told = check(&mut detector, &mut forgetful, (line, NOON));
             assert_eq!(told, Ok(()), "after {first}");
         }
