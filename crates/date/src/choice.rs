@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use crate::Timestamp;
 use crate::line::Line;
+use crate::quick::Seen;
 use crate::reader::is_word;
+use crate::shape::Shape;
 use crate::template::{Hit, Template};
 
 /// So many seconds after the last use of another, a template takes its place.
@@ -48,6 +50,10 @@ impl Entry {
         }
     }
 
+    fn is_anchored(&self) -> bool {
+        self.template.is_anchored()
+    }
+
     /// How much it counts: often used and near the beginning is much.
     #[expect(
         clippy::cast_precision_loss,
@@ -75,6 +81,8 @@ pub(crate) struct Memory {
     end: End,
     /// The first place in the list whose template has not won yet.
     first_unused: usize,
+    /// The form of the last date, if it may be that of the next.
+    shape: Option<Shape>,
 }
 
 impl Memory {
@@ -84,7 +92,23 @@ impl Memory {
             start: End::unknown(1),
             end: End::unknown(FAR),
             first_unused: 0,
+            shape: None,
         }
+    }
+
+    /// Notes what stands on both sides of the ends.
+    #[inline(never)]
+    fn note_surroundings(&mut self, line: &Line<'_>) {
+        let Self { start, end, .. } = self;
+        let before = |at: usize| at.checked_sub(1).and_then(|at| line.char_at(at));
+        start.before = before(start.at);
+        start.after = line.char_at(start.at);
+        // Before the beginning, Python finds the last character.
+        end.before = match end.at {
+            0 => line.text().chars().next_back(),
+            at => before(at),
+        };
+        end.after = line.char_at(end.at);
     }
 
     /// Whether the last date's surroundings are the same in this line, so that its
@@ -116,26 +140,61 @@ fn is_alphanumeric(c: char) -> bool {
 }
 
 /// A match of the template at `index`; places are in characters.
-struct Candidate<'a> {
-    index: usize,
-    hit: Hit<'a>,
+#[derive(Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) index: usize,
+    pub(crate) hit: Hit<'a>,
     start: usize,
     end: usize,
 }
 
-/// The place of the template that a line belongs to, and its match.
+/// The date of a line in the format of the last one, if that is read by hand and
+/// bound to the beginning; and the place of its template. It is what [`choose`] would
+/// say, without asking much: a template so bound is believed where it matches. Most
+/// lines are of this kind.
+pub(crate) fn again<'a>(
+    entries: &mut [Entry],
+    memory: &mut Memory,
+    line: &Line<'a>,
+    now: Timestamp,
+) -> Option<(usize, Seen<'a>)> {
+    let index = memory.last?;
+    let entry = entries.get_mut(index)?;
+    let seen = entry.template.read_at_edge(line)?;
+    entry.matched = true;
+    memory.shape = entry.template.shape(line, &seen);
+    note_hit(entries, memory, index, (seen.start, now));
+    Some((index, seen))
+}
+
+/// The same of a line whose date has the form of the last one.
+pub(crate) fn same<'a>(
+    entries: &mut [Entry],
+    memory: &mut Memory,
+    (line, last_year): (&'a str, i16),
+    now: Timestamp,
+) -> Option<(usize, Seen<'a>)> {
+    let seen = memory.shape.as_ref()?.read(line, last_year)?;
+    let index = memory.last?;
+    note_hit(entries, memory, index, (seen.start, now));
+    Some((index, seen))
+}
+
+/// The match of the template that a line belongs to.
 pub(crate) fn choose<'a>(
     entries: &mut Vec<Entry>,
     memory: &mut Memory,
     line: &Line<'a>,
     now: Timestamp,
-) -> Option<(usize, Hit<'a>)> {
-    let found = match try_last(entries, memory, line) {
+) -> Option<Candidate<'a>> {
+    memory.shape = None;
+    let mut found = match try_last(entries, memory, line) {
         Tried::Accepted(found) => found,
         Tried::Reserve(reserve, skip) => try_all(entries, memory, line, (reserve, skip))?,
     };
-    let index = remember(entries, memory, line, &found, now);
-    Some((index, found.hit))
+    let place = (found.index, found.start, found.end);
+    found.index = remember(entries, memory, line, place, now);
+    Some(found)
 }
 
 /// What came of trying the last winner.
@@ -154,7 +213,7 @@ fn try_last<'a>(entries: &mut [Entry], memory: &Memory, line: &Line<'a>) -> Trie
     else {
         return Tried::Reserve(None, None);
     };
-    let anchored = entry.template.is_anchored();
+    let anchored = entry.is_anchored();
     let in_part = !anchored && memory.same_surroundings(line);
     let found = if in_part {
         let (from, to) = (line.byte_of(memory.start.at), line.byte_of(memory.end.at));
@@ -204,10 +263,13 @@ fn try_all<'a>(
     }
     for index in (0..entries.len()).filter(|index| Some(*index) != skip) {
         let entry = entries.get_mut(index)?;
+        if entry.template.is_ruled_out(line) {
+            continue;
+        }
         let Some(found) = candidate(entry, index, line, 0..line.text().len()) else {
             continue;
         };
-        let (anchored, distance) = (entry.template.is_anchored(), entry.distance);
+        let (anchored, distance) = (entry.is_anchored(), entry.distance);
         let (used, next) = (entry.hits > 0, entries.get(index + 1));
         let Some(next) = next else {
             return Some(found);
@@ -227,38 +289,21 @@ fn try_all<'a>(
     reserve
 }
 
-/// Notes who won, and where it now stands in the list.
+/// Notes who won, from where to where, and where it now stands in the list.
+#[inline]
 fn remember(
     entries: &mut Vec<Entry>,
     memory: &mut Memory,
     line: &Line<'_>,
-    found: &Candidate<'_>,
+    (index, start, end): (usize, usize, usize),
     now: Timestamp,
 ) -> usize {
-    let Candidate {
-        index, start, end, ..
-    } = *found;
-    if let Some(entry) = entries.get_mut(index) {
-        entry.hits = entry.hits.saturating_add(1);
-        entry.last_used = now;
-        entry.distance = start;
+    note_hit(entries, memory, index, (start, now));
+    memory.end.at = end;
+    if !entries.get(index).is_some_and(Entry::is_anchored) {
+        // Where an anchored template's dates stand need not be found again.
+        memory.note_surroundings(line);
     }
-    if memory.first_unused == index {
-        memory.first_unused += 1;
-    }
-    memory.start = End {
-        at: start,
-        before: start.checked_sub(1).and_then(|at| line.char_at(at)),
-        after: line.char_at(start),
-    };
-    memory.end = End {
-        at: end,
-        // Before the beginning, Python finds the last character.
-        before: end
-            .checked_sub(1)
-            .map_or_else(|| line.text().chars().next_back(), |at| line.char_at(at)),
-        after: line.char_at(end),
-    };
     let place = if index != 0 && memory.last != Some(index) {
         move_up(entries, memory, index)
     } else {
@@ -268,8 +313,27 @@ fn remember(
     place
 }
 
+/// Notes a date of the template at `index`, where it begins and when it was read.
+fn note_hit(
+    entries: &mut [Entry],
+    memory: &mut Memory,
+    index: usize,
+    (start, now): (usize, Timestamp),
+) {
+    if let Some(entry) = entries.get_mut(index) {
+        entry.hits = entry.hits.saturating_add(1);
+        entry.last_used = now;
+        entry.distance = start;
+    }
+    if memory.first_unused == index {
+        memory.first_unused += 1;
+    }
+    memory.start.at = start;
+}
+
 /// Moves a winner up the list if it has grown heavier than who stands there, or has
 /// been used long after that one. Gives its place.
+#[inline(never)]
 fn move_up(entries: &mut Vec<Entry>, memory: &mut Memory, index: usize) -> usize {
     let far = if memory.first_unused < index {
         memory.first_unused

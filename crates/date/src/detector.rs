@@ -10,11 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::builtin::{embedded, templates};
-use crate::choice::{Entry, Memory, choose};
+use crate::choice::{Candidate, Entry, Memory, again, choose, same};
 use crate::directive::years;
-use crate::fields::{Reading, last_year};
+use crate::fields::{DAY, Reading, last_year};
+use crate::kept::Kept;
 use crate::line::Line;
 use crate::pattern::LINE_BEGIN;
+use crate::quick::Seen;
 use crate::template::{Template, key};
 use crate::{LogZone, PatternError, Timestamp, Zone};
 
@@ -28,10 +30,11 @@ pub struct Detector {
     log_zone: Option<LogZone>,
     entries: Vec<Entry>,
     memory: Memory,
+    kept: Kept,
     /// The last year that `%ExY` of the templates takes; none yet in 0.
     last_year: i16,
-    /// The day, counted from 1970, on which that was asked.
-    today: i64,
+    /// The day on which that was asked.
+    today: Range<Timestamp>,
     last: Option<usize>,
 }
 
@@ -104,8 +107,9 @@ impl Detector {
             log_zone: None,
             entries: Vec::new(),
             memory: Memory::new(),
+            kept: Kept::new(),
             last_year: 0,
-            today: i64::MIN,
+            today: Timestamp::MAX..Timestamp::MAX,
             last: None,
         }
     }
@@ -162,19 +166,39 @@ impl Detector {
     /// As [`find`](Self::find), and tells a line without a date from one whose
     /// date is impossible.
     pub fn search(&mut self, line: &str, now: Timestamp) -> Search {
-        self.keep_years(now);
-        if self.entries.is_empty() {
-            let templates = templates(&years(self.last_year));
-            self.entries.extend(templates.into_iter().map(Entry::new));
+        self.prepare(now);
+        let (entries, memory) = (&mut self.entries, &mut self.memory);
+        if let Some((index, seen)) = same(entries, memory, (line, self.last_year), now) {
+            return self.answer(index, seen, now);
         }
         let line = Line::new(line, self.last_year);
-        let chosen = choose(&mut self.entries, &mut self.memory, &line, now);
-        self.last = chosen.as_ref().map(|(index, _)| *index);
-        let Some((index, hit)) = chosen else {
+        if let Some((index, seen)) = again(entries, memory, &line, now) {
+            return self.answer(index, seen, now);
+        }
+        self.search_all(&line, now)
+    }
+
+    #[inline]
+    fn answer(&mut self, index: usize, seen: Seen<'_>, now: Timestamp) -> Search {
+        self.last = Some(index);
+        let reading = Reading {
+            zone: &self.zone,
+            log_zone: self.log_zone,
+            now,
+        };
+        let time = seen.value.instant(reading, &mut self.kept);
+        answer(seen.cut.0..seen.cut.1, time)
+    }
+
+    #[inline(never)]
+    fn search_all(&mut self, line: &Line<'_>, now: Timestamp) -> Search {
+        let chosen = choose(&mut self.entries, &mut self.memory, line, now);
+        self.last = chosen.as_ref().map(|chosen| chosen.index);
+        let Some(Candidate { index, hit, .. }) = &chosen else {
             return Search::Nothing;
         };
         let span = hit.cut.clone();
-        let Some(entry) = self.entries.get(index).filter(|_| !span.is_empty()) else {
+        let Some(entry) = self.entries.get(*index).filter(|_| !span.is_empty()) else {
             return Search::Empty;
         };
         let reading = Reading {
@@ -182,10 +206,7 @@ impl Detector {
             log_zone: self.log_zone,
             now,
         };
-        match entry.template.instant(&hit, reading) {
-            Ok(time) => Search::Found(Found { span, time }),
-            Err(why) => Search::Unusable { span, why },
-        }
+        answer(span, entry.template.instant(hit, reading, &mut self.kept))
     }
 
     /// The templates in their present order; none before the first line if they are
@@ -253,13 +274,23 @@ impl Detector {
         Ok(())
     }
 
+    /// Makes the templates of the years that `now` is in.
+    #[inline]
+    fn prepare(&mut self, now: Timestamp) {
+        self.keep_years(now);
+        if self.entries.is_empty() {
+            let templates = templates(&years(self.last_year));
+            self.entries.extend(templates.into_iter().map(Entry::new));
+        }
+    }
+
     /// Remakes the templates when the clock has come to years that they do not take.
     fn keep_years(&mut self, now: Timestamp) {
-        let today = now.secs().div_euclid(86_400);
-        if self.today == today {
+        if self.today.contains(&now) {
             return;
         }
-        self.today = today;
+        let today = now.secs().div_euclid(DAY) * DAY;
+        self.today = Timestamp::from_secs(today)..Timestamp::from_secs(today + DAY);
         let last_year = last_year(now);
         if self.last_year == last_year {
             return;
@@ -271,6 +302,13 @@ impl Detector {
                 entry.template = Arc::new(template);
             }
         }
+    }
+}
+
+fn answer(span: Range<usize>, time: Result<Timestamp, Unusable>) -> Search {
+    match time {
+        Ok(time) => Search::Found(Found { span, time }),
+        Err(why) => Search::Unusable { span, why },
     }
 }
 

@@ -13,7 +13,7 @@ use crate::log_zone::{LogZone, NoOffset, offset};
 use crate::zone::to_jiff;
 use crate::{Timestamp, Unusable, Zone};
 
-const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
 /// Where and when a line is read.
 #[derive(Clone, Copy, Debug)]
@@ -25,16 +25,20 @@ pub(crate) struct Reading<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// What a date in a line says.
+/// A stamp as nearly all are: a day, if it is told, by its number in a month, and a
+/// time of day. The numbers are as written: they need not be a time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Value<'a> {
-    /// Seconds since the epoch, in whatever spelling.
-    Instant(Timestamp),
-    /// A calendar's fields.
-    Fields(Fields<'a>),
+pub(crate) struct Stamp<'a> {
+    pub(crate) year: Option<i16>,
+    /// Month and day.
+    pub(crate) day: Option<(i8, i8)>,
+    /// Hour, minute and second.
+    pub(crate) time: (i8, i8, i8),
+    /// A zone's name, an offset or both, as written.
+    pub(crate) zone: Option<&'a str>,
 }
 
-/// A stamp in a calendar's terms. The numbers are as written: they need not be a time.
+/// Any stamp in a calendar's terms. The numbers are as written: they need not be a time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Fields<'a> {
     pub(crate) year: Option<i64>,
@@ -52,12 +56,19 @@ pub(crate) struct Fields<'a> {
     pub(crate) zone: Option<&'a str>,
 }
 
-impl Value<'_> {
-    /// The instant, if there is such a one.
-    pub(crate) fn instant(&self, reading: Reading<'_>) -> Result<Timestamp, Unusable> {
-        match self {
-            Self::Instant(time) => Ok(*time),
-            Self::Fields(fields) => fields.instant(reading),
+impl<'a> From<Stamp<'a>> for Fields<'a> {
+    fn from(stamp: Stamp<'a>) -> Self {
+        let (month, day) = stamp.day.unzip();
+        let (hour, minute, second) = stamp.time;
+        Self {
+            year: stamp.year.map(i64::from),
+            month: month.map(i64::from),
+            day: day.map(i64::from),
+            hour: hour.into(),
+            minute: minute.into(),
+            second: second.into(),
+            zone: stamp.zone,
+            ..Self::default()
         }
     }
 }
@@ -126,6 +137,23 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    /// The same in short, if it tells the day by its number in a month: then whatever
+    /// else tells the day is not asked.
+    pub(crate) fn stamp(&self) -> Option<Stamp<'a>> {
+        let year = match self.year {
+            None => None,
+            Some(year) => Some(i16::try_from(year).ok()?),
+        };
+        let small = |number: i64| i8::try_from(number).ok();
+        let time = (small(self.hour)?, small(self.minute)?, small(self.second)?);
+        Some(Stamp {
+            year,
+            day: Some((small(self.month?)?, small(self.day?)?)),
+            time,
+            zone: self.zone,
+        })
+    }
+
     fn set(&mut self, name: &str, text: &'a str) -> Result<(), Unusable> {
         let number = || int(text).ok_or(Unusable::NotATime);
         let named = |place: Option<i64>| place.ok_or(Unusable::NotATime);
@@ -154,7 +182,8 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    fn instant(&self, reading: Reading<'_>) -> Result<Timestamp, Unusable> {
+    /// The instant, if there is such a one.
+    pub(crate) fn instant(&self, reading: Reading<'_>) -> Result<Timestamp, Unusable> {
         let ahead = match self.zone {
             None => reading.log_zone.map(LogZone::ahead),
             Some(name) => Some(offset(name).map_err(NoOffset::unusable)?),
@@ -271,7 +300,7 @@ fn yearday(year: i64, (week, from_sunday): (i64, bool), weekday: i64) -> Result<
         .ok_or(Unusable::NotATime)
 }
 
-fn date(year: i64, month: i64, day: i64) -> Result<Date, Unusable> {
+pub(crate) fn date(year: i64, month: i64, day: i64) -> Result<Date, Unusable> {
     let date = || {
         let year = i16::try_from(year).ok().filter(|year| *year > 0)?;
         Date::new(year, month.try_into().ok()?, day.try_into().ok()?).ok()
@@ -279,7 +308,7 @@ fn date(year: i64, month: i64, day: i64) -> Result<Date, Unusable> {
     date().ok_or(Unusable::NotATime)
 }
 
-fn time(hour: i64, minute: i64, second: i64) -> Result<Time, Unusable> {
+pub(crate) fn time(hour: i64, minute: i64, second: i64) -> Result<Time, Unusable> {
     let time = || {
         let (hour, minute) = (hour.try_into().ok()?, minute.try_into().ok()?);
         Time::new(hour, minute, second.try_into().ok()?, 0).ok()
@@ -296,12 +325,12 @@ pub(crate) fn last_year(now: Timestamp) -> i16 {
 }
 
 /// Seconds from 1970 to `date`, as if there were no zones.
-fn seconds(date: DateTime) -> Option<i64> {
+pub(crate) fn seconds(date: DateTime) -> Option<i64> {
     Some(Offset::UTC.to_timestamp(date).ok()?.as_second())
 }
 
 /// The inverse of [`seconds`].
-fn calendar(seconds: i64) -> Date {
+pub(crate) fn calendar(seconds: i64) -> Date {
     Offset::UTC
         .to_datetime(to_jiff(Timestamp::from_secs(seconds)))
         .date()

@@ -33,7 +33,7 @@ impl<'a> Line<'a> {
         Self {
             text,
             last_year,
-            is_ascii: text.is_ascii(),
+            is_ascii: is_ascii(text),
             is_plain: OnceCell::new(),
             clock: OnceCell::new(),
             starts: OnceCell::new(),
@@ -158,8 +158,25 @@ impl<'a> Line<'a> {
 
     /// The character of a number.
     pub(crate) fn char_at(&self, char: usize) -> Option<char> {
+        if self.is_ascii {
+            return self.text.as_bytes().get(char).copied().map(char::from);
+        }
         self.text.get(self.byte_of(char)..)?.chars().next()
     }
+}
+
+/// As `str::is_ascii`, which looks at the last bytes one by one.
+fn is_ascii(text: &str) -> bool {
+    const SIZE: usize = 16;
+    let bytes = text.as_bytes();
+    let Some(last) = bytes.last_chunk::<SIZE>() else {
+        return bytes.is_ascii();
+    };
+    let chunks = bytes.as_chunks::<SIZE>().0.iter();
+    let all = chunks.fold(u128::from_ne_bytes(*last), |all, chunk| {
+        all | u128::from_ne_bytes(*chunk)
+    });
+    all & u128::from_ne_bytes([0x80; SIZE]) == 0
 }
 
 #[cfg(test)]

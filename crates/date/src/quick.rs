@@ -6,10 +6,11 @@
 //! expression would match there, on lines that [`Line::is_plain`] tells; a test
 //! compares the two. A [`Quick`] says where in the line the function is tried.
 
-use crate::Timestamp;
-use crate::fields::{Fields, Value};
+use crate::fields::{Reading, Stamp};
+use crate::kept::Kept;
 use crate::line::Line;
 use crate::reader::{Reader, is_word};
+use crate::{Timestamp, Unusable};
 
 /// Reads a template: where it ends, and what it says.
 type Read = for<'a> fn(Reader<'a>) -> Option<(usize, Value<'a>)>;
@@ -19,8 +20,18 @@ type Read = for<'a> fn(Reader<'a>) -> Option<(usize, Value<'a>)>;
 pub(crate) struct Quick {
     read: Read,
     starts: Starts,
-    /// Whether it has hours, minutes and seconds with colons between them.
-    clock: bool,
+    clock: Clock,
+}
+
+/// Whether a template has hours, minutes and seconds with colons between them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Clock {
+    /// Perhaps.
+    Loose,
+    /// Always.
+    Day,
+    /// Always, and twice the hours of half a day.
+    Half,
 }
 
 /// Where a template is tried.
@@ -38,6 +49,29 @@ enum Starts {
     Epoch,
 }
 
+/// What a date says that was read by hand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Value<'a> {
+    /// Seconds since the epoch.
+    Instant(Timestamp),
+    /// A calendar's fields.
+    Stamp(Stamp<'a>),
+}
+
+impl Value<'_> {
+    /// The instant, if there is such a one.
+    pub(crate) fn instant(
+        self,
+        reading: Reading<'_>,
+        kept: &mut Kept,
+    ) -> Result<Timestamp, Unusable> {
+        match self {
+            Self::Instant(time) => Ok(time),
+            Self::Stamp(stamp) => kept.instant(stamp, reading),
+        }
+    }
+}
+
 /// A date that was read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Seen<'a> {
@@ -51,7 +85,22 @@ pub(crate) struct Seen<'a> {
 impl Quick {
     /// Whether it needs a [`Line::clock`].
     pub(crate) const fn has_clock(&self) -> bool {
-        self.clock
+        matches!(self.clock, Clock::Day | Clock::Half)
+    }
+
+    /// Whether a clock of the usual form is one of 24 hours.
+    pub(crate) const fn has_day_clock(&self) -> bool {
+        !matches!(self.clock, Clock::Half)
+    }
+
+    /// Whether it needs a clock where this line has none.
+    #[inline]
+    pub(crate) fn is_ruled_out(&self, line: &Line<'_>) -> bool {
+        self.has_clock()
+            && match self.starts {
+                Starts::Begin | Starts::First => !line.may_begin_with_clock(),
+                Starts::Near(_) | Starts::With(_) | Starts::Epoch => line.clock().is_none(),
+            }
     }
 
     /// The same template at the beginning of the line.
@@ -65,6 +114,16 @@ impl Quick {
             read,
             starts,
             ..self
+        }
+    }
+
+    /// The date of this template at the beginning of the line, if it is bound to that.
+    pub(crate) fn find_at_edge<'a>(&self, line: &Line<'a>) -> Option<Seen<'a>> {
+        let start = Reader::new(line.text(), line.last_year());
+        match self.starts {
+            Starts::Begin => self.find_at_begin(start),
+            Starts::First => self.seen(start, 0),
+            Starts::Near(_) | Starts::With(_) | Starts::Epoch => None,
         }
     }
 
@@ -82,7 +141,9 @@ impl Quick {
         };
         match self.starts {
             Starts::Begin | Starts::First if from > 0 => None,
-            Starts::Begin | Starts::First if self.clock && !line.may_begin_with_clock() => None,
+            Starts::Begin | Starts::First if self.has_clock() && !line.may_begin_with_clock() => {
+                None
+            }
             Starts::Begin => self.find_at_begin(start),
             Starts::First => self.seen(start, 0),
             // The last winner, in the place that it had.
@@ -100,10 +161,11 @@ impl Quick {
     }
 
     fn find_at_begin<'a>(&self, start: Reader<'a>) -> Option<Seen<'a>> {
-        let second = skip_mark(start);
-        let third = second.and_then(skip_mark);
-        let mut places = [third, second, Some(start)].into_iter().flatten();
-        places.find_map(|place| self.seen(place, 0))
+        let after_marks = skip_mark(start).and_then(|second| {
+            let third = skip_mark(second).and_then(|third| self.seen(third, 0));
+            third.or_else(|| self.seen(second, 0))
+        });
+        after_marks.or_else(|| self.seen(start, 0))
     }
 
     fn find_epoch<'a>(&self, start: Reader<'a>, from: usize) -> Option<Seen<'a>> {
@@ -123,6 +185,7 @@ impl Quick {
     }
 }
 
+#[inline]
 fn skip_mark(place: Reader<'_>) -> Option<Reader<'_>> {
     let mark = place.next_char().filter(|c| !is_word(*c))?;
     Some(place.moved(place.at() + mark.len_utf8()))
@@ -148,7 +211,7 @@ const fn is_two(byte: u8) -> bool {
     byte == b'2'
 }
 
-const fn quick(read: Read, starts: Starts, clock: bool) -> Quick {
+const fn quick(read: Read, starts: Starts, clock: Clock) -> Quick {
     Quick {
         read,
         starts,
@@ -158,23 +221,23 @@ const fn quick(read: Read, starts: Starts, clock: bool) -> Quick {
 
 /// The default templates, `D01` first.
 pub(crate) const QUICK: [Quick; 17] = [
-    quick(iso, Starts::Near(is_two), true),
-    quick(syslog, Starts::Near(is_letter), true),
-    quick(syslog_year, Starts::Near(is_letter), true),
-    quick(day_month, Starts::Near(is_digit_or_blank), true),
-    quick(day_month_name, Starts::Near(is_digit_or_blank), true),
-    quick(month_day, Starts::Near(is_digit), true),
-    quick(month_day_dashed, Starts::Near(is_digit), true),
-    quick(epoch_or_audit, Starts::Epoch, false),
-    quick(time_only, Starts::Begin, true),
-    quick(angled, Starts::First, true),
-    quick(six_digits, Starts::Near(is_digit), true),
-    quick(half_day, Starts::Near(is_letter), true),
-    quick(short_month_name, Starts::First, true),
-    quick(eight_digits, Starts::With('2'), false),
-    quick(zone_name_syslog, Starts::Near(is_letter), true),
-    quick(offset_syslog, Starts::Near(is_letter_or_sign), true),
-    quick(tai64n, Starts::With('@'), false),
+    quick(iso, Starts::Near(is_two), Clock::Day),
+    quick(syslog, Starts::Near(is_letter), Clock::Day),
+    quick(syslog_year, Starts::Near(is_letter), Clock::Day),
+    quick(day_month, Starts::Near(is_digit_or_blank), Clock::Day),
+    quick(day_month_name, Starts::Near(is_digit_or_blank), Clock::Day),
+    quick(month_day, Starts::Near(is_digit), Clock::Day),
+    quick(month_day_dashed, Starts::Near(is_digit), Clock::Day),
+    quick(epoch_or_audit, Starts::Epoch, Clock::Loose),
+    quick(time_only, Starts::Begin, Clock::Day),
+    quick(angled, Starts::First, Clock::Day),
+    quick(six_digits, Starts::Near(is_digit), Clock::Day),
+    quick(half_day, Starts::Near(is_letter), Clock::Half),
+    quick(short_month_name, Starts::First, Clock::Day),
+    quick(eight_digits, Starts::With('2'), Clock::Loose),
+    quick(zone_name_syslog, Starts::Near(is_letter), Clock::Day),
+    quick(offset_syslog, Starts::Near(is_letter_or_sign), Clock::Day),
+    quick(tai64n, Starts::With('@'), Clock::Loose),
 ];
 
 /// D01 `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`
@@ -185,53 +248,44 @@ fn iso(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(separator)?;
     let day = r.day()?;
     r.byte(b'T').or_else(|| r.blanks())?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     let (end, zone) = r.tail(b".,", Reader::spaced_zone)?;
-    let stamp = date(year, (month, day), (hour, minute, second));
+    let stamp = date(year, (month, day), time);
     Some((end, zoned(stamp, zone)))
 }
 
 /// D02 `(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`
 fn syslog(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
-    r.weekday();
-    let month = r.month_name()?;
+    let month = r.month_after_weekday()?;
     r.byte(b' ')?;
     let day = r.day()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::blank_hour)?;
     let (end, year) = r.tail(b".", |r| {
         r.byte(b' ')?;
         r.year()
     })?;
-    let stamp = at_time(hour, minute, second);
     Some((
         end,
-        Value::Fields(Fields {
-            year: year.map(i64::from),
-            month: Some(month.into()),
-            day: Some(day.into()),
-            ..stamp
+        Value::Stamp(Stamp {
+            year,
+            day: Some((month, day)),
+            time,
+            zone: None,
         }),
     ))
 }
 
 /// D03 `(?:%a )?%b %d %ExY %k:%M:%S(?:\.%f)?`
 fn syslog_year(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
-    r.weekday();
-    let month = r.month_name()?;
+    let month = r.month_after_weekday()?;
     r.byte(b' ')?;
     let day = r.day()?;
     r.byte(b' ')?;
     let year = r.year()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b".")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b".")?, date(year, (month, day), time)))
 }
 
 /// D04 `%d(?P<_sep>[-/])%m(?P=_sep)(?:%ExY|%Exy) %k:%M:%S`
@@ -249,12 +303,8 @@ fn day_month(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
         None => r.short_year()?,
     };
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D05 `%d(?P<_sep>[-/])%b(?P=_sep)%ExY[ :]?%H:%M:%S(?:\.%f)?(?: %z)?`
@@ -265,13 +315,12 @@ fn day_month_name(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(separator)?;
     let year = r.year()?;
     r.one_of(b" :").or(Some(0))?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     let (end, zone) = r.tail(b".", |r| {
         r.byte(b' ')?;
         r.zone(true)
     })?;
-    let stamp = date(year, (month, day), (hour, minute, second));
+    let stamp = date(year, (month, day), time);
     Some((end, zoned(stamp, zone)))
 }
 
@@ -283,12 +332,8 @@ fn month_day(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'/')?;
     let year = r.year()?;
     r.byte(b':')?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D07 `%m-%d-%ExY %k:%M:%S(?:\.%f)?`
@@ -299,12 +344,8 @@ fn month_day_dashed(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'-')?;
     let year = r.year()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b".")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b".")?, date(year, (month, day), time)))
 }
 
 /// D08: `\d{10,11}` and perhaps `.` with 3 to 6 digits. A bracket opened before it
@@ -347,11 +388,15 @@ fn seconds(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
 
 /// D09 `{^LN-BEG}%H:%M:%S`
 fn time_only(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     Some((
         r.plain_tail(b"")?,
-        Value::Fields(at_time(hour, minute, second)),
+        Value::Stamp(Stamp {
+            year: None,
+            day: None,
+            time,
+            zone: None,
+        }),
     ))
 }
 
@@ -364,10 +409,9 @@ fn angled(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'/')?;
     let year = r.short_year()?;
     r.byte(b'@')?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
+    let time = r.time(Reader::hour)?;
     r.byte(b'>')?;
-    Some((r.at(), date(year, (month, day), (hour, minute, second))))
+    Some((r.at(), date(year, (month, day), time)))
 }
 
 /// D11 `%Exy%Exm%Exd  ?%H:%M:%S`
@@ -376,12 +420,8 @@ fn six_digits(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     let month = r.two_digit_month()?;
     let day = r.two_digit_day()?;
     r.blanks()?;
-    let hour = r.hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D12 `%b %d, %ExY %I:%M:%S %p`
@@ -410,12 +450,8 @@ fn short_month_name(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     r.byte(b'-')?;
     let year = r.short_year()?;
     r.byte(b' ')?;
-    let hour = r.blank_hour()?;
-    let (minute, second) = r.minute_second()?;
-    Some((
-        r.plain_tail(b"")?,
-        date(year, (month, day), (hour, minute, second)),
-    ))
+    let time = r.time(Reader::blank_hour)?;
+    Some((r.plain_tail(b"")?, date(year, (month, day), time)))
 }
 
 /// D14 `%ExY%Exm%Exd(?:-|T|  ?)%ExH:?%ExM:?%ExS(?:[.,]%f)?(?:\s*%z)?`
@@ -465,28 +501,19 @@ pub(crate) fn tai64n(mut r: Reader<'_>) -> Option<(usize, Value<'_>)> {
     ))
 }
 
-fn zoned<'a>(stamp: Value<'a>, zone: Option<&'a str>) -> Value<'a> {
-    match stamp {
-        Value::Fields(fields) => Value::Fields(Fields { zone, ..fields }),
-        Value::Instant(_) => stamp,
-    }
-}
-
-fn at_time<'a>(hour: i8, minute: i8, second: i8) -> Fields<'a> {
-    Fields {
-        hour: hour.into(),
-        minute: minute.into(),
-        second: second.into(),
-        ..Fields::default()
+fn zoned<'a>(value: Value<'a>, zone: Option<&'a str>) -> Value<'a> {
+    match value {
+        Value::Stamp(stamp) => Value::Stamp(Stamp { zone, ..stamp }),
+        Value::Instant(_) => value,
     }
 }
 
 /// A stamp without a zone.
-fn date<'a>(year: i16, (month, day): (i8, i8), (hour, minute, second): (i8, i8, i8)) -> Value<'a> {
-    Value::Fields(Fields {
-        year: Some(year.into()),
-        month: Some(month.into()),
-        day: Some(day.into()),
-        ..at_time(hour, minute, second)
+fn date<'a>(year: i16, day: (i8, i8), time: (i8, i8, i8)) -> Value<'a> {
+    Value::Stamp(Stamp {
+        year: Some(year),
+        day: Some(day),
+        time,
+        zone: None,
     })
 }

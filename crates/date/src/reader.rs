@@ -56,29 +56,46 @@ impl<'a> Reader<'a> {
         self.line.as_bytes().get(self.at..)?.first_chunk().copied()
     }
 
-    fn before(self) -> Option<char> {
-        self.line.get(..self.at)?.chars().next_back()
+    #[inline]
+    pub(crate) fn next_char(self) -> Option<char> {
+        match self.peek()? {
+            byte if byte.is_ascii() => Some(char::from(byte)),
+            _ => self.next_beyond_ascii(),
+        }
     }
 
-    pub(crate) fn next_char(self) -> Option<char> {
+    #[cold]
+    fn next_beyond_ascii(self) -> Option<char> {
         self.line.get(self.at..)?.chars().next()
+    }
+
+    #[inline]
+    fn is_after_word(self) -> bool {
+        let Some(before) = self.at.checked_sub(1) else {
+            return false;
+        };
+        match self.line.as_bytes().get(before) {
+            Some(byte) if byte.is_ascii() => is_word(char::from(*byte)),
+            _ => self.is_after_word_beyond_ascii(),
+        }
+    }
+
+    #[cold]
+    fn is_after_word_beyond_ascii(self) -> bool {
+        let before = self.line.get(..self.at);
+        let before = before.and_then(|before| before.chars().next_back());
+        before.is_some_and(is_word)
     }
 
     /// Whether a word may begin here: right of no other word character.
     pub(crate) fn begins_word(self) -> bool {
-        match self
-            .at
-            .checked_sub(1)
-            .and_then(|at| self.line.as_bytes().get(at))
-        {
-            Some(byte) if byte.is_ascii() => !is_word(char::from(*byte)),
-            _ => !self.before().is_some_and(is_word),
-        }
+        !self.is_after_word()
     }
 
     /// Whether a date may end here: it must not be glued to word characters.
+    #[inline]
     pub(crate) fn ends(self) -> bool {
-        !self.before().is_some_and(is_word) || !self.next_char().is_some_and(is_word)
+        !self.next_char().is_some_and(is_word) || !self.is_after_word()
     }
 
     // Plain text.
@@ -126,7 +143,9 @@ impl<'a> Reader<'a> {
     }
 
     fn two_digits(&mut self) -> Option<i8> {
-        Some(self.digit()? * 10 + self.digit()?)
+        let found = two(self.bytes()?)?;
+        self.at += 2;
+        Some(found)
     }
 
     fn up_to_two_digits(&mut self) -> Option<i8> {
@@ -199,13 +218,15 @@ impl<'a> Reader<'a> {
         self.two_digits().filter(|day| (1..=31).contains(day))
     }
 
+    /// Three letters in small ones. Other bytes become no letters.
     fn three_letters(&mut self) -> Option<[u8; 3]> {
-        let name = self.bytes()?.map(|byte: u8| byte.to_ascii_lowercase());
+        let name = self.bytes()?.map(|byte: u8| byte | 0x20);
         self.at += 3;
         Some(name)
     }
 
     /// `%b`
+    #[inline]
     pub(crate) fn month_name(&mut self) -> Option<i8> {
         Some(match &self.three_letters()? {
             b"jan" => 1,
@@ -224,8 +245,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// `(?:%a )?`: nobody asks whether the weekday is right.
-    pub(crate) fn weekday(&mut self) {
+    /// `(?:%a )?%b`: nobody asks whether the weekday is right.
+    pub(crate) fn month_after_weekday(&mut self) -> Option<i8> {
+        let mut month = *self;
+        // No weekday has the name of a month.
+        if let Some(found) = month.month_name() {
+            *self = month;
+            return Some(found);
+        }
+        self.weekday();
+        self.month_name()
+    }
+
+    fn weekday(&mut self) {
         let mut after = *self;
         let name = after.three_letters();
         let is_day = matches!(
@@ -238,6 +270,17 @@ impl<'a> Reader<'a> {
     }
 
     // Times of day.
+
+    /// What `hour` reads, and `:%M:%S`.
+    pub(crate) fn time(&mut self, hour: fn(&mut Self) -> Option<i8>) -> Option<(i8, i8, i8)> {
+        if let Some(time) = self.bytes().and_then(usual_time) {
+            self.at += 8;
+            return Some(time);
+        }
+        let hour = hour(self)?;
+        let (minute, second) = self.minute_second()?;
+        Some((hour, minute, second))
+    }
 
     /// `%H`
     pub(crate) fn hour(&mut self) -> Option<i8> {
@@ -354,15 +397,22 @@ impl<'a> Reader<'a> {
     pub(crate) fn tail<T>(
         self,
         marks: &[u8],
-        last: fn(&mut Self) -> Option<T>,
+        last: impl Fn(&mut Self) -> Option<T>,
     ) -> Option<(usize, Option<T>)> {
-        let starts = [self.fraction(marks), Some(self)];
-        starts.into_iter().flatten().find_map(|start| {
+        let mut start = self.fraction(marks).unwrap_or(self);
+        loop {
             let mut longer = start;
             let value = last(&mut longer).filter(|_| longer.ends());
             let end = if value.is_some() { longer } else { start };
-            end.ends().then_some((end.at, value))
-        })
+            if end.ends() {
+                return Some((end.at, value));
+            }
+            if start.at == self.at {
+                return None;
+            }
+            // The date ends before what looked like its fraction.
+            start = self;
+        }
     }
 
     /// As [`tail`](Self::tail), with nothing after the fraction.
@@ -372,19 +422,58 @@ impl<'a> Reader<'a> {
 
     fn fraction(mut self, marks: &[u8]) -> Option<Self> {
         self.one_of(marks)?;
-        let (_, digits) = self.decimal(6);
+        let rest = self.line.as_bytes().get(self.at..)?.iter().take(6);
+        let digits = rest.take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += digits;
         (digits > 0).then_some(self)
     }
 }
 
+/// The value of two digits.
+fn two(digits: [u8; 2]) -> Option<i8> {
+    let [tens, ones] = digits.map(|byte| byte.wrapping_sub(b'0'));
+    if tens > 9 || ones > 9 {
+        return None;
+    }
+    i8::try_from(tens * 10 + ones).ok()
+}
+
+/// `HH:MM:SS`, as nearly all write it, all eight bytes at once.
+pub(crate) fn usual_time(text: [u8; 8]) -> Option<(i8, i8, i8)> {
+    // Leaves the value of a digit, and 0 of a colon.
+    let values = u64::from_be_bytes(text) ^ u64::from_be_bytes(*b"00:00:00");
+    // Takes a digit above 9 to the high bit of its byte, and what was no colon.
+    let above = values.wrapping_add(0x7676_7f76_767f_7676);
+    if (values | above) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    // Each byte and ten times the one before: less than 100, so none overflows.
+    let [_, hour, _, _, minute, _, _, second] = (values + (values >> 8) * 10).to_be_bytes();
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    Some((
+        i8::try_from(hour).ok()?,
+        i8::try_from(minute).ok()?,
+        i8::try_from(second).ok()?,
+    ))
+}
+
 /// A character of a word: not one that a date may touch.
+#[inline]
 pub(crate) fn is_word(c: char) -> bool {
+    if c.is_ascii() {
+        c == '_' || c.is_ascii_alphanumeric()
+    } else {
+        is_word_beyond_ascii(c)
+    }
+}
+
+/// Which characters those are is written down in the tables of the expressions.
+#[cold]
+fn is_word_beyond_ascii(c: char) -> bool {
     static WORD: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"\w", Flags::default()).ok());
-    if c.is_ascii() {
-        return c == '_' || c.is_ascii_alphanumeric();
-    }
-    // Which characters those are is written down in the tables of the expressions.
     let word = WORD.as_ref();
     word.is_some_and(|word| matches!(word.search(c.encode_utf8(&mut [0; 4])), Ok(Some(_))))
 }

@@ -11,10 +11,12 @@ use std::sync::OnceLock;
 use ferroban_regex::{Captures, Flags, Regex};
 
 use crate::decimal::digit;
-use crate::fields::{Fields, Reading, Value};
+use crate::fields::{Fields, Reading};
+use crate::kept::Kept;
 use crate::line::Line;
 use crate::pattern::{Expression, LINE_BEGIN, Left, bounded, expression, has_group};
-use crate::quick::Quick;
+use crate::quick::{Quick, Seen, Value};
+use crate::shape::Shape;
 use crate::{PatternError, Timestamp, Unusable};
 
 /// One way to write a time.
@@ -289,6 +291,29 @@ impl Template {
         compiled.map_err(|problem| PatternError::bad(&self.source, problem))
     }
 
+    /// The date at the beginning of the line of a template that is bound to it and
+    /// read by hand. None is no answer: [`search`](Self::search) may find one.
+    pub(crate) fn read_at_edge<'a>(&self, line: &Line<'a>) -> Option<Seen<'a>> {
+        let quick = self
+            .quick
+            .as_ref()
+            .filter(|_| self.is_anchored() && line.is_plain())?;
+        quick.find_at_edge(line)
+    }
+
+    /// Whether it needs a clock where this line has none.
+    #[inline]
+    pub(crate) fn is_ruled_out(&self, line: &Line<'_>) -> bool {
+        let quick = self.quick.as_ref();
+        quick.is_some_and(|quick| line.is_plain() && quick.is_ruled_out(line))
+    }
+
+    /// The form of a date of this template, if that tells how to read the next.
+    pub(crate) fn shape(&self, line: &Line<'_>, seen: &Seen<'_>) -> Option<Shape> {
+        let quick = self.quick.filter(Quick::has_day_clock);
+        quick.and_then(|_| Shape::new(line, seen))
+    }
+
     /// The first match that begins at `from` or later and ends at `to` or earlier,
     /// as if the line ended there.
     pub(crate) fn search<'a>(&self, line: &Line<'a>, from: usize, to: usize) -> Option<Hit<'a>> {
@@ -325,24 +350,33 @@ impl Template {
         &self,
         hit: &Hit<'_>,
         reading: Reading<'_>,
+        kept: &mut Kept,
     ) -> Result<Timestamp, Unusable> {
-        let value = match &hit.said {
-            Said::Read(value) => *value,
-            Said::Matched(captures) => self.value(captures)?,
-        };
-        value.instant(reading)
+        match &hit.said {
+            Said::Read(value) => value.instant(reading, kept),
+            Said::Matched(captures) => self.matched(captures, reading, kept),
+        }
     }
 
-    fn value<'a>(&self, captures: &Captures<'a>) -> Result<Value<'a>, Unusable> {
+    fn matched(
+        &self,
+        captures: &Captures<'_>,
+        reading: Reading<'_>,
+        kept: &mut Kept,
+    ) -> Result<Timestamp, Unusable> {
         match self.content {
             Content::Fields => {
                 let regex = self.compiled().map_err(|_| Unusable::NotATime)?;
-                Fields::of(captures, regex.group_names()).map(Value::Fields)
+                let fields = Fields::of(captures, regex.group_names())?;
+                match fields.stamp() {
+                    Some(stamp) => kept.instant(stamp, reading),
+                    None => fields.instant(reading),
+                }
             }
             Content::Epoch { group, long } => {
                 let text = captures.get(group).ok_or(Unusable::Incomplete)?;
                 let micros = epoch(text, long).ok_or(Unusable::NotATime)?;
-                Ok(Value::Instant(Timestamp::from_micros(micros)))
+                Ok(Timestamp::from_micros(micros))
             }
             Content::Tai64n => {
                 let label = captures.get(1).ok_or(Unusable::Incomplete)?;
@@ -350,7 +384,7 @@ impl Template {
                     .get(2..17)
                     .and_then(|hex| i64::from_str_radix(hex, 16).ok());
                 let seconds = seconds.ok_or(Unusable::NotATime)?;
-                Ok(Value::Instant(Timestamp::from_secs(seconds)))
+                Ok(Timestamp::from_secs(seconds))
             }
         }
     }

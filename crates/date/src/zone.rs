@@ -56,6 +56,17 @@ impl Zone {
         i64::from(self.0.to_offset(to_jiff(time)).seconds())
     }
 
+    /// How many seconds the clock there is ahead of UTC when it shows `civil`, if it
+    /// does that once.
+    pub(crate) fn ahead_on(&self, civil: DateTime) -> Option<i64> {
+        match self.0.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => {
+                at(civil, offset).map(|_| offset.seconds().into())
+            }
+            AmbiguousOffset::Gap { .. } | AmbiguousOffset::Fold { .. } => None,
+        }
+    }
+
     /// The instant at which the clock there shows `civil`.
     ///
     /// An hour that spring skips is moved forward. Of an hour that autumn repeats,

@@ -391,3 +391,191 @@ fn digits_of_any_script_are_read() {
     let found = detector.find("٢٠٢٦-06-15 1٢:00 x", NOON).unwrap();
     assert_eq!(found.time, NOON);
 }
+
+/// What dates are written as, with the clock, and what may stand before and after them.
+const FORMS: [&str; 21] = [
+    "Nov 25 {}",
+    "Nov  5 {}",
+    "Wed Nov 25 {}",
+    "Nov 25 {} 2026",
+    "Nov 25 2026 {}",
+    "2026-11-25T{}",
+    "2026-11-25 {}.123456+01:00",
+    "2026-11-25T{}.654321+01:00",
+    "2026/11/25 {},5Z",
+    "25/Nov/2026:{} +0100",
+    "25/Nov/2023:{}",
+    "25/Nov/2022:{}",
+    "11/25/2026:{}",
+    "Nov 25, 2026 {} AM",
+    "20261125T{}Z",
+    "261125 {}",
+    "CET Nov 25 {}",
+    "+02:00 Nov 25 {}",
+    "<11/25/26@{}>",
+    "Nov-25-26 {}",
+    "{}",
+];
+
+const BEFORE: [&str; 7] = ["", "[", " ", "[ ", "\u{201c}", "[[[", "192.0.2.7 - - ["];
+
+const AFTER: [&str; 37] = [
+    " web1",
+    " db2",
+    " ubuntu",
+    " gate",
+    " zeus",
+    " U",
+    " UTC",
+    " UTCx",
+    " UTC\u{e9}",
+    " +01:00",
+    " +01:00x",
+    " +01:0",
+    " +01:00\u{e9}",
+    " +01:00\u{2014}",
+    " 2026",
+    " 2026x",
+    " 2031",
+    ".123456",
+    ".123457",
+    ".1234_6",
+    ".5",
+    ".123456UTC",
+    ".123456UTCx",
+    ",7",
+    "  web1",
+    "\t+0100",
+    "]",
+    "] x",
+    ":",
+    "\u{e9}",
+    "_",
+    " \u{b2}",
+    "\u{a0}Z",
+    " +0100",
+    " +0100x",
+    " +0100\u{2071}",
+    " +0100\u{207a}",
+];
+
+/// A line with a date, or anything.
+fn dated() -> impl Strategy<Value = String> {
+    let clock = prop_oneof![
+        3 => (0..60_u8).prop_map(|second| format!("11:58:{second:02}")),
+        2 => (0..26_u8, 0..62_u8, 0..63_u8)
+            .prop_map(|(hour, minute, second)| format!("{hour:02}:{minute:02}:{second:02}")),
+        1 => (0..26_u8, 0..62_u8, 0..63_u8)
+            .prop_map(|(hour, minute, second)| format!("{hour}:{minute}:{second}")),
+        1 => Just("23:23:23".to_owned()),
+    ];
+    let rest = proptest::sample::select(vec![
+        " sshd[7]: Failed password for root from 192.0.2.7 port 22 ssh2",
+        " x\u{b2} sshd[7]: Failed password for root from 192.0.2.7 port 22 ssh2",
+        " at 2026-11-25 11:58:01 and so on and so forth",
+        "",
+    ]);
+    (
+        proptest::sample::select(&FORMS[..]),
+        proptest::sample::select(&BEFORE[..]),
+        clock,
+        proptest::sample::select(&AFTER[..]),
+        rest,
+    )
+        .prop_map(|(form, before, clock, after, rest)| {
+            let date = form.replace("{}", &clock);
+            [before, &date, after, rest].concat()
+        })
+}
+
+/// Lines as a log has them: most are of the form of the one before.
+fn log() -> impl Strategy<Value = Vec<(String, i64)>> {
+    let now = prop_oneof![
+        4 => Just(1_795_608_000), // 2026-11-25 12:00:00
+        1 => Just(1_795_694_400),
+        1 => Just(1_798_761_600), // 2027-01-01: other years are read
+        1 => 1_790_000_000..1_830_000_000_i64,
+    ];
+    let alike = (
+        dated(),
+        proptest::collection::vec((0..60_u8, 0..4_u8, now.clone()), 1..6),
+    );
+    let alike = alike.prop_map(|(line, others)| {
+        let other = |(second, change, now): (u8, u8, i64)| {
+            let clock = format!("11:58:{second:02}");
+            let other = match change {
+                0 => line.clone(),
+                1 => line.replace("11:58:01", &clock),
+                2 => line.replace("123456", &format!("1234{second:02}")),
+                _ => line.replace("11:58", &format!("{:02}:58", second % 25)),
+            };
+            (other, now)
+        };
+        others.into_iter().map(other).collect::<Vec<_>>()
+    });
+    let single = (prop_oneof![dated(), line()], now).prop_map(|single| vec![single]);
+    let logs = proptest::collection::vec(prop_oneof![3 => alike, 2 => single], 1..8);
+    logs.prop_map(|logs| logs.concat())
+}
+
+/// Searches and tells what is wrong if that is not what a detector says that keeps
+/// nothing but which formats it has met.
+fn check(
+    detector: &mut Detector,
+    forgetful: &mut Detector,
+    (line, now): (&str, Timestamp),
+) -> Result<(), String> {
+    let answer = detector.search(line, now);
+    forgetful.prepare(now);
+    forgetful.kept = Kept::new();
+    let expected = forgetful.search_all(&Line::new(line, forgetful.last_year), now);
+    let same = answer == expected
+        && detector.last() == forgetful.last()
+        && detector.templates() == forgetful.templates();
+    let wrong = || format!("{line} at {now}: {answer:?} instead of {expected:?}");
+    same.then_some(()).ok_or_else(wrong)
+}
+
+#[test]
+fn a_line_is_read_as_ever_whatever_the_last_one_was() {
+    let line = |before: &str, form: &str, clock: &str, after: &str| {
+        let date = form.replace("{}", clock);
+        [before, &date, after, " sshd[7]: Failed password for root"].concat()
+    };
+    let mut fresh = Detector::new(Zone::utc());
+    fresh.prepare(NOON);
+    let check_pair = |first: &str, second: &str| {
+        let (mut detector, mut forgetful) = (fresh.clone(), fresh.clone());
+        // The first of a detector tells it the format, the next the form.
+        for line in [first, first, second, first] {
+            let told = check(&mut detector, &mut forgetful, (line, NOON));
+            assert_eq!(told, Ok(()), "after {first}");
+        }
+    };
+    for form in FORMS {
+        for other in FORMS {
+            let first = line("[", form, "23:23:23", "] x");
+            check_pair(&first, &line("[", other, "23:23:23", "] x"));
+        }
+        for (first, second) in AFTER.iter().flat_map(|a| AFTER.iter().map(move |b| (a, b))) {
+            let first = line("", form, "11:58:01", first);
+            check_pair(&first, &line("", form, "11:58:02", second));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn lines_like_the_last_are_read_as_any_other(lines in log(), begin: bool) {
+        let patterns: &[String] = if begin { &["{^LN-BEG}".to_owned()] } else { &[] };
+        let zone = Zone::named("Europe/Berlin").unwrap();
+        let mut detector = Detector::with_patterns(patterns, zone, NOON).unwrap();
+        let mut forgetful = detector.clone();
+        for (line, now) in lines {
+            let told = check(&mut detector, &mut forgetful, (&line, Timestamp::from_secs(now)));
+            prop_assert_eq!(told, Ok(()));
+        }
+    }
+}

@@ -99,7 +99,7 @@ proptest! {
                 continue;
             }
             let told = |hit: Option<Hit<'_>>| {
-                hit.map(|hit| (hit.whole.clone(), hit.cut.clone(), template.instant(&hit, reading)))
+                hit.map(|hit| (hit.whole.clone(), hit.cut.clone(), template.instant(&hit, reading, &mut Kept::new())))
             };
             let read = told(template.search(&line, from, to));
             let matched = told(template.search_by_regex(part, from));
