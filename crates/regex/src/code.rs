@@ -21,11 +21,8 @@ pub(crate) enum Op {
     Save(u32),
     /// Go on there.
     Jump(u32),
-    /// A choice, which mostly the next byte makes: by this table. Else one place is tried
-    /// before the other.
-    Choice { lead: Lead, prefer: u32, other: u32 },
-    /// The same, where more than the next byte is known about either way.
-    Guess(Lead),
+    /// A choice.
+    Choice(Choice),
     /// Many characters of a set: the number of the [`Span`].
     Span(u32),
     /// A condition on the position.
@@ -36,6 +33,19 @@ pub(crate) enum Op {
     Accept,
     /// It is done as the program has it.
     Other,
+}
+
+/// A choice, which mostly the next byte makes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    /// By this table.
+    pub(crate) lead: Lead,
+    /// Else this place is tried
+    pub(crate) prefer: u32,
+    /// before that,
+    pub(crate) other: u32,
+    /// unless more is known about either than the next byte: then the program decides.
+    pub(crate) guesses: bool,
 }
 
 /// A run as most are: not lazy, and of any characters of a set.

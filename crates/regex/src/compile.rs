@@ -69,9 +69,8 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
     let (begin, prefix) = analysis::begin(&parsed.node);
     let required = analysis::required(&parsed.node);
     let required = (!prefix.contains(&required)).then(|| Finder::new(&required).into_owned());
-    let needs = needs.into_iter().map(|(_, text)| FinderRev::new(&text).into_owned());
     let mut program = Program {
-        needs: needs.collect(),
+        needs: needs.into_iter().map(|(_, finder)| finder).collect(),
         points: Vec::new(),
         sets,
         firsts: Vec::new(),
@@ -119,7 +118,7 @@ struct Compiler<'a> {
     /// Whether any body is `Body::Capturing`.
     capturing: bool,
     /// Alternatives, and what must come after each has begun.
-    needs: Vec<(&'a Node, String)>,
+    needs: Vec<(&'a Node, FinderRev<'static>)>,
 }
 
 impl Compiler<'_> {

@@ -2,53 +2,44 @@
 //! the program, as far as there is one.
 
 use super::{Entry, Halt, Machine, NONE, Next, State, goto, small};
-use crate::code::{Code, Lead, Led, Members, Op, Span};
-use crate::program::Inst;
+use crate::code::{Choice, Code, Led, Members, Op, Span};
+use crate::program::{Inst, Pc};
 
 impl<'p> Machine<'p, '_, '_> {
     /// A match that begins at `start`.
+    ///
+    /// Steps are counted, and the fuel for them is spent where the way goes back: between two such
+    /// places there are only so many instructions.
     pub(super) fn run_compact(&mut self, code: &'p Code, start: usize) -> Halt {
         let bytes = self.bytes;
         let mut at = State {
             pc: code.start,
             pos: start,
         };
+        let mut steps = 0;
         loop {
-            if self.fuel == 0 {
-                return Halt::Exhausted;
-            }
-            self.fuel -= 1;
             let State { pc, pos } = at;
+            steps += 1;
             let after = |pos: Option<usize>| pos.map(|pos| State { pc: pc + 1, pos });
-            let next = match code.ops.get(pc).copied() {
-                Some(Op::Byte(byte)) => after((bytes.get(pos) == Some(&byte)).then_some(pos + 1)),
-                Some(Op::Word { length, word }) => after(self.word(pos, length, word)),
-                Some(Op::One(members)) => after(self.member(code, members, at)),
-                Some(Op::Save(slot)) => after(Some(self.save(slot as usize, pos))),
-                Some(Op::Jump(to)) => Some(State {
-                    pc: to as usize,
-                    pos,
-                }),
-                Some(Op::Choice {
-                    lead,
-                    prefer,
-                    other,
-                }) => match code.led(lead, bytes.get(pos)) {
+            let to = |pc: Pc| Some(State { pc, pos });
+            let next = match code.ops.get(pc) {
+                Some(Op::Byte(byte)) => after((bytes.get(pos) == Some(byte)).then_some(pos + 1)),
+                Some(Op::Word { length, word }) => after(self.word(pos, *length, *word)),
+                Some(Op::One(members)) => after(self.member(code, *members, at)),
+                Some(Op::Save(slot)) => after(Some(self.save(*slot as usize, pos))),
+                Some(Op::Jump(target)) => to(*target as usize),
+                Some(Op::Choice(choice)) => match code.led(choice.lead, bytes.get(pos)) {
                     Led::Nowhere => None,
-                    Led::To(to) if to != pc => Some(State { pc: to, pos }),
-                    Led::To(_) => {
-                        self.push_way(other as usize, pos);
-                        Some(State {
-                            pc: prefer as usize,
-                            pos,
-                        })
-                    }
+                    Led::To(target) if target != pc => to(target),
+                    Led::To(_) => self.divide(choice, at),
                 },
-                Some(Op::Guess(lead)) => self.guess(code, lead, at),
-                Some(Op::Span(number)) => self.past_span(code, number, at),
-                Some(Op::Assert(assertion)) => after(self.holds(assertion, pos).then_some(pos)),
-                Some(Op::Need(number)) => after(self.comes(number as usize, pos).then_some(pos)),
-                Some(Op::Accept) if self.frame == NONE => return Halt::Match(start, pos),
+                Some(Op::Span(number)) => self.past_span(code, *number, at),
+                Some(Op::Assert(assertion)) => after(self.holds(*assertion, pos).then_some(pos)),
+                Some(Op::Need(number)) => after(self.comes(*number as usize, pos).then_some(pos)),
+                Some(Op::Accept) if self.frame == NONE => {
+                    self.spend(steps);
+                    return Halt::Match(start, pos);
+                }
                 Some(Op::Accept | Op::Other) => match self.rare(at) {
                     Next::To(state) => Some(state),
                     Next::Fail => None,
@@ -57,6 +48,16 @@ impl<'p> Machine<'p, '_, '_> {
                 },
                 None => None,
             };
+            if let Some(state) = next
+                && state.pc > pc
+            {
+                at = state;
+                continue;
+            }
+            self.spend(std::mem::take(&mut steps));
+            if self.fuel == 0 {
+                return Halt::Exhausted;
+            }
             if let Some(state) = next {
                 at = state;
                 continue;
@@ -107,19 +108,28 @@ impl<'p> Machine<'p, '_, '_> {
         }
     }
 
-    /// Where a choice leads whose ways begin with more than a byte.
+    /// Where a choice leads that the next byte does not make.
+    #[inline(always)]
+    fn divide(&mut self, choice: &Choice, at: State) -> Option<State> {
+        if choice.guesses {
+            return self.guess(at);
+        }
+        self.push_way(choice.other as usize, at.pos);
+        Some(State {
+            pc: choice.prefer as usize,
+            ..at
+        })
+    }
+
+    /// The same where more is known of what comes than the next byte.
     #[inline(never)]
-    fn guess(&mut self, code: &Code, lead: Lead, at: State) -> Option<State> {
-        match code.led(lead, self.bytes.get(at.pos)) {
-            Led::To(pc) if pc != at.pc => Some(State { pc, ..at }),
-            Led::To(_) => match self.program.insts.get(at.pc) {
-                Some(Inst::Split(split)) => match self.split(split, at, true) {
-                    Next::To(state) => Some(state),
-                    _ => None,
-                },
+    fn guess(&mut self, at: State) -> Option<State> {
+        match self.program.insts.get(at.pc) {
+            Some(Inst::Split(split)) => match self.split(split, at, true) {
+                Next::To(state) => Some(state),
                 _ => None,
             },
-            Led::Nowhere => None,
+            _ => None,
         }
     }
 
@@ -169,7 +179,7 @@ impl<'p> Machine<'p, '_, '_> {
         let State { pc, pos } = at;
         let rest = self.bytes.get(pos..)?;
         if span.line {
-            return self.line_of(span, at, rest);
+            return self.line_of(code, span, at, rest);
         }
         let most = rest.get(..span.most as usize).unwrap_or(rest);
         let takes = |byte: &u8| span.members.has(code.classes.of(*byte));
@@ -208,7 +218,7 @@ impl<'p> Machine<'p, '_, '_> {
     }
 
     /// The position after a span of all that is left of the line.
-    fn line_of(&mut self, span: &Span, at: State, rest: &[u8]) -> Option<usize> {
+    fn line_of(&mut self, code: &Code, span: &Span, at: State, rest: &[u8]) -> Option<usize> {
         let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         if span.least > 0 && length == 0 {
             return None;
@@ -222,6 +232,10 @@ impl<'p> Machine<'p, '_, '_> {
             0 => at.pos,
             _ => self.after(at.pos),
         };
+        let next = code.classes.next(self.bytes.get(high));
+        if span.next.is_some_and(|members| members.has(next)) {
+            return Some(self.give(State { pos: low, ..at }, (high, high)));
+        }
         self.span_down(at, low, high)
     }
 

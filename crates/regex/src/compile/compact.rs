@@ -1,7 +1,7 @@
 //! The compact form of a program, and the tables of its choices.
 
 use crate::ast::{Assertion, Greed};
-use crate::code::{Classes, Code, Lead, Members, Op, Span};
+use crate::code::{Choice, Classes, Code, Lead, Members, Op, Span};
 use crate::program::{Ahead, Begin, Inst, Pc, Program, Run, Split, Then};
 
 /// Makes the compact form.
@@ -87,14 +87,12 @@ fn op(
         Inst::Jump(to) => Op::Jump(u32::try_from(*to).ok()?),
         Inst::Split(Split { prefer, other, .. }) => {
             let is_open = |ahead: Ahead| matches!(ahead.then, Then::Open);
-            match is_open(prefer.ahead) && is_open(other.ahead) {
-                true => Op::Choice {
-                    lead: lead?,
-                    prefer: u32::try_from(prefer.pc).ok()?,
-                    other: u32::try_from(other.pc).ok()?,
-                },
-                false => Op::Guess(lead?),
-            }
+            Op::Choice(Choice {
+                lead: lead?,
+                prefer: u32::try_from(prefer.pc).ok()?,
+                other: u32::try_from(other.pc).ok()?,
+                guesses: !is_open(prefer.ahead) || !is_open(other.ahead),
+            })
         }
         Inst::Run(run) => {
             let mut span = span(program, run, (taken(run.set)?, lead), samples)?;

@@ -5,9 +5,10 @@
 
 use super::analysis::required;
 use crate::ast::Node;
+use memchr::memmem::FinderRev;
 
 /// Alternatives, each with the longest text that must come after it has begun.
-pub(super) fn needs(node: &Node) -> Vec<(&Node, String)> {
+pub(super) fn needs(node: &Node) -> Vec<(&Node, FinderRev<'static>)> {
     let mut pieces = Vec::new();
     spine(node, &mut pieces);
     let mut needs = Vec::new();
@@ -17,7 +18,8 @@ pub(super) fn needs(node: &Node) -> Vec<(&Node, String)> {
         };
         for alternative in alternatives {
             let need = need(alternative, later);
-            needs.extend(need.map(|text| (alternative, text)));
+            let finder = need.map(|text| FinderRev::new(&text).into_owned());
+            needs.extend(finder.map(|finder| (alternative, finder)));
         }
     }
     needs
