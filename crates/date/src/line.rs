@@ -12,8 +12,43 @@ pub(crate) struct Line<'a> {
     last_year: i16,
     is_ascii: bool,
     is_plain: OnceCell<bool>,
-    clock: OnceCell<Option<Range<usize>>>,
+    clocks: OnceCell<Option<Clocks>>,
     starts: OnceCell<Vec<Start>>,
+}
+
+/// The places that may be the first colon of `%H:%M:%S`.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    first: usize,
+    last: usize,
+    /// What stands before the hours of any.
+    before: u8,
+}
+
+/// What may stand before the hour of a clock, each a bit: a blank.
+pub(crate) const BLANK: u8 = 1;
+/// A colon.
+pub(crate) const COLON: u8 = 2;
+/// A `T`.
+pub(crate) const T: u8 = 4;
+/// A digit.
+pub(crate) const DIGIT: u8 = 8;
+
+/// What stands before the hour that ends at a colon. Of one with a digit before it, it
+/// may be that digit or what stands before that.
+fn before_hour(text: &[u8], colon: usize) -> u8 {
+    let bit = |byte: Option<&u8>| match byte {
+        Some(b' ') => BLANK,
+        Some(b':') => COLON,
+        Some(b'T') => T,
+        Some(b'0'..=b'9') => DIGIT,
+        _ => 0,
+    };
+    let before = |count| colon.checked_sub(count).and_then(|at| text.get(at));
+    match bit(before(2)) {
+        DIGIT => DIGIT | bit(before(3)),
+        other => other,
+    }
 }
 
 /// A place where a date may begin, and the byte that stands there.
@@ -35,7 +70,7 @@ impl<'a> Line<'a> {
             last_year,
             is_ascii: is_ascii(text),
             is_plain: OnceCell::new(),
-            clock: OnceCell::new(),
+            clocks: OnceCell::new(),
             starts: OnceCell::new(),
         }
     }
@@ -64,17 +99,27 @@ impl<'a> Line<'a> {
     /// the line has no clock. Nearly every template needs one, and most lines without
     /// a date have none.
     pub(crate) fn clock(&self) -> Option<Range<usize>> {
-        self.clock.get_or_init(|| self.find_clock()).clone()
+        self.clocks().map(|clocks| clocks.first..clocks.last)
     }
 
-    fn find_clock(&self) -> Option<Range<usize>> {
+    /// What stands before the hours of the line's clocks.
+    pub(crate) fn before_clocks(&self) -> u8 {
+        self.clocks().map_or(0, |clocks| clocks.before)
+    }
+
+    fn clocks(&self) -> Option<&Clocks> {
+        self.clocks.get_or_init(|| self.find_clocks()).as_ref()
+    }
+
+    fn find_clocks(&self) -> Option<Clocks> {
         let bytes = self.text.as_bytes();
         let digit = |at: Option<usize>| {
             let byte = at.and_then(|at| bytes.get(at));
             byte.is_some_and(u8::is_ascii_digit)
         };
         let colon = |at: usize| bytes.get(at) == Some(&b':');
-        let mut clocks = self.text.match_indices(':').filter(|&(at, _)| {
+        let places = self.text.match_indices(':').map(|(at, _)| at);
+        let mut clocks = places.filter(|&at| {
             // The minutes have one digit or two.
             let seconds = if colon(at + 2) { at + 3 } else { at + 4 };
             digit(at.checked_sub(1))
@@ -82,9 +127,17 @@ impl<'a> Line<'a> {
                 && colon(seconds - 1)
                 && digit(Some(seconds))
         });
-        let first = clocks.next()?.0;
-        let last = clocks.next_back().map_or(first, |(last, _)| last);
-        Some(first..last)
+        let first = clocks.next()?;
+        let found = Clocks {
+            first,
+            last: first,
+            before: before_hour(bytes, first),
+        };
+        Some(clocks.fold(found, |found, last| Clocks {
+            last,
+            before: found.before | before_hour(bytes, last),
+            ..found
+        }))
     }
 
     /// Where near a clock words begin, and signs and blanks: nothing else begins a
@@ -117,12 +170,12 @@ impl<'a> Line<'a> {
     /// Whether the beginning of a date may stand at the beginning of the line, with
     /// a clock near enough. `true` if nobody has looked for the clock yet.
     pub(crate) fn may_begin_with_clock(&self) -> bool {
-        match self.clock.get() {
+        match self.clocks.get() {
             None => true,
             Some(None) => false,
             // After two characters, which may be of four bytes each.
-            Some(Some(clock)) if self.is_ascii => clock.start <= BEFORE_CLOCK - 8,
-            Some(Some(clock)) => clock.start <= BEFORE_CLOCK,
+            Some(Some(clocks)) if self.is_ascii => clocks.first <= BEFORE_CLOCK - 8,
+            Some(Some(clocks)) => clocks.first <= BEFORE_CLOCK,
         }
     }
 

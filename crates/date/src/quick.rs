@@ -8,7 +8,7 @@
 
 use crate::fields::{Reading, Stamp};
 use crate::kept::Kept;
-use crate::line::Line;
+use crate::line::{BLANK, COLON, DIGIT, Line, T};
 use crate::reader::{Reader, is_word};
 use crate::{Timestamp, Unusable};
 
@@ -28,10 +28,10 @@ pub(crate) struct Quick {
 enum Clock {
     /// Perhaps.
     Loose,
-    /// Always.
-    Day,
-    /// Always, and twice the hours of half a day.
-    Half,
+    /// Always, and inside a line with one of these before the hour ([`Line::before_clocks`]).
+    Day(u8),
+    /// The same, and twice the hours of half a day.
+    Half(u8),
 }
 
 /// Where a template is tried.
@@ -43,8 +43,8 @@ enum Starts {
     First,
     /// With such a byte, near a clock, if that does not stand inside a word.
     Near(fn(u8) -> bool),
-    /// With this character, if that does not stand inside a word.
-    With(char),
+    /// With this byte, if that does not stand inside a word.
+    With(u8),
     /// After `audit(`, and at the beginning.
     Epoch,
 }
@@ -85,22 +85,24 @@ pub(crate) struct Seen<'a> {
 impl Quick {
     /// Whether it needs a [`Line::clock`].
     pub(crate) const fn has_clock(&self) -> bool {
-        matches!(self.clock, Clock::Day | Clock::Half)
+        !matches!(self.clock, Clock::Loose)
     }
 
     /// Whether a clock of the usual form is one of 24 hours.
     pub(crate) const fn has_day_clock(&self) -> bool {
-        !matches!(self.clock, Clock::Half)
+        !matches!(self.clock, Clock::Half(_))
     }
 
     /// Whether it needs a clock where this line has none.
     #[inline]
     pub(crate) fn is_ruled_out(&self, line: &Line<'_>) -> bool {
-        self.has_clock()
-            && match self.starts {
-                Starts::Begin | Starts::First => !line.may_begin_with_clock(),
-                Starts::Near(_) | Starts::With(_) | Starts::Epoch => line.clock().is_none(),
-            }
+        let (Clock::Day(before) | Clock::Half(before)) = self.clock else {
+            return false;
+        };
+        match self.starts {
+            Starts::Begin | Starts::First => !line.may_begin_with_clock(),
+            Starts::Near(_) | Starts::With(_) | Starts::Epoch => line.before_clocks() & before == 0,
+        }
     }
 
     /// The same template at the beginning of the line.
@@ -146,15 +148,17 @@ impl Quick {
             }
             Starts::Begin => self.find_at_begin(start),
             Starts::First => self.seen(start, 0),
+            Starts::Near(_) if from == 0 && self.is_ruled_out(line) => None,
             // The last winner, in the place that it had.
             Starts::Near(_) if from > 0 => (from..to).find_map(try_at),
             Starts::Near(starts) => {
                 let places = line.starts().iter().filter(|place| starts(place.byte));
                 places.map(|place| place.at).find_map(try_at)
             }
-            Starts::With(c) => {
-                let places = start.line().match_indices(c).map(|(at, _)| at);
-                places.filter(|at| *at >= from).find_map(try_at)
+            Starts::With(byte) => {
+                let places = start.line().bytes().enumerate().skip(from);
+                let mut places = places.filter(|(_, found)| *found == byte);
+                places.find_map(|(at, _)| try_at(at))
             }
             Starts::Epoch => self.find_epoch(start, from),
         }
@@ -221,23 +225,35 @@ const fn quick(read: Read, starts: Starts, clock: Clock) -> Quick {
 
 /// The default templates, `D01` first.
 pub(crate) const QUICK: [Quick; 17] = [
-    quick(iso, Starts::Near(is_two), Clock::Day),
-    quick(syslog, Starts::Near(is_letter), Clock::Day),
-    quick(syslog_year, Starts::Near(is_letter), Clock::Day),
-    quick(day_month, Starts::Near(is_digit_or_blank), Clock::Day),
-    quick(day_month_name, Starts::Near(is_digit_or_blank), Clock::Day),
-    quick(month_day, Starts::Near(is_digit), Clock::Day),
-    quick(month_day_dashed, Starts::Near(is_digit), Clock::Day),
+    quick(iso, Starts::Near(is_two), Clock::Day(T | BLANK)),
+    quick(syslog, Starts::Near(is_letter), Clock::Day(BLANK)),
+    quick(syslog_year, Starts::Near(is_letter), Clock::Day(BLANK)),
+    quick(
+        day_month,
+        Starts::Near(is_digit_or_blank),
+        Clock::Day(BLANK),
+    ),
+    quick(
+        day_month_name,
+        Starts::Near(is_digit_or_blank),
+        Clock::Day(BLANK | COLON | DIGIT),
+    ),
+    quick(month_day, Starts::Near(is_digit), Clock::Day(COLON)),
+    quick(month_day_dashed, Starts::Near(is_digit), Clock::Day(BLANK)),
     quick(epoch_or_audit, Starts::Epoch, Clock::Loose),
-    quick(time_only, Starts::Begin, Clock::Day),
-    quick(angled, Starts::First, Clock::Day),
-    quick(six_digits, Starts::Near(is_digit), Clock::Day),
-    quick(half_day, Starts::Near(is_letter), Clock::Half),
-    quick(short_month_name, Starts::First, Clock::Day),
-    quick(eight_digits, Starts::With('2'), Clock::Loose),
-    quick(zone_name_syslog, Starts::Near(is_letter), Clock::Day),
-    quick(offset_syslog, Starts::Near(is_letter_or_sign), Clock::Day),
-    quick(tai64n, Starts::With('@'), Clock::Loose),
+    quick(time_only, Starts::Begin, Clock::Day(0)),
+    quick(angled, Starts::First, Clock::Day(0)),
+    quick(six_digits, Starts::Near(is_digit), Clock::Day(BLANK)),
+    quick(half_day, Starts::Near(is_letter), Clock::Half(BLANK)),
+    quick(short_month_name, Starts::First, Clock::Day(BLANK)),
+    quick(eight_digits, Starts::With(b'2'), Clock::Loose),
+    quick(zone_name_syslog, Starts::Near(is_letter), Clock::Day(BLANK)),
+    quick(
+        offset_syslog,
+        Starts::Near(is_letter_or_sign),
+        Clock::Day(BLANK),
+    ),
+    quick(tai64n, Starts::With(b'@'), Clock::Loose),
 ];
 
 /// D01 `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`

@@ -253,20 +253,15 @@ impl<'a> Reader<'a> {
             *self = month;
             return Some(found);
         }
-        self.weekday();
-        self.month_name()
-    }
-
-    fn weekday(&mut self) {
-        let mut after = *self;
-        let name = after.three_letters();
         let is_day = matches!(
-            name.as_ref(),
-            Some(b"mon" | b"tue" | b"wed" | b"thu" | b"fri" | b"sat" | b"sun")
+            &self.three_letters()?,
+            b"mon" | b"tue" | b"wed" | b"thu" | b"fri" | b"sat" | b"sun"
         );
-        if is_day && after.byte(b' ').is_some() {
-            *self = after;
+        if !is_day {
+            return None;
         }
+        self.byte(b' ')?;
+        self.month_name()
     }
 
     // Times of day.

@@ -5,6 +5,8 @@
 //! the instructions of `Detector::search` under callgrind and divide them by the
 //! lines.
 
+#![cfg(test)]
+
 use std::env;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -20,9 +22,14 @@ const REST: &str =
 /// A name, and a line at so many seconds past noon.
 type Format = (&'static str, fn(usize) -> String);
 
-const FORMATS: [Format; 10] = [
+const FORMATS: [Format; 11] = [
     ("syslog", |at| format!("Nov 25 {} {REST}", clock(at))),
     ("syslog, one second", |_| format!("Nov 25 12:00:01 {REST}")),
+    // What begins as a zone does is looked at.
+    ("syslog, two hosts in turn", |at| {
+        let host = if at % 2 == 0 { "gate" } else { "ubuntu" };
+        format!("Nov 25 {} {host} {REST}", clock(at))
+    }),
     ("ISO 8601 with zone", |at| {
         format!("2026-11-25T{}.123456+01:00 {REST}", clock(at))
     }),
