@@ -15,6 +15,8 @@ pub(crate) enum Op {
     Byte(u8),
     /// A text of so many bytes, up to eight.
     Word { length: u8, word: u64 },
+    /// A longer text, by its number.
+    Text(u32),
     /// One character of these classes.
     One(Members),
     /// Note the position: the start (even) or end (odd) of a group.
@@ -29,6 +31,8 @@ pub(crate) enum Op {
     Assert(Assertion),
     /// What must come here or later, by its number.
     Need(u32),
+    /// Go on here if the group has matched, else there.
+    IfGroup { group: u32, otherwise: u32 },
     /// The end of the pattern or of a body.
     Accept,
     /// It is done as the program has it.
@@ -44,8 +48,27 @@ pub(crate) struct Choice {
     pub(crate) prefer: u32,
     /// before that,
     pub(crate) other: u32,
-    /// unless more is known about either than the next byte: then the program decides.
-    pub(crate) guesses: bool,
+    /// as far as what comes does not rule out either: the number of the [`Guess`], if more is
+    /// known of that than the next byte.
+    pub(crate) guess: Option<u16>,
+}
+
+/// What is known about the two ways of a choice beyond the next byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guess {
+    pub(crate) prefer: Hint,
+    pub(crate) other: Hint,
+}
+
+/// What comes on a way, if the next byte is one that may come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hint {
+    /// Who knows.
+    Open,
+    /// One of these comes second.
+    Second(Members),
+    /// A text comes, whose first bytes, up to eight, are these.
+    Word { length: u8, word: u64 },
 }
 
 /// A run as most are: not lazy, and of any characters of a set.
@@ -61,8 +84,10 @@ pub(crate) struct Span {
     pub(crate) most: u32,
     /// Whether it never gives any back.
     pub(crate) keeps: bool,
-    /// What may come after it, if that is all that is known.
-    pub(crate) next: Option<Members>,
+    /// What may come after it,
+    pub(crate) next: Members,
+    /// if that is all that is known.
+    pub(crate) sure: bool,
     /// The byte that must come after one that gives none back; it is taken, too.
     pub(crate) then: Option<u8>,
     /// Where this and the choices after it lead.
@@ -157,6 +182,9 @@ pub(crate) struct Code {
     /// The first one that is not done before a search begins.
     pub(crate) start: Pc,
     pub(crate) spans: Vec<Span>,
+    pub(crate) guesses: Vec<Guess>,
+    /// Texts of more than eight bytes.
+    pub(crate) texts: Vec<Box<[u8]>>,
     pub(crate) classes: Classes,
     /// The tables of all choices, one after the other.
     pub(crate) leads: Vec<u16>,

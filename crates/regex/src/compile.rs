@@ -16,7 +16,7 @@ use crate::parse::Parsed;
 use crate::program::{Body, Inst, Pc, Program, Sight, Split, Way};
 use crate::set::Set;
 use crate::unicode;
-use memchr::memmem::{Finder, FinderRev};
+use memchr::memmem::Finder;
 
 /// The most instructions of one program.
 const MAX_INSTS: usize = 1 << 16;
@@ -70,7 +70,7 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
     let required = analysis::required(&parsed.node);
     let required = (!prefix.contains(&required)).then(|| Finder::new(&required).into_owned());
     let mut program = Program {
-        needs: needs.into_iter().map(|(_, finder)| finder).collect(),
+        needs: needs.into_iter().map(|(_, text)| text).collect(),
         points: Vec::new(),
         sets,
         firsts: Vec::new(),
@@ -118,7 +118,7 @@ struct Compiler<'a> {
     /// Whether any body is `Body::Capturing`.
     capturing: bool,
     /// Alternatives, and what must come after each has begun.
-    needs: Vec<(&'a Node, FinderRev<'static>)>,
+    needs: Vec<(&'a Node, Box<[u8]>)>,
 }
 
 impl Compiler<'_> {

@@ -4,7 +4,7 @@ use crate::ast::{Assertion, Case, Greed};
 use crate::code::{Code, Lead};
 use crate::first::First;
 use crate::set::Set;
-use memchr::memmem::{Finder, FinderRev};
+use memchr::memmem::Finder;
 
 /// The index of an instruction.
 pub(crate) type Pc = usize;
@@ -172,7 +172,7 @@ pub(crate) struct Program {
     /// The compact form; none where bytes have too many classes.
     pub(crate) code: Option<Code>,
     /// What must come after certain alternatives.
-    pub(crate) needs: Vec<FinderRev<'static>>,
+    pub(crate) needs: Vec<Box<[u8]>>,
     /// The texts that can come.
     pub(crate) texts: Vec<Box<[u8]>>,
     /// How many conditions the firsts depend on: all, unless they are too many.

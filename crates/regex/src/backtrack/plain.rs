@@ -2,7 +2,7 @@
 //! the program, as far as there is one.
 
 use super::{Entry, Halt, Machine, NONE, Next, State, goto, small};
-use crate::code::{Choice, Code, Led, Members, Op, Span};
+use crate::code::{Choice, Code, Hint, Led, Members, Op, Span};
 use crate::program::{Inst, Pc};
 
 impl<'p> Machine<'p, '_, '_> {
@@ -25,17 +25,18 @@ impl<'p> Machine<'p, '_, '_> {
             let next = match code.ops.get(pc) {
                 Some(Op::Byte(byte)) => after((bytes.get(pos) == Some(byte)).then_some(pos + 1)),
                 Some(Op::Word { length, word }) => after(self.word(pos, *length, *word)),
+                Some(Op::Text(number)) => after(self.long(code, *number, pos)),
                 Some(Op::One(members)) => after(self.member(code, *members, at)),
                 Some(Op::Save(slot)) => after(Some(self.save(*slot as usize, pos))),
                 Some(Op::Jump(target)) => to(*target as usize),
-                Some(Op::Choice(choice)) => match code.led(choice.lead, bytes.get(pos)) {
-                    Led::Nowhere => None,
-                    Led::To(target) if target != pc => to(target),
-                    Led::To(_) => self.divide(choice, at),
-                },
+                Some(Op::Choice(choice)) => self.choose_way(code, choice, at),
                 Some(Op::Span(number)) => self.past_span(code, *number, at),
                 Some(Op::Assert(assertion)) => after(self.holds(*assertion, pos).then_some(pos)),
                 Some(Op::Need(number)) => after(self.comes(*number as usize, pos).then_some(pos)),
+                Some(Op::IfGroup { group, otherwise }) => match self.span(*group as usize) {
+                    Some(_) => after(Some(pos)),
+                    None => to(*otherwise as usize),
+                },
                 Some(Op::Accept) if self.frame == NONE => {
                     self.spend(steps);
                     return Halt::Match(start, pos);
@@ -89,6 +90,12 @@ impl<'p> Machine<'p, '_, '_> {
         same.then_some(pos + usize::from(length))
     }
 
+    /// The position after a longer text.
+    fn long(&self, code: &Code, number: u32, pos: usize) -> Option<usize> {
+        let (text, rest) = (code.texts.get(number as usize)?, self.bytes.get(pos..)?);
+        rest.starts_with(text).then_some(pos + text.len())
+    }
+
     /// The position after one character of a set.
     #[inline(always)]
     fn member(&self, code: &Code, members: Members, at: State) -> Option<usize> {
@@ -108,28 +115,51 @@ impl<'p> Machine<'p, '_, '_> {
         }
     }
 
+    /// Where a choice leads.
+    #[inline(always)]
+    fn choose_way(&mut self, code: &Code, choice: &Choice, at: State) -> Option<State> {
+        match code.led(choice.lead, self.bytes.get(at.pos)) {
+            Led::Nowhere => None,
+            Led::To(pc) if pc != at.pc => Some(State { pc, ..at }),
+            Led::To(_) => self.divide(code, choice, at),
+        }
+    }
+
     /// Where a choice leads that the next byte does not make.
     #[inline(always)]
-    fn divide(&mut self, choice: &Choice, at: State) -> Option<State> {
-        if choice.guesses {
-            return self.guess(at);
+    fn divide(&mut self, code: &Code, choice: &Choice, at: State) -> Option<State> {
+        let [mut prefer, mut other] = [true, true];
+        if let Some(guess) = choice
+            .guess
+            .and_then(|guess| code.guesses.get(usize::from(guess)))
+        {
+            prefer = self.hinted(code, guess.prefer, at.pos);
+            other = self.hinted(code, guess.other, at.pos);
         }
-        self.push_way(choice.other as usize, at.pos);
+        if !prefer {
+            let pc = choice.other as usize;
+            return other.then_some(State { pc, ..at });
+        }
+        if other {
+            self.push_way(choice.other as usize, at.pos);
+        }
         Some(State {
             pc: choice.prefer as usize,
             ..at
         })
     }
 
-    /// The same where more is known of what comes than the next byte.
-    #[inline(never)]
-    fn guess(&mut self, at: State) -> Option<State> {
-        match self.program.insts.get(at.pc) {
-            Some(Inst::Split(split)) => match self.split(split, at, true) {
-                Next::To(state) => Some(state),
-                _ => None,
-            },
-            _ => None,
+    /// Whether what comes here is what a way needs.
+    #[inline(always)]
+    fn hinted(&self, code: &Code, hint: Hint, pos: usize) -> bool {
+        match hint {
+            Hint::Open => true,
+            Hint::Word { length, word } => self.word(pos, length, word).is_some(),
+            Hint::Second(members) => {
+                let first = self.bytes.get(pos);
+                first.is_some_and(|byte| !byte.is_ascii())
+                    || members.has(code.classes.next(self.bytes.get(pos + 1)))
+            }
         }
     }
 
@@ -137,11 +167,6 @@ impl<'p> Machine<'p, '_, '_> {
     #[inline(never)]
     fn rare(&mut self, at: State) -> Next {
         let after = match self.program.insts.get(at.pc) {
-            Some(Inst::Bytes(bytes)) => {
-                let rest = self.bytes.get(at.pos..);
-                rest.is_some_and(|rest| rest.starts_with(bytes))
-                    .then_some(at.pos + bytes.len())
-            }
             Some(Inst::Run(run)) => self.run_plainly(run, at),
             Some(inst) => return self.choose(inst, at, true),
             None => None,
@@ -198,11 +223,10 @@ impl<'p> Machine<'p, '_, '_> {
         if span.keeps {
             return Some(high);
         }
-        let Some(next) = span.next else {
-            return self.span_down(at, low, high);
-        };
         let mut top = high;
-        while !next.has(code.classes.next(self.bytes.get(top))) {
+        while !span.next.has(code.classes.next(self.bytes.get(top)))
+            || !(span.sure || self.may_follow(at, top))
+        {
             if top == low {
                 self.spend((high - low) / 4);
                 return None;
@@ -233,10 +257,19 @@ impl<'p> Machine<'p, '_, '_> {
             _ => self.after(at.pos),
         };
         let next = code.classes.next(self.bytes.get(high));
-        if span.next.is_some_and(|members| members.has(next)) {
+        if span.sure && span.next.has(next) {
             return Some(self.give(State { pos: low, ..at }, (high, high)));
         }
         self.span_down(at, low, high)
+    }
+
+    /// Whether what follows a span may come at a position.
+    #[inline(never)]
+    fn may_follow(&self, at: State, pos: usize) -> bool {
+        match self.program.insts.get(at.pc) {
+            Some(Inst::Run(run)) => self.may_come(run.next, self.state(run.next), pos),
+            _ => false,
+        }
     }
 
     /// The highest position at which a span can end, so that what follows may come.

@@ -28,8 +28,10 @@ impl Scratch {
             (&mut self.slots, program.slots + 2),
             (&mut self.regs, program.regs),
         ] {
-            list.clear();
-            list.resize(length, NONE);
+            if list.len() != length {
+                list.resize(length, NONE);
+            }
+            list.fill(NONE);
         }
         self.lasts.clear();
         self.lasts.resize(program.needs.len(), None);

@@ -84,7 +84,7 @@ impl Machine<'_, '_, '_> {
         ) else {
             return true;
         };
-        let last = last.get_or_insert_with(|| text.rfind(bytes));
+        let last = last.get_or_insert_with(|| find_last(bytes, text));
         last.is_some_and(|last| pos <= last)
     }
 
@@ -128,4 +128,14 @@ impl Machine<'_, '_, '_> {
         }
         Some(self.text.len() - found.as_str().len())
     }
+}
+
+/// Where a text stands last.
+fn find_last(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    let mut places = memchr::memrchr_iter(*text.first()?, bytes);
+    places.find(|place| {
+        bytes
+            .get(*place..)
+            .is_some_and(|rest| rest.starts_with(text))
+    })
 }

@@ -1,7 +1,7 @@
 //! The compact form of a program, and the tables of its choices.
 
 use crate::ast::{Assertion, Greed};
-use crate::code::{Choice, Classes, Code, Lead, Members, Op, Span};
+use crate::code::{Choice, Classes, Code, Guess, Hint, Lead, Members, Op, Span};
 use crate::program::{Ahead, Begin, Inst, Pc, Program, Run, Split, Then};
 
 /// Makes the compact form.
@@ -26,6 +26,8 @@ pub(super) fn compact(program: &mut Program) {
         start: usize::from(start),
         ops: vec![Op::Other; program.insts.len()],
         spans: Vec::new(),
+        guesses: Vec::new(),
+        texts: Vec::new(),
         classes,
         leads: Vec::new(),
     };
@@ -37,7 +39,7 @@ pub(super) fn compact(program: &mut Program) {
             Some(Inst::Run(run)) => run.lead = lead,
             _ => {}
         }
-        let op = op(program, &mut code.spans, (pc, lead), &samples);
+        let op = op(program, &mut code, (pc, lead), &samples);
         if let (Some(op), Some(slot)) = (op, code.ops.get_mut(pc)) {
             *slot = op;
         }
@@ -63,7 +65,7 @@ fn members(samples: &[Option<u8>], test: impl Fn(Option<u8>) -> bool) -> Members
 /// An instruction in compact form, if it has one.
 fn op(
     program: &Program,
-    spans: &mut Vec<Span>,
+    code: &mut Code,
     (pc, lead): (Pc, Option<Lead>),
     samples: &[Option<u8>],
 ) -> Option<Op> {
@@ -74,24 +76,31 @@ fn op(
     };
     Some(match program.insts.get(pc)? {
         Inst::Byte(byte) => Op::Byte(*byte),
+        Inst::Bytes(bytes) if bytes.len() > 8 => {
+            code.texts.push(bytes.clone());
+            Op::Text(u32::try_from(code.texts.len() - 1).ok()?)
+        }
         Inst::Bytes(bytes) => {
-            let mut word = [0; 8];
-            word.get_mut(..bytes.len())?.copy_from_slice(bytes);
-            Op::Word {
-                length: u8::try_from(bytes.len()).ok()?,
-                word: u64::from_le_bytes(word),
-            }
+            let (length, word) = word(bytes);
+            Op::Word { length, word }
         }
         Inst::One(set) => Op::One(taken(*set)?),
         Inst::Save(slot) => Op::Save(u32::try_from(*slot).ok()?),
         Inst::Jump(to) => Op::Jump(u32::try_from(*to).ok()?),
         Inst::Split(Split { prefer, other, .. }) => {
-            let is_open = |ahead: Ahead| matches!(ahead.then, Then::Open);
+            let ways = [prefer, other].map(|way| hint(program, way.ahead, samples));
+            let guess = match ways {
+                [Hint::Open, Hint::Open] => None,
+                [prefer, other] => {
+                    code.guesses.push(Guess { prefer, other });
+                    Some(u16::try_from(code.guesses.len() - 1).ok()?)
+                }
+            };
             Op::Choice(Choice {
                 lead: lead?,
                 prefer: u32::try_from(prefer.pc).ok()?,
                 other: u32::try_from(other.pc).ok()?,
-                guesses: !is_open(prefer.ahead) || !is_open(other.ahead),
+                guess,
             })
         }
         Inst::Run(run) => {
@@ -99,14 +108,47 @@ fn op(
             if let Some(Inst::Byte(byte)) = program.insts.get(pc + 1) {
                 span.then = Some(*byte).filter(|_| span.keeps);
             }
-            spans.push(span);
-            Op::Span(u32::try_from(spans.len() - 1).ok()?)
+            code.spans.push(span);
+            Op::Span(u32::try_from(code.spans.len() - 1).ok()?)
         }
         Inst::Assert(assertion) => Op::Assert(*assertion),
         Inst::Need(number) => Op::Need(u32::try_from(*number).ok()?),
+        Inst::IfGroup { group, otherwise } => Op::IfGroup {
+            group: u32::try_from(*group).ok()?,
+            otherwise: u32::try_from(*otherwise).ok()?,
+        },
         Inst::Accept => Op::Accept,
         _ => return None,
     })
+}
+
+/// The first bytes of a text, up to eight, as a word, and how many.
+fn word(bytes: &[u8]) -> (u8, u64) {
+    let mut word = [0; 8];
+    word.iter_mut()
+        .zip(bytes)
+        .for_each(|(to, byte)| *to = *byte);
+    let length = u8::try_from(bytes.len().min(8)).unwrap_or(8);
+    (length, u64::from_le_bytes(word))
+}
+
+fn hint(program: &Program, ahead: Ahead, samples: &[Option<u8>]) -> Hint {
+    match ahead.then {
+        Then::Open => Hint::Open,
+        Then::Text(text) => match program.texts.get(text as usize) {
+            Some(text) => {
+                let (length, word) = word(text);
+                Hint::Word { length, word }
+            }
+            None => Hint::Open,
+        },
+        Then::After(first) => {
+            let states = 1 << program.known;
+            let firsts = program.firsts.iter().skip(first as usize).take(states);
+            let allows = |byte: Option<u8>| firsts.clone().any(|first| first.allows(byte.as_ref()));
+            Hint::Second(members(samples, allows))
+        }
+    }
 }
 
 fn span(
@@ -123,11 +165,9 @@ fn span(
         then,
         depends,
     } = run.next;
-    let next = matches!((then, depends), (Then::Open, false)).then(|| {
-        let first = program.firsts.get(first as usize);
-        let allows = |byte: Option<u8>| first.is_none_or(|first| first.allows(byte.as_ref()));
-        members(samples, allows)
-    });
+    let states = 1 << program.known;
+    let firsts = program.firsts.iter().skip(first as usize).take(states);
+    let allows = |byte: Option<u8>| firsts.clone().any(|first| first.allows(byte.as_ref()));
     let set = program.sets.get(run.set)?;
     Some(Span {
         members: members_,
@@ -135,7 +175,8 @@ fn span(
         least: run.min,
         most: run.max.unwrap_or(u32::MAX),
         keeps: run.greed == Greed::Possessive,
-        next,
+        next: members(samples, allows),
+        sure: matches!((then, depends), (Then::Open, false)),
         then: None,
         lead,
     })

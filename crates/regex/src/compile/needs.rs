@@ -5,10 +5,9 @@
 
 use super::analysis::required;
 use crate::ast::Node;
-use memchr::memmem::FinderRev;
 
 /// Alternatives, each with the longest text that must come after it has begun.
-pub(super) fn needs(node: &Node) -> Vec<(&Node, FinderRev<'static>)> {
+pub(super) fn needs(node: &Node) -> Vec<(&Node, Box<[u8]>)> {
     let mut pieces = Vec::new();
     spine(node, &mut pieces);
     let mut needs = Vec::new();
@@ -18,8 +17,7 @@ pub(super) fn needs(node: &Node) -> Vec<(&Node, FinderRev<'static>)> {
         };
         for alternative in alternatives {
             let need = need(alternative, later);
-            let finder = need.map(|text| FinderRev::new(&text).into_owned());
-            needs.extend(finder.map(|finder| (alternative, finder)));
+            needs.extend(need.map(|text| (alternative, text.into_bytes().into())));
         }
     }
     needs
