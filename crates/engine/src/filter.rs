@@ -407,10 +407,9 @@ impl Filter {
         }
         let (mut left, mut place) = (None, 0);
         // Of several lines, a match takes some out.
-        let is_fixed = self.lines.is_none();
-        let first = texts.inner().bytes().next().filter(|_| is_fixed);
-        while let Some(regex) = self.candidates.nth(first, place) {
-            place += 1;
+        let fixed = Some(texts.inner()).filter(|_| self.lines.is_none());
+        while let Some((regex, next)) = self.candidates.next(fixed, place) {
+            place = next;
             let text = left.as_deref().unwrap_or_else(|| texts.inner());
             let Some((fields, taken)) = self.try_one(regex, (texts, text), look, notes) else {
                 continue;

@@ -18,7 +18,7 @@ mod visits;
 pub(crate) use closest::{Furthest, furthest};
 
 use crate::memo::Memo;
-use crate::program::{Inst, Pc, Program, Sight};
+use crate::program::{Begin, Inst, Pc, Program, Sight};
 use closest::Watch;
 use scratch::Entry;
 pub(crate) use scratch::Scratch;
@@ -84,7 +84,11 @@ pub(crate) fn search_with(
         return Found::NOTHING;
     };
     let mut machine = Machine::new(program, text, plain, scratch);
-    let halt = machine.search(starts);
+    let halt = match program.begin {
+        // There is only one place to begin at.
+        Begin::Text => machine.attempt(start),
+        _ => machine.search(starts),
+    };
     let steps = machine.steps + (machine.allowed - machine.fuel);
     match halt {
         Halt::Match(start, end) => scratch.end_at(start, end),

@@ -195,6 +195,21 @@ impl Regex {
         }))
     }
 
+    /// A text that every match begins with; empty if none is known. Of a pattern that matches only
+    /// at the start of a text ([`first_bytes`](Self::first_bytes)) it says more than the first byte.
+    ///
+    /// ```
+    /// use ferroban_regex::{Flags, Regex};
+    ///
+    /// let regex = Regex::new(r"^Failed (?:password|publickey)", Flags::default())?;
+    /// assert_eq!(regex.prefix(), "Failed ");
+    /// # Ok::<(), ferroban_regex::Error>(())
+    /// ```
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.inner.program.prefix
+    }
+
     /// The most steps that a search in a text of this many bytes can take.
     ///
     /// It is in proportion to the length. Where the memo bounds the time (see

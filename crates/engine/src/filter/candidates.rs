@@ -1,4 +1,4 @@
-//! Which of many patterns can match a text at all, by the byte it begins with.
+//! Which of many patterns can match a text at all, by what it begins with.
 //!
 //! Most failregexes begin with `^` and a word. A filter may have dozens, and a line is a
 //! match of one or two: the others need not be asked.
@@ -9,7 +9,8 @@ use super::failregex::FailRegex;
 #[derive(Debug)]
 pub(super) struct Candidates {
     by_byte: Vec<Vec<usize>>,
-    count: usize,
+    /// What a text must begin with, for each pattern that matches at its start only.
+    prefixes: Vec<Box<str>>,
 }
 
 impl Candidates {
@@ -26,17 +27,34 @@ impl Candidates {
         }
         Self {
             by_byte,
-            count: patterns.len(),
+            prefixes: patterns.iter().map(prefix).collect(),
         }
     }
 
-    /// The so-manieth pattern to try on a text that begins with this byte; of an empty
-    /// text, and of one that changes between the tries, nothing is known.
-    pub(super) fn nth(&self, first: Option<u8>, place: usize) -> Option<usize> {
-        match first {
-            Some(byte) => self.by_byte.get(usize::from(byte))?.get(place).copied(),
-            None => (place < self.count).then_some(place),
-        }
+    /// The first pattern to try on a text, of those from this place on, and the place after it; of
+    /// a text that changes between the tries nothing is known.
+    pub(super) fn next(&self, text: Option<&str>, from: usize) -> Option<(usize, usize)> {
+        let first = text.and_then(|text| text.bytes().next());
+        let (Some(text), Some(byte)) = (text, first) else {
+            return (from < self.prefixes.len()).then_some((from, from + 1));
+        };
+        let list = self.by_byte.get(usize::from(byte))?;
+        let mut places = (from..).zip(list.get(from..)?);
+        places.find_map(|(place, pattern)| {
+            let prefix = self.prefixes.get(*pattern)?;
+            // Comparing with nothing is slow on some processors.
+            let fits = prefix.is_empty() || text.as_bytes().starts_with(prefix.as_bytes());
+            fits.then_some((*pattern, place + 1))
+        })
+    }
+}
+
+/// What a text must begin with for a pattern that matches at its start only.
+fn prefix(pattern: &FailRegex) -> Box<str> {
+    let regex = pattern.regex();
+    match regex.first_bytes() {
+        Some(_) => regex.prefix().into(),
+        None => "".into(),
     }
 }
 
@@ -55,16 +73,22 @@ mod tests {
         ];
         let patterns = patterns.map(|pattern| FailRegex::new(pattern, false).unwrap());
         let candidates = Candidates::new(&patterns);
-        let tried = |first: Option<u8>| -> Vec<usize> {
-            (0..)
-                .map_while(|place| candidates.nth(first, place))
-                .collect()
+        let tried = |text: Option<&str>| -> Vec<usize> {
+            let mut from = 0;
+            let next = || {
+                let (pattern, place) = candidates.next(text, from)?;
+                from = place;
+                Some(pattern)
+            };
+            std::iter::from_fn(next).collect()
         };
-        let cases: [(Option<u8>, &[usize]); 5] = [
-            (Some(b'a'), &[0, 1, 2, 3, 4]),
-            (Some(b'c'), &[1, 2, 3, 4]),
-            (Some(b'x'), &[1, 4]),
-            (Some(b' '), &[1, 3, 4]),
+        let cases: [(Option<&str>, &[usize]); 7] = [
+            (Some("a 1.2.3.4"), &[0, 1, 2, 3, 4]),
+            (Some("ab"), &[1, 2, 3, 4]),
+            (Some("c"), &[1, 2, 3, 4]),
+            (Some("x"), &[1, 4]),
+            (Some(" "), &[1, 3, 4]),
+            (Some(""), &[0, 1, 2, 3, 4]),
             (None, &[0, 1, 2, 3, 4]),
         ];
         for (first, expected) in cases {

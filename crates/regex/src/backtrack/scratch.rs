@@ -31,10 +31,14 @@ impl Scratch {
             if list.len() != length {
                 list.resize(length, NONE);
             }
-            list.fill(NONE);
+            if length > 0 {
+                list.fill(NONE);
+            }
         }
         self.lasts.clear();
-        self.lasts.resize(program.needs.len(), None);
+        if !program.needs.is_empty() {
+            self.lasts.resize(program.needs.len(), None);
+        }
     }
 
     /// The search is over and nothing matched.
