@@ -30,7 +30,7 @@ impl<'p> Machine<'p, '_, '_> {
                 Some(Op::Save(slot)) => after(Some(self.save(*slot as usize, pos))),
                 Some(Op::Jump(target)) => to(*target as usize),
                 Some(Op::Choice(choice)) => self.choose_way(code, choice, at),
-                Some(Op::Span(number)) => self.past_span(code, *number, at),
+                Some(Op::Span(number)) => self.past_span(code, *number, at, &mut steps),
                 Some(Op::Assert(assertion)) => after(self.holds(*assertion, pos).then_some(pos)),
                 Some(Op::Need(number)) => after(self.comes(*number as usize, pos).then_some(pos)),
                 Some(Op::IfGroup { group, otherwise }) => match self.span(*group as usize) {
@@ -177,15 +177,21 @@ impl<'p> Machine<'p, '_, '_> {
         }
     }
 
-    /// Where a span leads.
+    /// Where a span leads; the steps that it takes beyond one are added.
     #[inline(always)]
-    fn past_span(&mut self, code: &Code, number: u32, at: State) -> Option<State> {
+    fn past_span(
+        &mut self,
+        code: &Code,
+        number: u32,
+        at: State,
+        steps: &mut usize,
+    ) -> Option<State> {
         let span = code.spans.get(number as usize)?;
         match span.lead.map(|lead| code.led(lead, self.bytes.get(at.pos))) {
             Some(Led::Nowhere) => None,
             Some(Led::To(pc)) if pc != at.pc => Some(State { pc, ..at }),
             _ => {
-                let pos = self.after_span(code, span, at)?;
+                let pos = self.after_span(code, span, at, steps)?;
                 match span.then {
                     None => Some(State { pc: at.pc + 1, pos }),
                     Some(byte) if self.bytes.get(pos) == Some(&byte) => Some(State {
@@ -200,7 +206,13 @@ impl<'p> Machine<'p, '_, '_> {
 
     /// The position after a span.
     #[inline(always)]
-    fn after_span(&mut self, code: &Code, span: &Span, at: State) -> Option<usize> {
+    fn after_span(
+        &mut self,
+        code: &Code,
+        span: &Span,
+        at: State,
+        steps: &mut usize,
+    ) -> Option<usize> {
         let State { pc, pos } = at;
         let rest = self.bytes.get(pos..)?;
         if span.line {
@@ -218,7 +230,7 @@ impl<'p> Machine<'p, '_, '_> {
         if length < least {
             return None;
         }
-        self.spend(length / 4);
+        *steps += length / 4;
         let (low, high) = (pos + least, pos + length);
         if span.keeps {
             return Some(high);
@@ -228,7 +240,7 @@ impl<'p> Machine<'p, '_, '_> {
             || !(span.sure || self.may_follow(at, top))
         {
             if top == low {
-                self.spend((high - low) / 4);
+                *steps += (high - low) / 4;
                 return None;
             }
             top -= 1;
@@ -237,7 +249,7 @@ impl<'p> Machine<'p, '_, '_> {
             let (pc, low, high) = (small(pc), small(low), small(top));
             self.scratch.stack.push(Entry::Give { pc, low, high });
         }
-        self.spend((high - top) / 4);
+        *steps += (high - top) / 4;
         Some(top)
     }
 
