@@ -16,6 +16,8 @@ mod sight;
 mod tags;
 mod when;
 
+use std::borrow::Cow;
+
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
 use ferroban_regex::{Regex, Slots};
 use serde::{Deserialize, Serialize};
@@ -519,53 +521,18 @@ impl Filter {
             });
         }
         let time = look.time?;
-        let verdict = self
-            .sessions
-            .judge(look.now, (fields, lines), look.detail.groups);
+        let wanted = (look.detail.groups, look.keeps);
+        let (lines, usedns) = ((fields, lines), self.usedns);
+        let verdict = self.sessions.judge(look.now, lines, wanted.0);
         Some(match verdict {
             Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,
             Verdict::Failure { fields, matches } => {
-                let seen = if look.detail.groups {
-                    fields.clone().into_groups()
-                } else {
-                    Vec::new()
-                };
-                match self.failure(fields, matches, time) {
-                    Some(failure) => Outcome::Failure(Box::new(Found {
-                        failure,
-                        has_time: true,
-                        fields: seen,
-                    })),
+                match found(fields, matches, (usedns, time), wanted) {
+                    Some(found) => Outcome::Failure(Box::new(found)),
                     None => Outcome::Pending,
                 }
             }
-        })
-    }
-
-    /// Who failed, by the fixed order of precedence: `fid`, `ip4`, `ip6`, `dns`.
-    fn failure(&self, fields: Fields, matches: Vec<Match>, time: Timestamp) -> Option<Failure> {
-        let id = fields.identity()?;
-        let lookup = match (&id, fields.name(), self.usedns) {
-            (FailId::Text(_), Some(_), UseDns::Yes) => Lookup::Addresses,
-            (FailId::Text(_), Some(_), UseDns::Warn) => Lookup::Told,
-            (FailId::Text(_), Some(_), UseDns::No) => return None,
-            _ => Lookup::None,
-        };
-        let failures = fields.repeat().clamp(1, MAX_REPEAT);
-        let address = fields.address().map(Capture::from);
-        let mut captures = fields.into_kept();
-        captures.extend(address.map(|address| (Name::IP, address)));
-        let ticket = Ticket {
-            failures,
-            matches,
-            captures,
-        };
-        Some(Failure {
-            id,
-            lookup,
-            time,
-            ticket,
         })
     }
 
@@ -575,6 +542,53 @@ impl Filter {
         let matches = |regex: &FailRegex| search(regex, text, slots, notes).is_some();
         self.ignored.iter().position(matches)
     }
+}
+
+/// Who failed, by the fixed order of precedence: `fid`, `ip4`, `ip6`, `dns`. With the `groups`
+/// if they are wanted, and in the ticket what else is kept, if it is.
+fn found(
+    fields: Cow<'_, Fields>,
+    matches: Vec<Match>,
+    (usedns, time): (UseDns, Timestamp),
+    (groups, keeps): (bool, bool),
+) -> Option<Found> {
+    let id = fields.identity()?;
+    let lookup = match (&id, fields.name(), usedns) {
+        (FailId::Text(_), Some(_), UseDns::Yes) => Lookup::Addresses,
+        (FailId::Text(_), Some(_), UseDns::Warn) => Lookup::Told,
+        (FailId::Text(_), Some(_), UseDns::No) => return None,
+        _ => Lookup::None,
+    };
+    let failures = fields.repeat().clamp(1, MAX_REPEAT);
+    let no_failure = fields.has(&Name::NOFAIL) && !fields.has(&Name::MLFID);
+    let seen = match groups {
+        true => fields.clone().into_owned().into_groups(),
+        false => Vec::new(),
+    };
+    let captures = if keeps {
+        let address = fields.address().map(Capture::from);
+        let mut captures = fields.into_owned().into_kept();
+        captures.extend(address.map(|address| (Name::IP, address)));
+        captures
+    } else {
+        Vec::new()
+    };
+    let ticket = Ticket {
+        failures,
+        matches,
+        captures,
+    };
+    Some(Found {
+        failure: Failure {
+            id,
+            lookup,
+            time,
+            ticket,
+        },
+        has_time: true,
+        no_failure,
+        fields: seen,
+    })
 }
 
 /// The first match of a pattern. One that gives up is told, and counts as no match.

@@ -242,7 +242,7 @@ impl<'a, 't> Hit<'a, 't> {
         }
         for (name, value) in self.values(own) {
             if let Some(value) = value {
-                fields.set(name, value);
+                fields.set_text(name, value);
             }
         }
         fields
@@ -260,8 +260,8 @@ impl<'a, 't> Hit<'a, 't> {
     fn values<'n>(
         &self,
         names: &'n [(Name, usize)],
-    ) -> impl Iterator<Item = (&'n Name, Option<Capture>)> {
-        let kept = |text: &str| Some(text.get(..text.floor_char_boundary(VALUE_LIMIT))?.into());
+    ) -> impl Iterator<Item = (&'n Name, Option<&'t str>)> {
+        let kept = |text: &'t str| text.get(..text.floor_char_boundary(VALUE_LIMIT));
         let value = move |index: usize| self.group(index).and_then(kept);
         let names = names.iter();
         names.map(move |(name, index)| (name, value(*index)))

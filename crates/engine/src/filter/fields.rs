@@ -35,13 +35,22 @@ impl Fields {
         }
     }
 
-    /// Adds a field that is not there yet.
-    pub(super) fn push(&mut self, name: &Name, value: Option<Capture>) {
-        self.names |= name.bit();
-        if value.is_some() {
-            self.values |= name.bit();
+    /// Adds a field that is not there yet, with the text of its group if that took part.
+    pub(super) fn push(&mut self, name: &Name, text: Option<&str>) {
+        match text {
+            Some(text) => self.push_value(name, text.into()),
+            None => {
+                self.names |= name.bit();
+                self.all.push((name.clone(), None));
+            }
         }
-        self.all.push((name.clone(), value));
+    }
+
+    #[inline]
+    fn push_value(&mut self, name: &Name, value: Capture) {
+        self.names |= name.bit();
+        self.values |= name.bit();
+        self.all.push((name.clone(), Some(value)));
     }
 
     /// The value of a field.
@@ -82,6 +91,16 @@ impl Fields {
         self.all.remove(index).1
     }
 
+    /// Sets a field to a text, in its old place if it has one.
+    #[inline]
+    pub(super) fn set_text(&mut self, name: &Name, text: &str) {
+        let bit = name.bit();
+        match bit != 0 && self.names & bit == 0 {
+            true => self.push_value(name, text.into()),
+            false => self.set(name, text.into()),
+        }
+    }
+
     /// Sets a field, in its old place if it has one.
     pub(super) fn set(&mut self, name: &Name, value: Capture) {
         let bit = name.bit();
@@ -93,7 +112,7 @@ impl Fields {
                 return;
             }
         }
-        self.push(name, Some(value));
+        self.push_value(name, value);
     }
 
     /// Takes over the values of `other`, which win; groups that took no part change

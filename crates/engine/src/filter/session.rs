@@ -5,6 +5,7 @@
 //! process id. The rules are fail2ban's, with one addition: a line matched by
 //! `<F-ONCE>` counts only if its session has not counted a failure before.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -31,13 +32,30 @@ const MAX_USERS: usize = 20;
 
 /// What a matched line amounts to.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum Verdict<'a> {
     /// A failure, with everything its session knows.
-    Failure { fields: Fields, matches: Vec<Match> },
+    Failure {
+        fields: Cow<'a, Fields>,
+        matches: Vec<Match>,
+    },
     /// No failure, but whose it would be is perhaps known, and wanted.
     Harmless(Option<FailId>),
     /// A failure, but nobody knows yet whose.
     Pending,
+}
+
+impl Verdict<'_> {
+    /// The same, without what its session keeps.
+    fn into_owned(self) -> Verdict<'static> {
+        match self {
+            Verdict::Failure { fields, matches } => Verdict::Failure {
+                fields: Cow::Owned(fields.into_owned()),
+                matches,
+            },
+            Verdict::Harmless(id) => Verdict::Harmless(id),
+            Verdict::Pending => Verdict::Pending,
+        }
+    }
 }
 
 /// The sessions of one filter.
@@ -69,11 +87,11 @@ impl Sessions {
         now: Timestamp,
         (fields, lines): (Fields, Vec<Match>),
         whose: bool,
-    ) -> Verdict {
+    ) -> Verdict<'_> {
         let Some(Capture::Text(key)) = fields.capture(&Name::MLFID) else {
             return if fields.identifies() {
                 Verdict::Failure {
-                    fields,
+                    fields: Cow::Owned(fields),
                     matches: lines,
                 }
             } else {
@@ -81,26 +99,24 @@ impl Sessions {
             };
         };
         self.expire(now);
-        let forget = fields.has(&Name::MLFFORGET);
-        match (forget, self.by_key.get_mut(key)) {
-            (false, Some(session)) => session.take((fields, lines), false, whose),
-            (false, None) => {
-                let key = key.clone();
-                let mut session = Session::default();
-                let verdict = session.take((fields, lines), true, whose);
-                self.make_room();
-                self.oldest_first.push_back((key.clone(), now));
-                self.by_key.insert(key, session);
-                verdict
-            }
-            (true, None) => Session::default().take((fields, lines), true, whose),
-            (true, Some(_)) => {
-                let mut session = self.by_key.remove(key).unwrap_or_default();
+        let key = key.clone();
+        if fields.has(&Name::MLFFORGET) {
+            let known = self.by_key.remove(&key);
+            let fresh = known.is_none();
+            if !fresh {
                 // Its place is free, or connections that are over would push out open ones.
-                self.oldest_first.retain(|(own, _)| own != key);
-                session.take((fields, lines), false, whose)
+                self.oldest_first.retain(|(own, _)| *own != key);
             }
+            let mut session = known.unwrap_or_default();
+            return session.take((fields, lines), fresh, whose).into_owned();
         }
+        let fresh = !self.by_key.contains_key(&key);
+        if fresh {
+            self.make_room();
+            self.oldest_first.push_back((key.clone(), now));
+        }
+        let session = self.by_key.entry(key).or_default();
+        session.take((fields, lines), fresh, whose)
     }
 
     fn expire(&mut self, now: Timestamp) {
@@ -130,7 +146,7 @@ impl Session {
         (mut fields, lines): (Fields, Vec<Match>),
         fresh: bool,
         whose: bool,
-    ) -> Verdict {
+    ) -> Verdict<'_> {
         let forget = fields.take(&Name::MLFFORGET).is_some();
         let gained = fields.take(&Name::MLFGAINED).is_some();
         let mut harmless = gained || fields.has(&Name::NOFAIL);
@@ -178,8 +194,8 @@ impl Session {
         self.counted = true;
         Verdict::Failure {
             fields: match forget {
-                true => std::mem::take(&mut self.fields),
-                false => self.fields.clone(),
+                true => Cow::Owned(std::mem::take(&mut self.fields)),
+                false => Cow::Borrowed(&self.fields),
             },
             matches: std::mem::take(&mut self.lines),
         }
@@ -316,8 +332,9 @@ mod tests {
                 (fields(text), vec![Match::default()]),
                 true,
             );
+            let failed = matches!(verdict, Verdict::Failure { .. });
             let kept = (sessions.by_key.len(), sessions.oldest_first.len());
-            (matches!(verdict, Verdict::Failure { .. }), kept)
+            (failed, kept)
         };
         judge("c1 nofail 1.2.3.4");
         for other in 0..=MAX_SESSIONS {

@@ -93,6 +93,8 @@ pub struct Found {
     pub failure: Failure,
     /// Whether its time stands in the log; else it is that of the moment.
     pub has_time: bool,
+    /// Whether `<F-NOFAIL>` says that it is none. That is heeded within a session only.
+    pub no_failure: bool,
     /// All groups in order, also those that took no part, if they are wanted.
     pub fields: Groups,
 }

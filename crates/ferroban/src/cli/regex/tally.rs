@@ -268,7 +268,7 @@ impl Tally {
                         true => found.failure.time,
                         false => now,
                     };
-                    (ids, time, !is_no_failure(found))
+                    (ids, time, !found.no_failure)
                 }
             };
             for id in one.into_iter().chain(several) {
@@ -354,13 +354,6 @@ fn has_sessions(filter: &Filter, regex: usize) -> bool {
         .take(1)
         .chain(filter.prefregex());
     regexes.any(|regex| regex.group("mlfid").is_some())
-}
-
-/// Whether a match is said to be no failure. The engine heeds that within a session only.
-fn is_no_failure(found: &Found) -> bool {
-    let captures = &found.failure.ticket.captures;
-    let has = |wanted: &Name| captures.iter().any(|(name, _)| name == wanted);
-    has(&Name::NOFAIL) && !has(&Name::MLFID)
 }
 
 /// The id as Python would write it down.
