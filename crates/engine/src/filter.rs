@@ -592,6 +592,7 @@ fn found(
 }
 
 /// The first match of a pattern. One that gives up is told, and counts as no match.
+#[inline(always)]
 fn search<'a, 't>(
     regex: &'a FailRegex,
     text: &'t str,

@@ -7,6 +7,7 @@
 
 use crate::ast::Assertion;
 use crate::program::Pc;
+use std::num::NonZeroU16;
 
 /// An instruction.
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +46,12 @@ pub(crate) struct Choice {
     /// By this table.
     pub(crate) lead: Lead,
     /// Else this place is tried
-    pub(crate) prefer: u32,
+    pub(crate) prefer: u16,
     /// before that,
-    pub(crate) other: u32,
+    pub(crate) other: u16,
     /// as far as what comes does not rule out either: the number of the [`Guess`], if more is
     /// known of that than the next byte.
-    pub(crate) guess: Option<u16>,
+    pub(crate) guess: Option<NonZeroU16>,
 }
 
 /// What is known about the two ways of a choice beyond the next byte.
@@ -182,6 +183,7 @@ pub(crate) struct Code {
     /// The first one that is not done before a search begins.
     pub(crate) start: Pc,
     pub(crate) spans: Vec<Span>,
+    /// The first has the number 1.
     pub(crate) guesses: Vec<Guess>,
     /// Texts of more than eight bytes.
     pub(crate) texts: Vec<Box<[u8]>>,
@@ -246,6 +248,11 @@ mod tests {
         for (class, sample) in classes.samples().enumerate() {
             assert_eq!(usize::from(classes.next(sample.as_ref())), class);
         }
+    }
+
+    #[test]
+    fn an_instruction_takes_16_bytes() {
+        assert_eq!(size_of::<Op>(), 16);
     }
 
     #[test]

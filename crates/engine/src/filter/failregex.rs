@@ -156,6 +156,7 @@ impl FailRegex {
     }
 
     /// The first match in a text, whose places are noted in `slots`.
+    #[inline(always)]
     pub(super) fn search<'a, 't>(
         &'a self,
         text: &'t str,

@@ -129,22 +129,21 @@ impl<'p> Machine<'p, '_, '_> {
     #[inline(always)]
     fn divide(&mut self, code: &Code, choice: &Choice, at: State) -> Option<State> {
         let [mut prefer, mut other] = [true, true];
-        if let Some(guess) = choice
-            .guess
-            .and_then(|guess| code.guesses.get(usize::from(guess)))
+        if let Some(number) = choice.guess
+            && let Some(guess) = code.guesses.get(usize::from(number.get()) - 1)
         {
             prefer = self.hinted(code, guess.prefer, at.pos);
             other = self.hinted(code, guess.other, at.pos);
         }
         if !prefer {
-            let pc = choice.other as usize;
+            let pc = usize::from(choice.other);
             return other.then_some(State { pc, ..at });
         }
         if other {
-            self.push_way(choice.other as usize, at.pos);
+            self.push_way(usize::from(choice.other), at.pos);
         }
         Some(State {
-            pc: choice.prefer as usize,
+            pc: usize::from(choice.prefer),
             ..at
         })
     }

@@ -3,6 +3,7 @@
 use crate::ast::{Assertion, Greed};
 use crate::code::{Choice, Classes, Code, Guess, Hint, Lead, Members, Op, Span};
 use crate::program::{Ahead, Begin, Inst, Pc, Program, Run, Split, Then};
+use std::num::NonZeroU16;
 
 /// Makes the compact form.
 pub(super) fn compact(program: &mut Program) {
@@ -93,13 +94,14 @@ fn op(
                 [Hint::Open, Hint::Open] => None,
                 [prefer, other] => {
                     code.guesses.push(Guess { prefer, other });
-                    Some(u16::try_from(code.guesses.len() - 1).ok()?)
+                    let number = u16::try_from(code.guesses.len()).ok()?;
+                    Some(NonZeroU16::new(number)?)
                 }
             };
             Op::Choice(Choice {
                 lead: lead?,
-                prefer: u32::try_from(prefer.pc).ok()?,
-                other: u32::try_from(other.pc).ok()?,
+                prefer: u16::try_from(prefer.pc).ok()?,
+                other: u16::try_from(other.pc).ok()?,
                 guess,
             })
         }
