@@ -22,7 +22,7 @@ use crate::program::{Begin, Inst, Pc, Program, Sight};
 use closest::Watch;
 use scratch::Entry;
 pub(crate) use scratch::Scratch;
-use start::Starts;
+use start::{Starts, may_match};
 
 /// Steps for each byte before the memo is used,
 pub(crate) const PLAIN_STEPS: u64 = 8;
@@ -73,21 +73,22 @@ pub(crate) fn search_with(
     plain: u64,
     scratch: &mut Scratch,
 ) -> Found {
-    scratch.slots.clear();
     if small(text.len()) >= NONE - 2 {
+        scratch.slots.clear();
         return Found {
             exhausted: true,
             ..Found::NOTHING
         };
     }
-    let Some(starts) = Starts::new(program, text, start) else {
+    if !may_match(program, text, start) {
+        scratch.slots.clear();
         return Found::NOTHING;
-    };
+    }
     let mut machine = Machine::new(program, text, plain, scratch);
     let halt = match program.begin {
         // There is only one place to begin at.
         Begin::Text => machine.attempt(start),
-        _ => machine.search(starts),
+        _ => machine.search(Starts::new(program, text, start)),
     };
     let steps = machine.steps + (machine.allowed - machine.fuel);
     match halt {

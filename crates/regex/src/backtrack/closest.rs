@@ -3,6 +3,7 @@
 //! It runs a program with a [`Inst::Place`] before every piece of the pattern and with nothing
 //! that spares it a dead end, and notes where each attempt fails.
 
+use super::start::may_match;
 use super::{Entry, Halt, Machine, NONE, Scratch, Starts, State, small};
 use crate::program::{Inst, Pc, Program};
 
@@ -23,9 +24,9 @@ pub(crate) struct Furthest {
 /// The attempt that got furthest: in the pattern, by the rank of its pieces (among the outermost
 /// ones, and in characters), or else in the text.
 pub(crate) fn furthest(program: &Program, text: &str, ranks: Vec<(usize, usize)>) -> Furthest {
-    let (Some(starts), true) = (Starts::new(program, text, 0), small(text.len()) < NONE - 2) else {
+    if !may_match(program, text, 0) || small(text.len()) >= NONE - 2 {
         return Furthest::default();
-    };
+    }
     let mut scratch = Scratch::default();
     let mut machine = Machine::new(program, text, 0, &mut scratch);
     machine.fuel = STEPS.0 * text.len() as u64 + STEPS.1;
@@ -33,7 +34,7 @@ pub(crate) fn furthest(program: &Program, text: &str, ranks: Vec<(usize, usize)>
         ranks,
         ..Watch::default()
     }));
-    for start in starts {
+    for start in Starts::new(program, text, 0) {
         if let Some(watch) = &mut machine.watch {
             watch.start = start;
         }

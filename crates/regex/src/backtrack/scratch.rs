@@ -28,11 +28,11 @@ impl Scratch {
             (&mut self.slots, program.slots + 2),
             (&mut self.regs, program.regs),
         ] {
-            if list.len() != length {
-                list.resize(length, NONE);
-            }
-            if length > 0 {
+            if list.len() == length {
                 list.fill(NONE);
+            } else {
+                list.clear();
+                list.resize(length, NONE);
             }
         }
         self.lasts.clear();

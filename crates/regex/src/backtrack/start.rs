@@ -13,30 +13,36 @@ pub(super) struct Starts<'p, 't> {
     next: Option<usize>,
 }
 
+/// Whether a text has what every match needs that begins at `start` or later.
+#[inline]
+pub(super) fn may_match(program: &Program, text: &str, start: usize) -> bool {
+    let bytes = text.as_bytes();
+    if matches!(program.begin, Begin::Text) {
+        let first = program.firsts.get(program.first);
+        let prefix = program.prefix.as_bytes();
+        // Comparing with an empty box is slow on some processors: its address is invalid.
+        if start != 0
+            || first.is_some_and(|first| !first.allows(bytes.first()))
+            || (!prefix.is_empty() && !bytes.starts_with(prefix))
+        {
+            return false;
+        }
+    }
+    let (required, rest) = (&program.required, bytes.get(start..).unwrap_or_default());
+    required
+        .as_ref()
+        .is_none_or(|required| required.find(rest).is_some())
+}
+
 impl<'p, 't> Starts<'p, 't> {
-    /// None if the text lacks what every match needs.
-    pub(super) fn new(program: &'p Program, text: &'t str, start: usize) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if matches!(program.begin, Begin::Text) {
-            let first = program.firsts.get(program.first);
-            let prefix = program.prefix.as_bytes();
-            // Comparing with an empty box is slow on some processors: its address is invalid.
-            if start != 0
-                || first.is_some_and(|first| !first.allows(bytes.first()))
-                || (!prefix.is_empty() && !bytes.starts_with(prefix))
-            {
-                return None;
-            }
-        }
-        if let Some(required) = &program.required {
-            required.find(bytes.get(start..)?)?;
-        }
-        Some(Self {
+    /// The positions from `start` on.
+    pub(super) fn new(program: &'p Program, text: &'t str, start: usize) -> Self {
+        Self {
             text,
             begin: &program.begin,
             first: program.firsts.get(program.first),
             next: Some(start),
-        })
+        }
     }
 
     fn allows(&self, pos: usize) -> bool {
