@@ -27,6 +27,13 @@ libfuzzer_sys::fuzz_target!(|input: (&str, &str, u8, u16)| {
         let whole = slots.span(0).unwrap();
         assert!(text.get(whole).is_some());
     }
+    if let (Ok(found), Ok(wary)) = (found, regex.search_warily(&text)) {
+        assert_eq!(found, wary.is_some());
+        for group in 0..=regex.groups() {
+            let wary = wary.as_ref().and_then(|wary| wary.span(group));
+            assert_eq!(slots.span(group), wary);
+        }
+    }
     let closest = regex.closest(&text);
     assert!(pattern.is_char_boundary(closest.pattern_at));
     assert!(text.get(closest.text_from..closest.text_to).is_some());

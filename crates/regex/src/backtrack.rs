@@ -1,7 +1,8 @@
 //! The matcher: tries alternatives in order, remembers where to come back to, and comes back.
 //!
-//! A search starts plainly, which is fastest for the lines nobody prepared. If that takes more than a few
-//! steps for each byte, it begins anew at the same place with a [`Memo`] and then takes no step
+//! A search starts plainly, which is fastest for the lines nobody prepared. If that takes more than a
+//! few steps for each byte, it begins anew at the same place and takes care: it asks the [`Outlook`]
+//! where a match can still be. Where that is not sure it keeps a [`Memo`] and then takes no step
 //! twice. Nothing here recurses: look-arounds and atomic groups are frames on the one stack.
 
 mod ahead;
@@ -18,23 +19,25 @@ mod visits;
 pub(crate) use closest::{Furthest, furthest};
 
 use crate::memo::Memo;
+use crate::outlook::{self, Outlook};
 use crate::program::{Begin, Inst, Pc, Program, Sight};
 use closest::Watch;
 use scratch::Entry;
 pub(crate) use scratch::Scratch;
 use start::{Starts, may_match};
 
-/// Steps for each byte before the memo is used,
-pub(crate) const PLAIN_STEPS: u64 = 8;
+/// Steps for each byte before care is taken: more than all but one in 600 searches for a stock
+/// pattern in an ordinary line need,
+const PLAIN_STEPS: u64 = 1;
 
 /// for so many bytes. Longer lines get no more of them: few need more.
 const PLAIN_BYTES: u64 = 512;
 
-/// Steps for each byte of a search that no memo bounds,
-const STEPS_PER_BYTE: u64 = 8;
+/// Steps for each byte of a search that no memo bounds (or none is kept for),
+const STEPS_PER_BYTE: u64 = 6;
 
-/// and those for a line of any length.
-const STEPS_PER_LINE: u64 = 1 << 17;
+/// and those for a line of any length: a few lines that stock patterns match need 5,000.
+const STEPS_PER_LINE: u64 = 1 << 13;
 
 /// The most entries on the stack, some 128 MB.
 const MAX_STACK: usize = 8 << 20;
@@ -63,14 +66,35 @@ impl Found {
 /// Looks for the first match that begins at `start` or later, and leaves the positions of the match
 /// and of all groups in `scratch`.
 pub(crate) fn search(program: &Program, text: &str, start: usize, scratch: &mut Scratch) -> Found {
-    search_with(program, (text, start), PLAIN_STEPS, scratch)
+    search_with(program, (text, start), Care::USUAL, scratch)
 }
 
-/// The same, with so many steps for each byte before the memo is used.
+/// When a search stops being plain, and what it may use then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Care {
+    /// Steps for each byte before that.
+    pub(crate) plain: u64,
+    /// Whether it asks the outlook.
+    pub(crate) outlook: bool,
+}
+
+impl Care {
+    pub(crate) const USUAL: Self = Self {
+        plain: PLAIN_STEPS,
+        outlook: true,
+    };
+    /// From the start.
+    pub(crate) const ALL: Self = Self {
+        plain: 0,
+        outlook: true,
+    };
+}
+
+/// The same, taking care as it is said.
 pub(crate) fn search_with(
     program: &Program,
     (text, start): (&str, usize),
-    plain: u64,
+    care: Care,
     scratch: &mut Scratch,
 ) -> Found {
     if small(text.len()) >= NONE - 2 {
@@ -84,12 +108,15 @@ pub(crate) fn search_with(
         scratch.slots.clear();
         return Found::NOTHING;
     }
-    let mut machine = Machine::new(program, text, plain, scratch);
+    let mut machine = Machine::new(program, text, care, scratch);
     let halt = match program.begin {
         // There is only one place to begin at.
         Begin::Text => machine.attempt(start),
         _ => machine.search(Starts::new(program, text, start)),
     };
+    if let Some(outlook) = machine.outlook.take() {
+        program.outlook.put(outlook);
+    }
     let steps = machine.steps + (machine.allowed - machine.fuel);
     match halt {
         Halt::Match(start, end) => scratch.end_at(start, end),
@@ -106,9 +133,11 @@ pub(crate) fn search_with(
 pub(crate) fn step_limit(program: &Program, length: usize) -> u64 {
     let length = length as u64;
     let plain = plain_limit(length, PLAIN_STEPS);
+    let plain = plain + Outlook::step_limit(length) + unbounded_limit(length);
     if !program.linear {
-        return plain + unbounded_limit(length);
+        return plain;
     }
+    // If what the outlook is sure of takes too long after all, a memo is kept.
     // From each choice the memo lets pass, two ways lead to the next choices, and no instruction
     // comes twice on either.
     let longest: u64 = program.insts.iter().map(cost).sum();
@@ -169,6 +198,12 @@ struct Machine<'p, 't, 's> {
     /// The innermost open frame, as an index of the stack.
     frame: u32,
     memo: Option<Memo>,
+    care: Care,
+    /// Whether the search is no longer plain.
+    careful: bool,
+    outlook: Option<Box<Outlook>>,
+    /// Whether the outlook is so sure of itself that nothing need be gone back to.
+    sure: bool,
     /// For those who ask why nothing matches.
     watch: Option<Box<Watch>>,
     fuel: u64,
@@ -178,14 +213,9 @@ struct Machine<'p, 't, 's> {
 }
 
 impl<'p, 't, 's> Machine<'p, 't, 's> {
-    fn new(program: &'p Program, text: &'t str, plain: u64, scratch: &'s mut Scratch) -> Self {
+    fn new(program: &'p Program, text: &'t str, care: Care, scratch: &'s mut Scratch) -> Self {
         scratch.reset(program);
-        let length = text.len() as u64;
-        let fuel = if program.memoizable {
-            plain_limit(length, plain)
-        } else {
-            unbounded_limit(length)
-        };
+        let fuel = plain_limit(text.len() as u64, care.plain);
         Self {
             program,
             text,
@@ -193,6 +223,10 @@ impl<'p, 't, 's> Machine<'p, 't, 's> {
             scratch,
             frame: NONE,
             memo: None,
+            care,
+            careful: false,
+            outlook: None,
+            sure: false,
             watch: None,
             fuel,
             allowed: fuel,
@@ -210,26 +244,92 @@ impl<'p, 't, 's> Machine<'p, 't, 's> {
         Halt::NoMatch
     }
 
-    /// A match that begins at `pos`, with the memo if need be.
+    /// A match that begins at `pos`, with care if need be.
     fn attempt(&mut self, pos: usize) -> Halt {
-        let halt = match &self.program.code {
-            Some(code) if self.memo.is_none() => self.run_compact(code, pos),
-            _ => self.run(pos),
-        };
-        if !matches!(halt, Halt::Exhausted) || self.memo.is_some() || !self.program.memoizable {
-            return halt;
+        if !self.careful && self.fuel > 0 {
+            let halt = match &self.program.code {
+                Some(code) => self.run_compact::<false>(code, pos),
+                None => self.run(pos),
+            };
+            if !matches!(halt, Halt::Exhausted) {
+                return halt;
+            }
         }
+        if !self.careful {
+            self.take_care(pos);
+        }
+        if !self.hopes(0, pos) {
+            return Halt::NoMatch;
+        }
+        if self.memo.is_none() && self.program.memoizable {
+            // What the outlook is sure of takes no turn back, so that nothing is tried twice.
+            if self.sure {
+                let halt = match &self.program.code {
+                    Some(code) => self.run_compact::<true>(code, pos),
+                    None => self.run(pos),
+                };
+                if !matches!(halt, Halt::Exhausted) {
+                    return halt;
+                }
+                self.begin_anew();
+                self.sure = false;
+            }
+            self.memo = Some(Memo::new(self.program.rows, self.bytes.len()));
+            if self.program.linear {
+                self.allow(u64::MAX);
+            }
+        }
+        self.run(pos)
+    }
+
+    /// Begins anew at `pos`.
+    fn take_care(&mut self, pos: usize) {
+        self.careful = true;
+        self.begin_anew();
+        self.allow(unbounded_limit(self.bytes.len() as u64));
+        // Python finds neither an edge nor its absence in an empty text; the outlook does.
+        if self.care.outlook && (1..=outlook::LONGEST).contains(&self.text.len()) {
+            self.outlook = self.program.outlook.take(self.program);
+        }
+        if let Some(outlook) = &mut self.outlook {
+            self.steps += outlook.read(self.text, pos);
+            self.sure = self.program.linear && outlook.is_sure();
+        }
+    }
+
+    fn begin_anew(&mut self) {
         self.scratch.reset(self.program);
         self.frame = NONE;
-        self.memo = Some(Memo::new(self.program.rows, self.bytes.len()));
+    }
+
+    /// From now on so many steps.
+    fn allow(&mut self, steps: u64) {
         self.steps += self.allowed - self.fuel;
-        self.allowed = if self.program.linear {
-            u64::MAX
-        } else {
-            unbounded_limit(self.bytes.len() as u64)
+        (self.fuel, self.allowed) = (steps, steps);
+    }
+
+    /// Whether the rest may match from an instruction and a position on.
+    #[inline(always)]
+    fn hopes(&self, pc: Pc, pos: usize) -> bool {
+        match &self.outlook {
+            None => true,
+            Some(outlook) => self.ask(outlook, pc, pos),
+        }
+    }
+
+    #[inline]
+    fn ask(&self, outlook: &Outlook, pc: Pc, pos: usize) -> bool {
+        let (conditions, loops) = outlook.told_apart();
+        let mut state = match conditions {
+            0 => 0,
+            _ => self.conditions(),
         };
-        self.fuel = self.allowed;
-        self.run(pos)
+        for (reg, began) in self.scratch.regs.iter().take(loops).enumerate() {
+            if *began != small(pos) {
+                state |= 1 << (conditions + reg);
+            }
+        }
+        outlook.allows(pc, state, pos)
     }
 
     #[inline]
@@ -317,15 +417,22 @@ impl<'p, 't, 's> Machine<'p, 't, 's> {
         pos
     }
 
-    fn enter(&mut self, reg: usize, at: State) -> Next {
+    #[inline]
+    fn enter(&mut self, reg: usize, pos: usize) -> usize {
         if let Some(value) = self.scratch.regs.get_mut(reg) {
             self.scratch.stack.push(Entry::Reg {
                 reg: small(reg),
                 old: *value,
             });
-            *value = small(at.pos);
+            *value = small(pos);
         }
-        goto(at.pc + 1, at.pos)
+        pos
+    }
+
+    /// Whether the turn of a loop has matched something.
+    #[inline]
+    fn has_moved(&self, reg: usize, pos: usize) -> bool {
+        self.scratch.regs.get(reg) != Some(&small(pos))
     }
 }
 

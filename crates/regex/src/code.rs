@@ -15,7 +15,10 @@ pub(crate) enum Op {
     /// This byte.
     Byte(u8),
     /// A text of so many bytes, up to eight.
-    Word { length: u8, word: u64 },
+    Word {
+        length: u8,
+        word: u64,
+    },
     /// A longer text, by its number.
     Text(u32),
     /// One character of these classes.
@@ -28,12 +31,21 @@ pub(crate) enum Op {
     Choice(Choice),
     /// Many characters of a set: the number of the [`Span`].
     Span(u32),
+    /// A turn of a loop whose body may match nothing begins, or ends.
+    Enter(u32),
+    Progress {
+        reg: u32,
+        exit: u32,
+    },
     /// A condition on the position.
     Assert(Assertion),
     /// What must come here or later, by its number.
     Need(u32),
     /// Go on here if the group has matched, else there.
-    IfGroup { group: u32, otherwise: u32 },
+    IfGroup {
+        group: u32,
+        otherwise: u32,
+    },
     /// The end of the pattern or of a body.
     Accept,
     /// It is done as the program has it.

@@ -12,6 +12,7 @@ mod repeat;
 
 use crate::ast::{Case, Item, Node, Width};
 use crate::error::{Error, ErrorKind};
+use crate::outlook::Shelf;
 use crate::parse::Parsed;
 use crate::program::{Body, Inst, Pc, Program, Sight, Split, Way};
 use crate::set::Set;
@@ -36,6 +37,8 @@ const MAX_CONDITIONS: usize = 4;
 /// Compiles a pattern.
 pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
     let conditions = analysis::conditions(&parsed.node);
+    let again = analysis::again(&parsed.node);
+    let wanted = [conditions.as_slice(), &again].concat();
     let mut compiler = Compiler {
         widths: &parsed.widths,
         insts: Vec::new(),
@@ -48,16 +51,14 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
             body: Body::Main,
         },
         regs: 0,
-        conditions: &conditions,
+        wanted: &wanted,
         capturing: false,
         needs: needs::needs(&parsed.node),
     };
     compiler.node(&parsed.node)?;
     compiler.emit(Inst::Accept)?;
-    let exact_conditions =
-        conditions.len() <= MAX_CONDITIONS && !analysis::asks_itself(&parsed.node);
-    let memoizable = exact_conditions && !analysis::has_backref(&parsed.node);
-    let linear = memoizable && !compiler.capturing;
+    let memoizable = conditions.len() <= MAX_CONDITIONS && !analysis::asks_itself(&parsed.node);
+    let linear = memoizable && again.is_empty() && !compiler.capturing;
     let Compiler {
         insts,
         places,
@@ -88,6 +89,8 @@ pub(crate) fn compile(parsed: &Parsed) -> Result<Program, Error> {
         required,
         insts,
         conditions,
+        again,
+        outlook: Shelf::default(),
     };
     ahead::look_ahead(&mut program);
     compact::compact(&mut program);
@@ -114,7 +117,8 @@ struct Compiler<'a> {
     work: usize,
     place: Place,
     regs: usize,
-    conditions: &'a [usize],
+    /// The groups that are asked for further on.
+    wanted: &'a [usize],
     /// Whether any body is `Body::Capturing`.
     capturing: bool,
     /// Alternatives, and what must come after each has begun.
@@ -296,8 +300,8 @@ impl Compiler<'_> {
     ) -> Result<(), Error> {
         let outer = self.place;
         let start = self.emit(Inst::Atomic { next: 0 })?;
-        // A later conditional must find the groups as they are, so they must be matched anew.
-        let wanted = self.conditions;
+        // Whoever asks later must find the groups as they are, so they must be matched anew.
+        let wanted = self.wanted;
         let asked = captures(node, &|group| wanted.contains(&group));
         self.set_body(if asked || outer.body == Body::Capturing {
             Body::Capturing

@@ -9,6 +9,7 @@ mod compile;
 mod error;
 mod first;
 mod memo;
+mod outlook;
 mod parse;
 mod program;
 mod set;
@@ -123,6 +124,27 @@ impl Regex {
         });
         SLOTS.set(slots);
         captures
+    }
+
+    /// As [`search`](Self::search), but taking all the care from the start that is else taken only for
+    /// lines that take long. For tests: nothing but the time may differ.
+    #[doc(hidden)]
+    pub fn search_warily<'t>(&self, text: &'t str) -> Result<Option<Captures<'t>>, Exhausted> {
+        let mut scratch = Scratch::default();
+        let found = backtrack::search_with(
+            &self.inner.program,
+            (text, 0),
+            backtrack::Care::ALL,
+            &mut scratch,
+        );
+        if found.exhausted {
+            return Err(Exhausted { steps: found.steps });
+        }
+        Ok(found.matched.then(|| Captures {
+            text,
+            positions: scratch.slots,
+            names: Arc::clone(&self.inner.names),
+        }))
     }
 
     /// Whether the pattern matches anywhere in the text.

@@ -1,16 +1,20 @@
 //! What a search has tried already, so that it tries nothing twice.
 //!
-//! Without back-references, what follows from an instruction at a position is always the same. The
-//! matcher tries alternatives in order and stops at the first that works, so in the pattern
-//! itself whatever was tried before has failed: one bit says so. Inside a look-around it may also
-//! have matched, and the search failed later: two bits. Inside an atomic group a cell says up to
-//! where. Which of the choices made so far led to the match is known from the *trail*: those that
-//! the matcher has not come back from.
+//! What follows from an instruction at a position is always the same, as long as the groups whose text
+//! must come again stand where they stood. The matcher tries alternatives in order and stops at the
+//! first that works, so in the pattern itself whatever was tried before has failed: one bit says
+//! so. Inside a look-around it may also have matched, and the search failed later: two bits.
+//! Inside an atomic group a cell says up to where. Which of the choices made so far led to the
+//! match is known from the *trail*: those that the matcher has not come back from.
 
 use crate::program::Body;
+use std::collections::HashMap;
 
 /// The most memory for one search.
 const MAX_BYTES: usize = 64 << 20;
+
+/// A row that is not in use.
+const UNUSED: u32 = u32::MAX;
 
 const UNSEEN: u32 = 0;
 const FAILED: u32 = 1;
@@ -33,7 +37,17 @@ pub(crate) enum Seen {
 /// The memo of one search.
 #[derive(Debug)]
 pub(crate) struct Memo {
-    rows: Vec<Row>,
+    /// The rows in use, in the order they came into it,
+    used: Vec<Row>,
+    /// their bits, as far as they are such,
+    bits: Vec<u64>,
+    /// and which of them a row is.
+    rows: Vec<u32>,
+    /// Where the rows begin for each state of the groups whose text must come again: so many each.
+    blocks: HashMap<Box<[u32]>, usize>,
+    block: usize,
+    /// The last state asked for, and where its rows begin.
+    last: (Vec<u32>, usize),
     /// Positions in a row.
     width: usize,
     bytes: usize,
@@ -43,8 +57,8 @@ pub(crate) struct Memo {
 /// What is known about one kind of choice at each position.
 #[derive(Clone, Debug)]
 enum Row {
-    Unused,
-    Bits(Vec<u64>),
+    /// A bit for each, from here on.
+    Bits(usize),
     /// For each position one bit for tried and one for matched.
     Pairs(Vec<[u32; 2]>),
     Cells(Vec<u32>),
@@ -64,25 +78,48 @@ impl Memo {
     /// A memo for a text of this many bytes.
     pub(crate) fn new(rows: usize, length: usize) -> Self {
         Self {
-            rows: vec![Row::Unused; rows],
+            used: Vec::new(),
+            bits: Vec::new(),
+            rows: vec![UNUSED; rows],
+            blocks: HashMap::new(),
+            block: rows,
+            last: (Vec::new(), 0),
             width: length + 1,
             bytes: 0,
             trail: Vec::new(),
         }
     }
 
+    /// Where the rows begin for a state of the groups whose text must come again.
+    pub(crate) fn block(&mut self, state: impl Iterator<Item = u32> + Clone) -> usize {
+        let (known, start) = &mut self.last;
+        if known.iter().copied().eq(state.clone()) {
+            return *start;
+        }
+        known.clear();
+        known.extend(state);
+        *start = match self.blocks.get(known.as_slice()) {
+            Some(start) => *start,
+            None => {
+                let start = self.block * self.blocks.len();
+                self.blocks.insert(known.as_slice().into(), start);
+                self.bytes += self.block * size_of::<u32>();
+                self.rows.resize(start + self.block, UNUSED);
+                start
+            }
+        };
+        *start
+    }
+
     /// What is known about a choice. A new one is noted as made with the stack this high.
     pub(crate) fn visit(&mut self, body: Body, row: usize, pos: usize, height: usize) -> Seen {
-        if matches!(self.rows.get(row), Some(Row::Unused)) && !self.open_row(body, row) {
+        if matches!(self.rows.get(row), Some(&UNUSED)) && !self.open_row(body, row) {
             return Seen::Full;
         }
-        match self.rows.get_mut(row) {
-            Some(Row::Bits(bits)) => {
-                let word = bits.get_mut(pos / 64);
-                match word.map(|word| mark_bit(word, pos)) {
-                    Some(true) => Seen::New,
-                    _ => Seen::Failed,
-                }
+        match self.row(row) {
+            Some(Row::Bits(start)) => {
+                let start = *start;
+                self.mark_bit(start, pos)
             }
             Some(Row::Pairs(pairs)) => {
                 let Some([tried, matched]) = pairs.get_mut(pos / 32) else {
@@ -130,10 +167,19 @@ impl Memo {
     /// What is known about a choice of the pattern itself.
     #[inline]
     pub(crate) fn mark(&mut self, row: usize, pos: usize) -> Seen {
-        let Some(Row::Bits(bits)) = self.rows.get_mut(row) else {
-            return self.visit(Body::Main, row, pos, 0);
-        };
-        match bits.get_mut(pos / 64).map(|word| mark_bit(word, pos)) {
+        match self.row(row) {
+            Some(Row::Bits(start)) => {
+                let start = *start;
+                self.mark_bit(start, pos)
+            }
+            _ => self.visit(Body::Main, row, pos, 0),
+        }
+    }
+
+    #[inline]
+    fn mark_bit(&mut self, start: usize, pos: usize) -> Seen {
+        let word = self.bits.get_mut(start + pos / 64);
+        match word.map(|word| mark_bit(word, pos)) {
             Some(true) => Seen::New,
             _ => Seen::Failed,
         }
@@ -148,7 +194,9 @@ impl Memo {
         (bytes, mut pos): (&[u8], usize),
         test: impl Fn(u8) -> bool,
     ) -> (usize, bool) {
-        if let Some(Row::Bits(bits)) = self.rows.get_mut(row) {
+        if let Some(&mut Row::Bits(start)) = self.row(row)
+            && let Some(bits) = self.bits.get_mut(start..)
+        {
             while bytes.get(pos).is_some_and(|byte| test(*byte))
                 && let Some(word) = bits.get_mut((pos + 1) / 64)
             {
@@ -161,11 +209,20 @@ impl Memo {
         (pos, false)
     }
 
+    /// A row, if it is in use.
+    #[inline]
+    fn row(&mut self, row: usize) -> Option<&mut Row> {
+        let index = *self.rows.get(row)?;
+        self.used.get_mut(index as usize)
+    }
+
     fn open_row(&mut self, body: Body, row: usize) -> bool {
         let (fresh, bytes) = match body {
             Body::Main => {
                 let words = self.width.div_ceil(64);
-                (Row::Bits(vec![0; words]), 8 * words)
+                let start = self.bits.len();
+                self.bits.resize(start + words, 0);
+                (Row::Bits(start), 8 * words)
             }
             Body::Look => {
                 let pairs = self.width.div_ceil(32);
@@ -174,8 +231,9 @@ impl Memo {
             Body::Sub | Body::Capturing => (Row::Cells(vec![UNSEEN; self.width]), 4 * self.width),
         };
         self.bytes += bytes;
-        if let Some(slot) = self.rows.get_mut(row) {
-            *slot = fresh;
+        if let (Some(slot), Ok(index)) = (self.rows.get_mut(row), u32::try_from(self.used.len())) {
+            *slot = index;
+            self.used.push(fresh);
         }
         self.bytes <= MAX_BYTES
     }
@@ -201,7 +259,7 @@ impl Memo {
             && choice.height > height
         {
             self.trail.pop();
-            match self.rows.get_mut(choice.row) {
+            match self.row(choice.row) {
                 Some(Row::Pairs(pairs)) => {
                     if let Some([_, matched]) = pairs.get_mut(choice.pos / 32) {
                         *matched |= 1 << (choice.pos % 32);

@@ -3,6 +3,7 @@
 use crate::ast::{Assertion, Case, Greed};
 use crate::code::{Code, Lead};
 use crate::first::First;
+use crate::outlook::Shelf;
 use crate::set::Set;
 use memchr::memmem::Finder;
 
@@ -181,6 +182,8 @@ pub(crate) struct Program {
     pub(crate) first: usize,
     /// The groups conditionals ask for.
     pub(crate) conditions: Vec<usize>,
+    /// The groups whose text must come again.
+    pub(crate) again: Vec<usize>,
     /// How many rows the memo needs at most.
     pub(crate) rows: usize,
     /// How many position slots: two for each group.
@@ -188,7 +191,7 @@ pub(crate) struct Program {
     /// How many loop registers.
     pub(crate) regs: usize,
     /// Whether the memo may be used: the future of a choice depends on the instruction, the position,
-    /// and the loops and conditions the memo knows of.
+    /// and the loops, conditions and groups the memo knows of.
     pub(crate) memoizable: bool,
     /// Whether the time is bounded without a limit of steps.
     pub(crate) linear: bool,
@@ -198,6 +201,8 @@ pub(crate) struct Program {
     pub(crate) prefix: Box<str>,
     /// A text every match contains, if one is known that is more than the prefix.
     pub(crate) required: Option<Finder<'static>>,
+    /// What tells for lines that take long where a match can still be.
+    pub(crate) outlook: Shelf,
 }
 
 impl Program {

@@ -8,21 +8,27 @@ mod sets;
 #[path = "../tests/stock/mod.rs"]
 mod stock;
 
-use crate::backtrack::{self, Found, Scratch};
+use crate::backtrack::{self, Care, Found, Scratch};
 use crate::error::ErrorKind;
+use crate::outlook::Outlook;
 use crate::{Exhausted, Flags, Regex, Slots};
-use grammar::Grammar;
+use grammar::{Grammar, Random};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern, Flags::default()).unwrap_or_else(|error| panic!("{pattern}: {error}"))
 }
 
-/// The positions of all groups, and what the search came to, with so many steps for each byte
-/// before the memo takes over.
-fn search(regex: &Regex, text: &str, plain: u64) -> (Option<Vec<u32>>, Found) {
+/// A search that is never plain, with the memo alone.
+const MEMO: Care = Care {
+    plain: 0,
+    outlook: false,
+};
+
+/// The positions of all groups, and what the search came to.
+fn search(regex: &Regex, text: &str, care: Care) -> (Option<Vec<u32>>, Found) {
     let mut scratch = Scratch::default();
-    let found = backtrack::search_with(&regex.inner.program, (text, 0), plain, &mut scratch);
+    let found = backtrack::search_with(&regex.inner.program, (text, 0), care, &mut scratch);
     (found.matched.then_some(scratch.slots), found)
 }
 
@@ -30,9 +36,11 @@ fn search(regex: &Regex, text: &str, plain: u64) -> (Option<Vec<u32>>, Found) {
 fn found(pattern: &str, text: &str) -> Option<Vec<String>> {
     let regex = regex(pattern);
     let captures = regex.search(text).unwrap();
-    let (slots, _) = search(&regex, text, 0);
-    let same = captures.as_ref().map(|captures| captures.positions.clone()) == slots;
-    assert!(same, "{pattern} on {text:?} with the memo: {slots:?}");
+    for care in [MEMO, Care::ALL] {
+        let (slots, _) = search(&regex, text, care);
+        let same = captures.as_ref().map(|captures| captures.positions.clone()) == slots;
+        assert!(same, "{pattern} on {text:?} with {care:?}: {slots:?}");
+    }
     let captures = captures?;
     let groups = (0..=regex.groups()).map(|group| captures.get(group).unwrap_or("-").to_owned());
     Some(groups.collect())
@@ -179,7 +187,7 @@ fn a_search_from_further_on_still_sees_what_is_before() {
 }
 
 #[test]
-fn with_the_memo_everything_matches_as_without() {
+fn with_care_everything_matches_as_without() {
     let mut grammar = Grammar::new(0x1234_5678_9abc_def1);
     let mut compared = 0;
     for _ in 0..40_000 {
@@ -190,13 +198,86 @@ fn with_the_memo_everything_matches_as_without() {
         for _ in 0..4 {
             let mut text = grammar.text();
             text.push_str(&grammar.text());
-            let (plain, found) = search(&regex, &text, 10_000);
-            let (memo, _) = search(&regex, &text, 0);
-            assert_eq!(plain, memo, "{pattern:?} on {text:?}");
+            let plain = Care {
+                plain: 10_000,
+                outlook: false,
+            };
+            let (plain, found) = search(&regex, &text, plain);
+            for care in [MEMO, Care::ALL] {
+                let (careful, _) = search(&regex, &text, care);
+                assert_eq!(plain, careful, "{pattern:?} on {text:?} with {care:?}");
+            }
             compared += usize::from(found.matched);
         }
     }
     assert!(compared > 50_000, "only {compared} matches were compared");
+}
+
+#[test]
+fn the_outlook_changes_no_answer_on_long_texts() {
+    let mut grammar = Grammar::new(0x0417_1007_0417_1007);
+    let (mut compared, mut matched) = (0, 0);
+    for _ in 0..6000 {
+        let Ok(regex) = Regex::new(&grammar.pattern(), Flags::default()) else {
+            continue;
+        };
+        for _ in 0..3 {
+            let mut text = grammar.text();
+            text = text.repeat(1 + grammar.random.below(40));
+            text.push_str(&grammar.text());
+            let (memo, found) = search(&regex, &text, MEMO);
+            let (wary, wary_found) = search(&regex, &text, Care::ALL);
+            if !found.exhausted && !wary_found.exhausted {
+                assert_eq!(memo, wary, "{:?} on {text:?}", regex.as_str());
+                compared += 1;
+                matched += usize::from(found.matched);
+            }
+        }
+    }
+    assert!(compared > 10_000 && matched > 5000, "{compared}, {matched}");
+}
+
+#[test]
+fn what_the_outlook_knows_exactly_is_not_tried() {
+    let cases = [
+        // pattern, the unit that is repeated, tail
+        ("^(a|b)*c$", "ab", "d"),
+        ("^(?:(?! from ).)*?$", "a ", " from x"),
+        (r"^(x)?(?:a|a)*(?(1)y|z)", "a", "y"),
+        (r"^(?:\S+ )*(?<=:)x", "a: ", "y"),
+        (r"^.*\bfoo\b.*\bbar\b", "foo ", "bara"),
+        (r"^(?:a?)*b{3}$", "a", "bb"),
+        (r"(?m)^(?:\w+ )+\d{1,3}$", "é a\n", "é 1234"),
+        (r"^\w+²\Z", "²", "²\n"),
+    ];
+    for (pattern, unit, tail) in cases {
+        let text = unit.repeat(1000) + tail;
+        let regex = regex(pattern);
+        let (_, first) = search(&regex, &text, Care::ALL);
+        let (_, found) = search(&regex, &text, Care::ALL);
+        assert!(!first.matched && !found.matched, "{pattern}");
+        let steps = found.steps;
+        assert!(steps <= text.len() as u64, "{pattern}: {steps} steps");
+    }
+}
+
+#[test]
+fn whoever_makes_the_outlook_learn_for_ever_gets_no_more_of_it() {
+    let mut random = Random::new(0x5eed_5eed_5eed_5eed);
+    let regex = regex("(?:a|b)*a(?:a|b){12}c");
+    for length in [100, 1000, 100_000, 100, 100] {
+        let text: String = (0..length).map(|_| random.pick(&["a", "b"])).collect();
+        let (_, found) = search(&regex, &text, Care::ALL);
+        let (_, memo) = search(&regex, &text, MEMO);
+        assert!(!found.matched && !found.exhausted);
+        let limit = memo.steps + Outlook::step_limit(length);
+        assert!(found.steps <= limit, "{} of {limit}", found.steps);
+    }
+    // What was saved up is gone.
+    let text: String = (0..1000).map(|_| random.pick(&["a", "b"])).collect();
+    let (_, found) = search(&regex, &text, Care::ALL);
+    let (_, memo) = search(&regex, &text, MEMO);
+    assert!(found.steps <= memo.steps + 4 * 1000, "{}", found.steps);
 }
 
 /// Patterns that take other matchers for ever, and what to repeat for that.
@@ -231,7 +312,7 @@ fn hostile_lines_take_steps_in_proportion_to_their_length() {
         let mut counts = Vec::new();
         for length in [8 << 10, 32 << 10] {
             let text = unit.repeat(length / unit.len()) + tail;
-            let (_, found) = search(&regex(pattern), &text, backtrack::PLAIN_STEPS);
+            let (_, found) = search(&regex(pattern), &text, Care::USUAL);
             assert!(!found.exhausted, "{pattern} was given up");
             counts.push(found.steps);
         }
@@ -265,11 +346,12 @@ fn a_line_of_a_mebibyte_is_searched() {
 
 #[test]
 fn what_no_memo_bounds_is_given_up_and_said_so() {
-    let text = "a".repeat(4 << 10) + "xb";
-    let regex = regex(r"(?:(a+)+\1)+b");
+    let text = "a".repeat(4 << 10) + "x" + &"a".repeat(5000) + "b";
+    let regex = regex(r"^(a+)(a+)\1x\2b");
     let Exhausted { steps } = regex.search(&text).unwrap_err();
     let limit = regex.step_limit(text.len());
-    assert!((limit / 2..=limit).contains(&steps), "{steps} of {limit}");
+    let least = 6 * text.len() as u64;
+    assert!((least..=limit).contains(&steps), "{steps} of {limit}");
     assert!(limit < (1 << 18) + 50 * text.len() as u64);
     assert!(!regex.is_linear());
 }
@@ -318,9 +400,9 @@ fn random_patterns_keep_to_their_budget_on_pumped_texts() {
         text.push_str(&grammar.text());
         assert_budget(&regex, &text);
         linear += usize::from(regex.is_linear());
-        steps += search(&regex, &text, backtrack::PLAIN_STEPS).1.steps;
+        steps += search(&regex, &text, Care::USUAL).1.steps;
     }
-    assert!(linear > 4000 && steps > 1_000_000, "{linear}, {steps}");
+    assert!(linear > 4000 && steps > 500_000, "{linear}, {steps}");
 }
 
 /// What every search promises about its steps, and what every question for the reason promises.
@@ -349,10 +431,13 @@ fn assert_budget(regex: &Regex, text: &str) {
 #[test]
 fn a_run_counted_in_thousands_has_a_budget_too() {
     let text = "a".repeat(1 << 20);
-    let regex = regex("a{1,100000}b");
+    // Of what stands before, the outlook asks only for the last character.
+    let regex = regex("a{1,100000}(?<=ba)c");
     assert!(!regex.is_linear());
     let mut slots = Slots::default();
-    let found = regex.search_into(&(text + "cb"), 0, &mut slots);
+    let found = regex.search_into(&(text.clone() + "bc"), 0, &mut slots);
+    assert_eq!(found, Ok(false));
+    let found = regex.search_into(&(text + "ac"), 0, &mut slots);
     assert_eq!(found.map_err(|error| error.steps), Err(slots.steps()));
     assert!(slots.steps() <= regex.step_limit((1 << 20) + 2));
 }

@@ -4,7 +4,7 @@
 //! that spares it a dead end, and notes where each attempt fails.
 
 use super::start::may_match;
-use super::{Entry, Halt, Machine, NONE, Scratch, Starts, State, small};
+use super::{Care, Entry, Halt, Machine, NONE, Scratch, Starts, State, small};
 use crate::program::{Inst, Pc, Program};
 
 /// Steps for each byte, and for a text of any length; then the best so far has to do.
@@ -28,7 +28,7 @@ pub(crate) fn furthest(program: &Program, text: &str, ranks: Vec<(usize, usize)>
         return Furthest::default();
     }
     let mut scratch = Scratch::default();
-    let mut machine = Machine::new(program, text, 0, &mut scratch);
+    let mut machine = Machine::new(program, text, Care::USUAL, &mut scratch);
     machine.fuel = STEPS.0 * text.len() as u64 + STEPS.1;
     machine.watch = Some(Box::new(Watch {
         ranks,

@@ -6,11 +6,11 @@ use crate::code::{Choice, Code, Hint, Led, Members, Op, Span};
 use crate::program::{Inst, Pc};
 
 impl<'p> Machine<'p, '_, '_> {
-    /// A match that begins at `start`.
+    /// A match that begins at `start`; if need be, where the outlook is sure of each choice.
     ///
     /// Steps are counted, and the fuel for them is spent where the way goes back: between two such
     /// places there are only so many instructions.
-    pub(super) fn run_compact(&mut self, code: &'p Code, start: usize) -> Halt {
+    pub(super) fn run_compact<const SURE: bool>(&mut self, code: &'p Code, start: usize) -> Halt {
         let bytes = self.bytes;
         let mut at = State {
             pc: code.start,
@@ -29,8 +29,13 @@ impl<'p> Machine<'p, '_, '_> {
                 Some(Op::One(members)) => after(self.member(code, *members, at)),
                 Some(Op::Save(slot)) => after(Some(self.save(*slot as usize, pos))),
                 Some(Op::Jump(target)) => to(*target as usize),
-                Some(Op::Choice(choice)) => self.choose_way(code, choice, at),
-                Some(Op::Span(number)) => self.past_span(code, *number, at, &mut steps),
+                Some(Op::Choice(choice)) => self.choose_way::<SURE>(code, choice, at),
+                Some(Op::Span(number)) => self.past_span::<SURE>(code, *number, at, &mut steps),
+                Some(Op::Enter(reg)) => after(Some(self.enter(*reg as usize, pos))),
+                Some(Op::Progress { reg, .. }) if self.has_moved(*reg as usize, pos) => {
+                    after(Some(pos))
+                }
+                Some(Op::Progress { exit, .. }) => to(*exit as usize),
                 Some(Op::Assert(assertion)) => after(self.holds(*assertion, pos).then_some(pos)),
                 Some(Op::Need(number)) => after(self.comes(*number as usize, pos).then_some(pos)),
                 Some(Op::IfGroup { group, otherwise }) => match self.span(*group as usize) {
@@ -59,16 +64,12 @@ impl<'p> Machine<'p, '_, '_> {
             if self.fuel == 0 {
                 return Halt::Exhausted;
             }
-            if let Some(state) = next {
-                at = state;
-                continue;
-            }
-            match self.go_back() {
-                Next::To(state) => at = state,
+            at = match next.map_or_else(|| self.go_back(), Next::To) {
+                Next::To(state) => state,
                 Next::Fail => return Halt::NoMatch,
                 Next::Matched(end) => return Halt::Match(start, end),
                 Next::Exhausted => return Halt::Exhausted,
-            }
+            };
         }
     }
 
@@ -117,12 +118,27 @@ impl<'p> Machine<'p, '_, '_> {
 
     /// Where a choice leads.
     #[inline(always)]
-    fn choose_way(&mut self, code: &Code, choice: &Choice, at: State) -> Option<State> {
+    fn choose_way<const SURE: bool>(
+        &mut self,
+        code: &Code,
+        choice: &Choice,
+        at: State,
+    ) -> Option<State> {
         match code.led(choice.lead, self.bytes.get(at.pos)) {
             Led::Nowhere => None,
             Led::To(pc) if pc != at.pc => Some(State { pc, ..at }),
+            Led::To(_) if SURE => self.go_surely(choice, at.pos),
             Led::To(_) => self.divide(code, choice, at),
         }
+    }
+
+    /// The way that leads to a match. (In a look-around none may.)
+    fn go_surely(&self, choice: &Choice, pos: usize) -> Option<State> {
+        let (prefer, other) = (choice.prefer as usize, choice.other as usize);
+        if self.hopes(prefer, pos) {
+            return Some(State { pc: prefer, pos });
+        }
+        (self.frame == NONE || self.hopes(other, pos)).then_some(State { pc: other, pos })
     }
 
     /// Where a choice leads that the next byte does not make.
@@ -178,7 +194,7 @@ impl<'p> Machine<'p, '_, '_> {
 
     /// Where a span leads; the steps that it takes beyond one are added.
     #[inline(always)]
-    fn past_span(
+    fn past_span<const SURE: bool>(
         &mut self,
         code: &Code,
         number: u32,
@@ -190,7 +206,7 @@ impl<'p> Machine<'p, '_, '_> {
             Some(Led::Nowhere) => None,
             Some(Led::To(pc)) if pc != at.pc => Some(State { pc, ..at }),
             _ => {
-                let pos = self.after_span(code, span, at, steps)?;
+                let pos = self.after_span::<SURE>(code, span, at, steps)?;
                 match span.then {
                     None => Some(State { pc: at.pc + 1, pos }),
                     Some(byte) if self.bytes.get(pos) == Some(&byte) => Some(State {
@@ -205,7 +221,7 @@ impl<'p> Machine<'p, '_, '_> {
 
     /// The position after a span.
     #[inline(always)]
-    fn after_span(
+    fn after_span<const SURE: bool>(
         &mut self,
         code: &Code,
         span: &Span,
@@ -215,7 +231,7 @@ impl<'p> Machine<'p, '_, '_> {
         let State { pc, pos } = at;
         let rest = self.bytes.get(pos..)?;
         if span.line {
-            return self.line_of(code, span, at, rest);
+            return self.line_of::<SURE>(code, span, at, rest);
         }
         let most = rest.get(..span.most as usize).unwrap_or(rest);
         let takes = |byte: &u8| span.members.has(code.classes.of(*byte));
@@ -233,6 +249,9 @@ impl<'p> Machine<'p, '_, '_> {
         let (low, high) = (pos + least, pos + length);
         if span.keeps {
             return Some(high);
+        }
+        if SURE {
+            return self.span_down(at, low, high);
         }
         let mut top = high;
         while !span.next.has(code.classes.next(self.bytes.get(top)))
@@ -253,7 +272,13 @@ impl<'p> Machine<'p, '_, '_> {
     }
 
     /// The position after a span of all that is left of the line.
-    fn line_of(&mut self, code: &Code, span: &Span, at: State, rest: &[u8]) -> Option<usize> {
+    fn line_of<const SURE: bool>(
+        &mut self,
+        code: &Code,
+        span: &Span,
+        at: State,
+        rest: &[u8],
+    ) -> Option<usize> {
         let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         if span.least > 0 && length == 0 {
             return None;
@@ -268,7 +293,7 @@ impl<'p> Machine<'p, '_, '_> {
             _ => self.after(at.pos),
         };
         let next = code.classes.next(self.bytes.get(high));
-        if span.sure && span.next.has(next) {
+        if !SURE && span.sure && span.next.has(next) {
             return Some(self.give(State { pos: low, ..at }, (high, high)));
         }
         self.span_down(at, low, high)
@@ -288,7 +313,7 @@ impl<'p> Machine<'p, '_, '_> {
         let Some(Inst::Run(run)) = self.program.insts.get(at.pc) else {
             return None;
         };
-        match self.lower(run, low, high) {
+        match self.lower(run, State { pos: low, ..at }, high) {
             Some(pos) => Some(self.give(State { pos: low, ..at }, (pos, high))),
             None => {
                 self.spend((high - low) / 4);

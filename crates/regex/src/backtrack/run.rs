@@ -1,9 +1,9 @@
 //! The loop that does one instruction after the other.
 
-use super::{Entry, Halt, MAX_STACK, Machine, Next, State, goto, small};
+use super::{Entry, Halt, MAX_STACK, Machine, NONE, Next, State, goto, small};
 use crate::code::{Lead, Led};
 use crate::memo::Seen;
-use crate::program::{Inst, Pc, Split};
+use crate::program::{Inst, Pc, Split, Way};
 
 impl<'p> Machine<'p, '_, '_> {
     /// A match that begins at `start`. The instructions that most lines need are done here, others
@@ -117,11 +117,9 @@ impl<'p> Machine<'p, '_, '_> {
                 goto(pc + 1, pos)
             }
             Inst::Need(number) => here(self.comes(*number, pos)),
-            Inst::Enter(reg) => self.enter(*reg, at),
-            Inst::Progress { reg, exit } => match self.scratch.regs.get(*reg) {
-                Some(began) if *began == small(pos) => goto(*exit, pos),
-                _ => goto(pc + 1, pos),
-            },
+            Inst::Enter(reg) => goto(pc + 1, self.enter(*reg, pos)),
+            Inst::Progress { reg, .. } if self.has_moved(*reg, pos) => goto(pc + 1, pos),
+            Inst::Progress { exit, .. } => goto(*exit, pos),
             Inst::Assert(assertion) => here(self.holds(*assertion, pos)),
             Inst::Look {
                 negated,
@@ -162,9 +160,38 @@ impl<'p> Machine<'p, '_, '_> {
 
     #[inline]
     pub(super) fn split(&mut self, split: &Split, at: State, plain: bool) -> Next {
+        if self.outlook.is_some() {
+            return self.split_with_outlook(split, at, plain);
+        }
         let (prefer, other) = (split.prefer.ahead, split.other.ahead);
         let prefer = self.may_come(prefer, self.state(prefer), at.pos);
         let other = self.may_come(other, self.state(other), at.pos);
+        self.go_either_way(split, (prefer, other), at, plain)
+    }
+
+    #[inline(never)]
+    fn split_with_outlook(&mut self, split: &Split, at: State, plain: bool) -> Next {
+        let may_go = |way: Way| {
+            let state = self.state(way.ahead);
+            self.may_come(way.ahead, state, at.pos) && self.hopes(way.pc, at.pos)
+        };
+        let prefer = may_go(split.prefer);
+        if self.sure && prefer {
+            return goto(split.prefer.pc, at.pos);
+        }
+        // In a look-around it may be that none leads on.
+        let other = (self.sure && self.frame == NONE) || may_go(split.other);
+        self.go_either_way(split, (prefer, other), at, plain)
+    }
+
+    #[inline(always)]
+    fn go_either_way(
+        &mut self,
+        split: &Split,
+        (prefer, other): (bool, bool),
+        at: State,
+        plain: bool,
+    ) -> Next {
         // Where only one way is open nothing is chosen, and the memo need not know.
         if !plain && (prefer || other) && (split.endless || (prefer && other)) {
             match self.visit(at, 0, 0) {

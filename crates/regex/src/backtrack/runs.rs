@@ -31,7 +31,7 @@ impl<'p> Machine<'p, '_, '_> {
             0 => at.pos,
             _ => self.after(at.pos),
         };
-        match self.lower(run, low, high) {
+        match self.lower(run, State { pos: low, ..at }, high) {
             Some(pos) => Some(self.give(State { pos: low, ..at }, (pos, high))),
             None => {
                 self.spend((high - low) / 4);
@@ -106,7 +106,7 @@ impl<'p> Machine<'p, '_, '_> {
         let mut top = high;
         // Each position of an endless run has been visited on the way up.
         let visits = self.memo.is_some() && run.max.is_some();
-        while let Some(pos) = self.lower(run, low, top) {
+        while let Some(pos) = self.lower(run, at, top) {
             let more = pos > low;
             let seen = if visits {
                 self.visit(State { pc, pos }, 1, usize::from(more))
@@ -125,11 +125,11 @@ impl<'p> Machine<'p, '_, '_> {
 
     /// The highest position not above `high` where what comes after a run may come.
     #[inline]
-    pub(super) fn lower(&self, run: &Run, low: usize, high: usize) -> Option<usize> {
+    pub(super) fn lower(&self, run: &Run, at: State, high: usize) -> Option<usize> {
         let state = self.state(run.next);
         let mut pos = high;
-        while !self.may_come(run.next, state, pos) {
-            if pos <= low {
+        while !(self.may_come(run.next, state, pos) && self.hopes(at.pc + 1, pos)) {
+            if pos <= at.pos {
                 return None;
             }
             pos = self.before(pos);
@@ -153,7 +153,7 @@ impl<'p> Machine<'p, '_, '_> {
         let (set, state) = (self.set(run), self.state(run.next));
         let mut pos = at.pos;
         loop {
-            if self.may_come(run.next, state, pos) {
+            if self.may_come(run.next, state, pos) && self.hopes(at.pc + 1, pos) {
                 match self.visit(State { pos, ..at }, 1, 1) {
                     Seen::New => {
                         self.scratch.stack.push(Entry::Take {
@@ -191,11 +191,13 @@ impl<'p> Machine<'p, '_, '_> {
             Some(Some(point)) if point.body == Body::Main => point,
             _ => return self.endless_run(run, at),
         };
+        let block = self.block();
         // The row for this position, and for those the run gets to.
         let (row, rows) = match self.simple_row(point, 0) {
             Some(row) => (row, row),
             None => (self.row(at.pc, at.pos, 0), self.row(at.pc, usize::MAX, 0)),
         };
+        let (row, rows) = (block + row, block + rows);
         match self.mark(row, at.pos) {
             Seen::New if run.greed == Greed::Lazy => self.offer_up_endless(run, at, rows),
             Seen::New => self.run_up(run, at, rows),
@@ -223,7 +225,8 @@ impl<'p> Machine<'p, '_, '_> {
                 high = after;
             }
         }
-        self.spend((high - at.pos) / 4);
+        // To note where it has been takes longer than to look.
+        self.spend((high - at.pos) / 2);
         match (seen, run.greed) {
             (Seen::Full, _) => Next::Exhausted,
             (Seen::New, Greed::Possessive) => goto(at.pc + 1, high),
@@ -238,7 +241,7 @@ impl<'p> Machine<'p, '_, '_> {
         let state = self.state(run.next);
         let mut pos = at.pos;
         loop {
-            if self.may_come(run.next, state, pos) {
+            if self.may_come(run.next, state, pos) && self.hopes(at.pc + 1, pos) {
                 self.scratch.stack.push(Entry::More {
                     pc: small(at.pc),
                     pos: small(pos),
@@ -290,7 +293,7 @@ impl<'p> Machine<'p, '_, '_> {
                     return goto(at.pc + 1, pos);
                 }
                 (Greed::Greedy, Some(after)) => {
-                    if self.may_come(run.next, state, pos) {
+                    if self.may_come(run.next, state, pos) && self.hopes(at.pc + 1, pos) {
                         self.push_way(at.pc + 1, pos);
                     }
                     pos = after;

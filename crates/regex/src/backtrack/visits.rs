@@ -19,15 +19,30 @@ impl Machine<'_, '_, '_> {
         let Some(Some(point)) = self.program.points.get(at.pc) else {
             return Seen::New;
         };
-        let simple = self.simple_row(point, part);
+        let block = self.block();
+        let simple = self.simple_row(point, part).map(|row| block + row);
         if let (Some(row), Body::Main) = (simple, point.body) {
             return self.mark(row, at.pos);
         }
-        let row = simple.unwrap_or_else(|| self.row(at.pc, at.pos, part));
+        let row = simple.unwrap_or_else(|| block + self.row(at.pc, at.pos, part));
         let height = self.scratch.stack.len() + above;
         match &mut self.memo {
             Some(memo) => memo.visit(point.body, row, at.pos, height),
             None => Seen::New,
+        }
+    }
+
+    /// Where the rows begin for the groups whose text must come again, as they are.
+    #[inline]
+    pub(super) fn block(&mut self) -> usize {
+        let again = &self.program.again;
+        match &mut self.memo {
+            Some(memo) if !again.is_empty() => {
+                let slots = &self.scratch.slots;
+                let slots_of = |group: &usize| slots.get(2 * group..2 * group + 2);
+                memo.block(again.iter().filter_map(slots_of).flatten().copied())
+            }
+            _ => 0,
         }
     }
 

@@ -60,8 +60,16 @@ pub(super) fn asks_itself(node: &Node) -> bool {
     })
 }
 
-pub(super) fn has_backref(node: &Node) -> bool {
-    node.any(&mut |node| matches!(node, Node::BackRef(..)))
+/// The groups whose text must come again.
+pub(super) fn again(node: &Node) -> Vec<usize> {
+    let mut groups = Vec::new();
+    node.any(&mut |node| {
+        if let Node::BackRef(group, _) = node {
+            index_of(&mut groups, *group);
+        }
+        false
+    });
+    groups
 }
 
 /// Where a match can begin, and what it begins with.

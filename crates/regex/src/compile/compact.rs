@@ -113,6 +113,11 @@ fn op(
             code.spans.push(span);
             Op::Span(u32::try_from(code.spans.len() - 1).ok()?)
         }
+        Inst::Enter(reg) => Op::Enter(u32::try_from(*reg).ok()?),
+        Inst::Progress { reg, exit } => Op::Progress {
+            reg: u32::try_from(*reg).ok()?,
+            exit: u32::try_from(*exit).ok()?,
+        },
         Inst::Assert(assertion) => Op::Assert(*assertion),
         Inst::Need(number) => Op::Need(u32::try_from(*number).ok()?),
         Inst::IfGroup { group, otherwise } => Op::IfGroup {

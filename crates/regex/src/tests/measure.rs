@@ -126,11 +126,12 @@ fn searching_hostile_lines() {
     let usual = median(ordinary.iter().flatten().copied().collect()).unwrap();
     println!("an ordinary line: {:.1} ns a byte", usual as f64 / 1000.);
     let mut rows = Vec::new();
-    for worst in worst_lines(&filters, 60) {
+    for worst in worst_lines(&filters, 200) {
         let filter = &filters[worst.filter];
         let regex = &filter.regexes[worst.pattern];
-        let text = worst.text(&filters, 32 << 10);
-        let time = filter.time(&text, &text, picoseconds(1));
+        let text = worst.text(&filters, worst.length);
+        let rounds = u32::try_from((64 << 10) / worst.length).unwrap();
+        let time = filter.time(&text, &text, picoseconds(rounds));
         let times = time as f64 / ordinary[worst.filter].unwrap_or(usual) as f64;
         rows.push((times, time, regex.is_linear(), worst));
     }
@@ -145,14 +146,15 @@ fn searching_hostile_lines() {
         let long = worst.text(&filters, 1 << 20);
         let long_time = filter.time(&long, &long, picoseconds(1));
         println!(
-            "{times:.1} times (steps: {:.1}), {:.0} ns a byte (1 MiB: {:.0}), {} steps a byte, linear {linear}: {} {:.60?} {:.40?}",
+            "{times:.1} times (steps: {:.1}), {:.0} ns a byte at {} (1 MiB: {:.0}), {} steps a byte, linear {linear}: {} {:.60?} {:.40?}",
             worst.times,
             *time as f64 / 1000.,
+            worst.length,
             long_time as f64 / 1000.,
             worst.steps / 1024,
             filter.name,
             filter.regexes[worst.pattern].as_str(),
-            long,
+            worst.text(&filters, worst.length),
         );
     }
 }
