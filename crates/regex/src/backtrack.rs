@@ -24,7 +24,8 @@ use crate::program::{Begin, Inst, Pc, Program, Sight};
 use closest::Watch;
 use scratch::Entry;
 pub(crate) use scratch::Scratch;
-use start::{Starts, may_match};
+use start::Starts;
+pub(crate) use start::may_match;
 
 /// Steps for each byte before care is taken: more than all but one in 600 searches for a stock
 /// pattern in an ordinary line need,

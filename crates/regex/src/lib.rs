@@ -113,6 +113,9 @@ impl Regex {
         text: &'t str,
         start: usize,
     ) -> Result<Option<Captures<'t>>, Exhausted> {
+        if !self.may_match(text, start) {
+            return Ok(None);
+        }
         let mut slots = SLOTS.take();
         let found = self.search_into(text, start, &mut slots);
         let captures = found.map(|found| {
@@ -149,10 +152,20 @@ impl Regex {
 
     /// Whether the pattern matches anywhere in the text.
     pub fn is_match(&self, text: &str) -> Result<bool, Exhausted> {
+        if !self.may_match(text, 0) {
+            return Ok(false);
+        }
         let mut slots = SLOTS.take();
         let found = self.search_into(text, 0, &mut slots);
         SLOTS.set(slots);
         found
+    }
+
+    /// What spares most searches the rest of them.
+    #[inline]
+    fn may_match(&self, text: &str, start: usize) -> bool {
+        start <= text.len()
+            && backtrack::may_match(&self.inner.program, text, text.ceil_char_boundary(start))
     }
 
     /// As [`search_from`](Self::search_from), with the positions of the groups put in `slots`:

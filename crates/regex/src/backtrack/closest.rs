@@ -3,8 +3,7 @@
 //! It runs a program with a [`Inst::Place`] before every piece of the pattern and with nothing
 //! that spares it a dead end, and notes where each attempt fails.
 
-use super::start::may_match;
-use super::{Care, Entry, Halt, Machine, NONE, Scratch, Starts, State, small};
+use super::{Care, Entry, Halt, Machine, NONE, Scratch, Starts, State, may_match, small};
 use crate::program::{Inst, Pc, Program};
 
 /// Steps for each byte, and for a text of any length; then the best so far has to do.

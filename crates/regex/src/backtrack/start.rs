@@ -15,7 +15,7 @@ pub(super) struct Starts<'p, 't> {
 
 /// Whether a text has what every match needs that begins at `start` or later.
 #[inline]
-pub(super) fn may_match(program: &Program, text: &str, start: usize) -> bool {
+pub(crate) fn may_match(program: &Program, text: &str, start: usize) -> bool {
     let bytes = text.as_bytes();
     if matches!(program.begin, Begin::Text) {
         let first = program.firsts.get(program.first);
