@@ -28,11 +28,12 @@ impl Scratch {
             (&mut self.slots, program.slots + 2),
             (&mut self.regs, program.regs),
         ] {
-            if list.len() == length {
-                list.fill(NONE);
-            } else {
+            // Filling nothing is slow on some processors: its address is invalid.
+            if list.len() != length {
                 list.clear();
                 list.resize(length, NONE);
+            } else if length > 0 {
+                list.fill(NONE);
             }
         }
         self.lasts.clear();
