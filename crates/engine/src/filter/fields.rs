@@ -186,3 +186,89 @@ impl Fields {
         self.all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What is done with fields.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set(&'static str, &'static str),
+        Take(&'static str),
+        Merge(Vec<(&'static str, Option<&'static str>)>),
+    }
+
+    fn name() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "fid", "ip4", "user", "nofail", "mlfid", "conn", "other",
+        ])
+    }
+
+    fn value() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["", "x", "192.0.2.7"])
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let pairs = prop::collection::btree_map(name(), prop::option::of(value()), 0..4);
+        prop_oneof![
+            (name(), value()).prop_map(|(name, value)| Step::Set(name, value)),
+            name().prop_map(Step::Take),
+            pairs.prop_map(|pairs| Step::Merge(pairs.into_iter().collect())),
+        ]
+    }
+
+    fn of(pairs: &[(&str, Option<&str>)]) -> Fields {
+        let mut fields = Fields::default();
+        for (name, value) in pairs {
+            fields.push(&Name::from(*name), *value);
+        }
+        fields
+    }
+
+    proptest! {
+        #[test]
+        fn names_known_by_number_are_kept_as_others_are(
+            first in prop::collection::btree_map(name(), prop::option::of(value()), 0..5),
+            steps in prop::collection::vec(step(), 0..12),
+        ) {
+            let mut plain: Vec<(&str, Option<&str>)> = first.into_iter().collect();
+            let mut fields = of(&plain);
+            let set = |plain: &mut Vec<(&'static str, Option<&'static str>)>, name, value| {
+                match plain.iter_mut().find(|(own, _)| *own == name) {
+                    Some((_, old)) => *old = Some(value),
+                    None => plain.push((name, Some(value))),
+                }
+            };
+            let mut plain: Vec<(&'static str, Option<&'static str>)> = std::mem::take(&mut plain);
+            for step in steps {
+                match step {
+                    Step::Set(name, value) => {
+                        fields.set_text(&Name::from(name), value);
+                        set(&mut plain, name, value);
+                    }
+                    Step::Take(name) => {
+                        let place = plain.iter().position(|(own, _)| *own == name);
+                        let taken = place.and_then(|place| plain.remove(place).1);
+                        prop_assert_eq!(fields.take(&Name::from(name)), taken.map(Capture::from));
+                    }
+                    Step::Merge(pairs) => {
+                        fields.merge(of(&pairs));
+                        for (name, value) in pairs {
+                            if let Some(value) = value {
+                                set(&mut plain, name, value);
+                            }
+                        }
+                    }
+                }
+                for (name, value) in &plain {
+                    let name = Name::from(*name);
+                    prop_assert_eq!(fields.text(&name), *value);
+                    prop_assert_eq!(fields.has(&name), value.is_some());
+                }
+                prop_assert_eq!(&fields, &of(&plain));
+            }
+        }
+    }
+}

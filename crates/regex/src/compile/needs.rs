@@ -49,3 +49,52 @@ fn need(alternative: &Node, later: &[&Node]) -> Option<String> {
     let longest = texts.max_by_key(String::len);
     longest.filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Flags, parse};
+
+    #[test]
+    fn an_alternative_needs_what_the_conditional_on_its_group_wants() {
+        let cases: [(&str, &[&str]); 7] = [
+            (r"(?:(?P<c>\S+)|.*?) from \S+(?(c): |$)", &[": "]),
+            (r"(?P<u>(?P<c>\S+)|.*?) x(?(c)a|b)(?(c)cd|)$", &["cd"]),
+            // One that may take no part, one that is in a loop, one without a group.
+            (r"(?:(?P<c>\S+)?|.*?) from(?(c): |$)", &[]),
+            (r"(?:(?P<c>a)|b)+(?(c): |$)", &[]),
+            (r"(?P<c>a)?(?:b|c)(?(c): |$)", &[]),
+            // Before it, and nothing certain.
+            (r"(?P<c>a)?(?(c): |)(?:b|c)", &[]),
+            (r"(?:(?P<c>a)|b)(?(c)[:;]|$)", &[]),
+        ];
+        for (pattern, expected) in cases {
+            let parsed = parse::parse(pattern, Flags::default()).unwrap();
+            let needs = needs(&parsed.node).into_iter();
+            let texts: Vec<_> = needs
+                .map(|(_, text)| String::from_utf8(text.into()))
+                .collect();
+            let expected: Vec<_> = expected.iter().map(|text| Ok((*text).to_owned())).collect();
+            assert_eq!(texts, expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_must_come_may_come_anywhere_behind() {
+        let regex = crate::Regex::new(
+            r"^(?:(?P<c>\S+)|(?P<d>.*?)) from \S+(?(c): |$)",
+            Flags::default(),
+        );
+        let regex = regex.unwrap();
+        for (text, c, d) in [
+            ("a from b: c", Some("a"), None),
+            ("a from b", None, Some("a")),
+            (": a from b", None, Some(": a")),
+            ("a from b: ", Some("a"), None),
+        ] {
+            let found = regex.search(text).unwrap().unwrap();
+            assert_eq!((found.name("c"), found.name("d")), (c, d), "{text}");
+        }
+        assert!(regex.search("a from b :").unwrap().is_none());
+    }
+}
