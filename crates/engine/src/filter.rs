@@ -17,6 +17,7 @@ mod tags;
 mod when;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
 use ferroban_regex::{Regex, Slots};
@@ -144,18 +145,50 @@ pub struct Filter {
 struct Texts {
     subject: String,
     /// What is behind the prefix, if that is what the others see.
-    content: String,
-    has_content: bool,
+    content: Content,
+    /// That text, where it does not end the subject.
+    own: String,
+}
+
+/// Where what is behind the prefix stands.
+#[derive(Clone, Copy, Debug, Default)]
+enum Content {
+    /// There is no prefix, or it has no content.
+    #[default]
+    None,
+    /// From here on in the subject.
+    Tail(usize),
+    /// In a text of its own.
+    Own,
 }
 
 impl Texts {
     /// What failregexes see.
     fn inner(&self) -> &str {
-        if self.has_content {
-            &self.content
-        } else {
-            &self.subject
+        self.content().unwrap_or(&self.subject)
+    }
+
+    /// What is behind the prefix, with a line end.
+    fn content(&self) -> Option<&str> {
+        match self.content {
+            Content::None => None,
+            Content::Tail(start) => self.subject.get(start..),
+            Content::Own => Some(&self.own),
         }
+    }
+
+    /// Takes over what the prefix captured as content.
+    fn set_content(&mut self, span: Range<usize>) {
+        let is_tail = self.subject.get(span.end..) == Some("\n");
+        if is_tail {
+            self.content = Content::Tail(span.start);
+            return;
+        }
+        self.content = Content::Own;
+        self.own.clear();
+        self.own.shrink_to(KEEP);
+        self.own
+            .extend([self.subject.get(span).unwrap_or_default(), "\n"]);
     }
 }
 
@@ -289,7 +322,7 @@ impl Filter {
     /// subject.
     #[must_use]
     pub fn content(&self) -> Option<&str> {
-        self.texts.has_content.then_some(&*self.texts.content)
+        self.texts.content()
     }
 
     /// A line as it is shown, split where its date is; the last one that was looked at.
@@ -376,7 +409,7 @@ impl Filter {
 
     /// What the patterns see of a line, with those before it where they span several.
     fn fill(&mut self, texts: &mut Texts, line: &Cut<'_>) {
-        texts.has_content = false;
+        texts.content = Content::None;
         texts.subject.clear();
         texts.subject.shrink_to(KEEP);
         if let Some(lines) = &mut self.lines {
@@ -457,16 +490,13 @@ impl Filter {
             true => hit.fields(true).into_groups(),
             false => Vec::new(),
         };
-        if let Some(content) = hit.content() {
-            texts.content.clear();
-            texts.content.shrink_to(KEEP);
-            texts.content.extend([content, "\n"]);
-            texts.has_content = true;
-            if let Some(lines) = &mut self.lines {
-                // What is behind the prefix is all that is left of the lines.
-                lines.clear();
-                lines.push(Match::new("", "", content), content.to_owned());
-            }
+        if let (Some(content), Some(lines)) = (hit.content(), &mut self.lines) {
+            // What is behind the prefix is all that is left of the lines.
+            lines.clear();
+            lines.push(Match::new("", "", content), content.to_owned());
+        }
+        if let Some(span) = hit.content_span() {
+            texts.set_content(span);
         }
         Some(groups)
     }

@@ -185,8 +185,13 @@ impl<'a, 't> Hit<'a, 't> {
 
     /// `<F-CONTENT>`, if it captured anything.
     pub(super) fn content(&self) -> Option<&'t str> {
-        let content = self.group(self.regex.content?);
-        content.filter(|text| !text.is_empty())
+        self.text.get(self.content_span()?)
+    }
+
+    /// Where that stands, in bytes.
+    pub(super) fn content_span(&self) -> Option<Range<usize>> {
+        let span = self.slots.span(self.regex.content?);
+        span.filter(|span| !span.is_empty())
     }
 
     /// Where it matched, in bytes.

@@ -131,7 +131,7 @@ impl Test {
         let mut rules = rules::find(regex, options, journal, printer)?;
         apply(&rules, options, &mut settings, printer)?;
         let own = std::mem::take(&mut settings.ignoreregex);
-        filter(&settings, printer)?;
+        let mut made = filter(&settings, printer)?;
         settings.ignoreregex = match words.get(2) {
             Some(text) => {
                 printer.report(&format!("Use ignoreregex line : {}", shortened(text)));
@@ -145,14 +145,16 @@ impl Test {
             }
             None => own,
         };
-        let filter = filter(&settings, printer)?;
+        if !settings.ignoreregex.is_empty() {
+            made = filter(&settings, printer)?;
+        }
         let many = settings.maxlines > 1;
         let subject = Subject::open(log, options, many, &rules.journalmatch, printer)?;
         printer.report("");
         Ok(Self {
             rules,
             settings,
-            filter,
+            filter: made,
             subject,
             journal,
         })
