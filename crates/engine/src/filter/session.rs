@@ -70,7 +70,7 @@ pub(super) struct Sessions {
 #[derive(Debug, Default)]
 struct Session {
     fields: Fields,
-    users: Arc<[SmolStr]>,
+    users: Option<Arc<[SmolStr]>>,
     /// Lines that were no failures, to be shown with the next one.
     lines: Vec<Match>,
     /// A failure was seen whose address is not known yet.
@@ -169,7 +169,7 @@ impl Session {
             self.tell_users(met);
             self.fields.merge(fields);
         }
-        if self.pending || self.users.len() > 1 {
+        if self.pending || self.users.as_ref().is_some_and(|users| users.len() > 1) {
             harmless = false;
             self.fields.take(&Name::NOFAIL);
         }
@@ -203,13 +203,13 @@ impl Session {
 
     /// Notes a user of the session. All of them, if that is a new one.
     fn meet(&mut self, user: &SmolStr) -> Option<Capture> {
-        let is_known = self.users.contains(user);
-        if user.is_empty() || is_known || self.users.len() >= MAX_USERS {
+        let known = self.users.as_deref().unwrap_or_default();
+        if user.is_empty() || known.contains(user) || known.len() >= MAX_USERS {
             return None;
         }
-        let all = self.users.iter().chain([user]);
-        self.users = all.cloned().collect();
-        Some(Capture::Set(Arc::clone(&self.users)))
+        let all: Arc<[SmolStr]> = known.iter().chain([user]).cloned().collect();
+        self.users = Some(Arc::clone(&all));
+        Some(Capture::Set(all))
     }
 
     fn tell_users(&mut self, users: Option<Capture>) {
