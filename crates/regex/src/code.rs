@@ -23,8 +23,11 @@ pub(crate) enum Op {
     Text(u32),
     /// One character of these classes.
     One(Members),
-    /// Note the position: the start (even) or end (odd) of a group.
-    Save(u32),
+    /// Note the position, the start (even) or end (odd) of a group, and go on there.
+    Save {
+        slot: u32,
+        next: u32,
+    },
     /// Go on there.
     Jump(u32),
     /// A choice.

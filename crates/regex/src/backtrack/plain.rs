@@ -27,7 +27,7 @@ impl<'p> Machine<'p, '_, '_> {
                 Some(Op::Word { length, word }) => after(self.word(pos, *length, *word)),
                 Some(Op::Text(number)) => after(self.long(code, *number, pos)),
                 Some(Op::One(members)) => after(self.member(code, *members, at)),
-                Some(Op::Save(slot)) => after(Some(self.save(*slot as usize, pos))),
+                Some(Op::Save { slot, next }) => to(self.past_save(*slot, pos, *next)),
                 Some(Op::Jump(target)) => to(*target as usize),
                 Some(Op::Choice(choice)) => self.choose_way::<SURE>(code, choice, at),
                 Some(Op::Span(number)) => self.past_span::<SURE>(code, *number, at, &mut steps),
@@ -71,6 +71,12 @@ impl<'p> Machine<'p, '_, '_> {
                 Next::Exhausted => return Halt::Exhausted,
             };
         }
+    }
+
+    #[inline(always)]
+    fn past_save(&mut self, slot: u32, pos: usize, next: u32) -> Pc {
+        self.save(slot as usize, pos);
+        next as usize
     }
 
     /// The position after a text of at most eight bytes.

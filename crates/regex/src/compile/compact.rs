@@ -86,25 +86,9 @@ fn op(
             Op::Word { length, word }
         }
         Inst::One(set) => Op::One(taken(*set)?),
-        Inst::Save(slot) => Op::Save(u32::try_from(*slot).ok()?),
+        Inst::Save(slot) => save(program, pc, *slot)?,
         Inst::Jump(to) => Op::Jump(u32::try_from(*to).ok()?),
-        Inst::Split(Split { prefer, other, .. }) => {
-            let ways = [prefer, other].map(|way| hint(program, way.ahead, samples));
-            let guess = match ways {
-                [Hint::Open, Hint::Open] => None,
-                [prefer, other] => {
-                    code.guesses.push(Guess { prefer, other });
-                    let number = u16::try_from(code.guesses.len()).ok()?;
-                    Some(NonZeroU16::new(number)?)
-                }
-            };
-            Op::Choice(Choice {
-                lead: lead?,
-                prefer: u16::try_from(prefer.pc).ok()?,
-                other: u16::try_from(other.pc).ok()?,
-                guess,
-            })
-        }
+        Inst::Split(split) => choice(program, code, (split, lead?), samples)?,
         Inst::Run(run) => {
             let mut span = span(program, run, (taken(run.set)?, lead), samples)?;
             if let Some(Inst::Byte(byte)) = program.insts.get(pc + 1) {
@@ -127,6 +111,42 @@ fn op(
         Inst::Accept => Op::Accept,
         _ => return None,
     })
+}
+
+/// What notes a position. Where a jump follows, it leads there at once.
+fn save(program: &Program, pc: Pc, slot: usize) -> Option<Op> {
+    let next = match program.insts.get(pc + 1) {
+        Some(Inst::Jump(to)) if *to > pc => *to,
+        _ => pc + 1,
+    };
+    Some(Op::Save {
+        slot: u32::try_from(slot).ok()?,
+        next: u32::try_from(next).ok()?,
+    })
+}
+
+fn choice(
+    program: &Program,
+    code: &mut Code,
+    (split, lead): (&Split, Lead),
+    samples: &[Option<u8>],
+) -> Option<Op> {
+    let Split { prefer, other, .. } = split;
+    let ways = [prefer, other].map(|way| hint(program, way.ahead, samples));
+    let guess = match ways {
+        [Hint::Open, Hint::Open] => None,
+        [prefer, other] => {
+            code.guesses.push(Guess { prefer, other });
+            let number = u16::try_from(code.guesses.len()).ok()?;
+            Some(NonZeroU16::new(number)?)
+        }
+    };
+    Some(Op::Choice(Choice {
+        lead,
+        prefer: u16::try_from(prefer.pc).ok()?,
+        other: u16::try_from(other.pc).ok()?,
+        guess,
+    }))
 }
 
 /// The first bytes of a text, up to eight, as a word, and how many.
