@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::arbitrary;
 
-use ferroban_engine::{DateSight, Filter, FilterSettings, LogLine, Timestamp};
+use ferroban_engine::{DateSight, Detail, Filter, FilterSettings, LogLine, Timestamp};
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Input<'a> {
@@ -16,6 +16,7 @@ struct Input<'a> {
     maxlines: u8,
     live: bool,
     all: bool,
+    groups: bool,
     lines: Vec<&'a str>,
 }
 
@@ -40,7 +41,8 @@ libfuzzer_sys::fuzz_target!(|input: Input<'_>| {
         let (mut failures, mut notes) = (Vec::new(), Vec::new());
         filter.feed(now, line, &mut failures, &mut notes);
         assert!(failures.len() <= 1);
-        let sight = filter.examine(now, line, input.all, &mut notes);
+        let detail = Detail { all: input.all, groups: input.groups };
+        let sight = filter.examine(now, line, detail, &mut notes);
         if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = sight.date {
             assert!(text.get(span).is_some());
         }
