@@ -81,10 +81,10 @@ impl Name {
 impl Name {
     /// Whether the group says who failed, or whether: those of sessions do.
     pub(crate) fn decides(&self) -> bool {
-        let others = [&Self::CIDR, &Self::USER, &Self::MLFID, &Self::MLFFORGET];
-        let flags = [&Self::MLFGAINED, &Self::NOFAIL, &Self::ONCE, &Self::REPEAT];
-        let who = [&Self::FID, &Self::IP4, &Self::IP6, &Self::DNS];
-        [who, others, flags].as_flattened().contains(&self)
+        let who = [Self::FID, Self::IP4, Self::IP6, Self::DNS, Self::CIDR];
+        let session = [Self::USER, Self::MLFID, Self::MLFFORGET, Self::MLFGAINED];
+        let whether = [Self::NOFAIL, Self::ONCE, Self::REPEAT];
+        who.contains(self) || session.contains(self) || whether.contains(self)
     }
 
     /// For one of the usual names, a bit of its own; nothing for others.

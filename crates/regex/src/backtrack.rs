@@ -56,16 +56,8 @@ pub(crate) struct Found {
     pub(crate) steps: u64,
 }
 
-impl Found {
-    const NOTHING: Self = Self {
-        matched: false,
-        exhausted: false,
-        steps: 0,
-    };
-}
-
-/// Looks for the first match that begins at `start` or later, and leaves the positions of the match
-/// and of all groups in `scratch`.
+/// Looks for the first match that begins at `start` or later, in a text that [`may_match`], and
+/// leaves the positions of the match and of all groups in `scratch`.
 pub(crate) fn search(program: &Program, text: &str, start: usize, scratch: &mut Scratch) -> Found {
     search_with(program, (text, start), Care::USUAL, scratch)
 }
@@ -101,13 +93,10 @@ pub(crate) fn search_with(
     if small(text.len()) >= NONE - 2 {
         scratch.slots.clear();
         return Found {
+            matched: false,
             exhausted: true,
-            ..Found::NOTHING
+            steps: 0,
         };
-    }
-    if !may_match(program, text, start) {
-        scratch.slots.clear();
-        return Found::NOTHING;
     }
     let mut machine = Machine::new(program, text, care, scratch);
     let halt = match program.begin {

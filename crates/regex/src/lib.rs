@@ -117,7 +117,7 @@ impl Regex {
             return Ok(None);
         }
         let mut slots = SLOTS.take();
-        let found = self.search_into(text, start, &mut slots);
+        let found = self.search_possible(text, start, &mut slots);
         let captures = found.map(|found| {
             found.then(|| Captures {
                 text,
@@ -156,7 +156,7 @@ impl Regex {
             return Ok(false);
         }
         let mut slots = SLOTS.take();
-        let found = self.search_into(text, 0, &mut slots);
+        let found = self.search_possible(text, 0, &mut slots);
         SLOTS.set(slots);
         found
     }
@@ -188,11 +188,21 @@ impl Regex {
         start: usize,
         slots: &mut Slots,
     ) -> Result<bool, Exhausted> {
-        slots.steps = 0;
-        if start > text.len() {
+        if !self.may_match(text, start) {
             slots.scratch.slots.clear();
+            slots.steps = 0;
             return Ok(false);
         }
+        self.search_possible(text, start, slots)
+    }
+
+    /// The same for a text that [may match](Self::may_match).
+    fn search_possible(
+        &self,
+        text: &str,
+        start: usize,
+        slots: &mut Slots,
+    ) -> Result<bool, Exhausted> {
         let start = text.ceil_char_boundary(start);
         let found = backtrack::search(&self.inner.program, text, start, &mut slots.scratch);
         slots.steps = found.steps;

@@ -27,8 +27,17 @@ const MEMO: Care = Care {
 
 /// The positions of all groups, and what the search came to.
 fn search(regex: &Regex, text: &str, care: Care) -> (Option<Vec<u32>>, Found) {
+    let program = &regex.inner.program;
+    if !backtrack::may_match(program, text, 0) {
+        let nothing = Found {
+            matched: false,
+            exhausted: false,
+            steps: 0,
+        };
+        return (None, nothing);
+    }
     let mut scratch = Scratch::default();
-    let found = backtrack::search_with(&regex.inner.program, (text, 0), care, &mut scratch);
+    let found = backtrack::search_with(program, (text, 0), care, &mut scratch);
     (found.matched.then_some(scratch.slots), found)
 }
 

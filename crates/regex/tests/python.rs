@@ -1,18 +1,18 @@
 //! The same searches by CPython and by us: same matches, same groups, same complaints.
 
 #[cfg(test)]
+mod answer;
+#[cfg(test)]
 mod grammar;
 
 #[cfg(test)]
 mod tests {
+    use crate::answer::{GIVEN_UP, answer};
     use crate::grammar::Grammar;
-    use ferroban_regex::{Captures, Exhausted, Flags, Regex};
+    use ferroban_regex::{Flags, Regex};
     use std::fmt::Write as _;
     use std::io::Write as _;
     use std::process::{Command, Stdio};
-
-    /// Our answer where a search is given up.
-    const GIVEN_UP: &str = "T";
 
     /// A question to both: a pattern and texts to search.
     struct Case {
@@ -92,29 +92,6 @@ mod tests {
         }
     }
 
-    /// Our answer in the words of the oracle.
-    fn answer(regex: &Regex, text: &str) -> String {
-        let plain = words(regex, regex.search(text));
-        let wary = words(regex, regex.search_warily(text));
-        let same = plain == wary || [&plain, &wary].contains(&&GIVEN_UP.to_owned());
-        assert!(same, "{:?} on {text:?}: {plain}, {wary}", regex.as_str());
-        plain
-    }
-
-    fn words(regex: &Regex, found: Result<Option<Captures<'_>>, Exhausted>) -> String {
-        match found {
-            Err(_) => GIVEN_UP.to_owned(),
-            Ok(None) => "N".to_owned(),
-            Ok(Some(found)) => {
-                let spans = (0..=regex.groups()).map(|group| match found.span(group) {
-                    Some(span) => format!("{}:{}", span.start, span.end),
-                    None => "-".to_owned(),
-                });
-                spans.collect::<Vec<_>>().join(",")
-            }
-        }
-    }
-
     /// Asks both and returns what they disagree about, and how many searches they agreed on.
     fn compare(cases: &[Case]) -> (Vec<String>, usize) {
         let Some((version, answers)) = ask_python(cases) else {
@@ -162,7 +139,7 @@ mod tests {
                         let ours = answer(&regex, text);
                         if ours == theirs {
                             agreed += 1;
-                        } else if theirs != "T" && ours != "T" {
+                        } else if theirs != GIVEN_UP && ours != GIVEN_UP {
                             differences.push(format!(
                                 "{pattern:?} {letters} on {text:?}: {ours}; Python {theirs}"
                             ));

@@ -1,7 +1,7 @@
 //! The loop that does one instruction after the other where there is no memo: the compact form of
 //! the program, as far as there is one.
 
-use super::{Entry, Halt, Machine, NONE, Next, State, goto, small};
+use super::{Entry, Halt, Machine, NONE, Next, State, small};
 use crate::code::{Choice, Code, Hint, Led, Members, Op, Span};
 use crate::program::{Inst, Pc};
 
@@ -187,13 +187,8 @@ impl<'p> Machine<'p, '_, '_> {
     /// An instruction that has no compact form.
     #[inline(never)]
     fn rare(&mut self, at: State) -> Next {
-        let after = match self.program.insts.get(at.pc) {
-            Some(Inst::Run(run)) => self.run_plainly(run, at),
-            Some(inst) => return self.choose(inst, at, true),
-            None => None,
-        };
-        match after {
-            Some(pos) => goto(at.pc + 1, pos),
+        match self.program.insts.get(at.pc) {
+            Some(inst) => self.choose(inst, at, true),
             None => Next::Fail,
         }
     }

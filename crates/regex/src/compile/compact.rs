@@ -1,7 +1,7 @@
 //! The compact form of a program, and the tables of its choices.
 
 use crate::ast::{Assertion, Greed};
-use crate::code::{Choice, Classes, Code, Guess, Hint, Lead, Members, Op, Span};
+use crate::code::{Choice, Classes, Code, Guess, Hint, Lead, Led, Members, Op, Span};
 use crate::program::{Ahead, Begin, Inst, Pc, Program, Run, Split, Then};
 use std::num::NonZeroU16;
 
@@ -169,19 +169,14 @@ fn hint(program: &Program, ahead: Ahead, samples: &[Option<u8>]) -> Hint {
             }
             None => Hint::Open,
         },
-        Then::After(first) => {
-            let states = 1 << program.known;
-            let firsts = program.firsts.iter().skip(first as usize).take(states);
-            let allows = |byte: Option<u8>| firsts.clone().any(|first| first.allows(byte.as_ref()));
-            Hint::Second(members(samples, allows))
-        }
+        Then::After(first) => Hint::Second(members(samples, |next| allows(program, first, next))),
     }
 }
 
 fn span(
     program: &Program,
     run: &Run,
-    (members_, lead): (Members, Option<Lead>),
+    (taken, lead): (Members, Option<Lead>),
     samples: &[Option<u8>],
 ) -> Option<Span> {
     if run.guard.is_some() || run.greed == Greed::Lazy {
@@ -192,17 +187,14 @@ fn span(
         then,
         depends,
     } = run.next;
-    let states = 1 << program.known;
-    let firsts = program.firsts.iter().skip(first as usize).take(states);
-    let allows = |byte: Option<u8>| firsts.clone().any(|first| first.allows(byte.as_ref()));
     let set = program.sets.get(run.set)?;
     Some(Span {
-        members: members_,
+        members: taken,
         line: run.max.is_none() && run.min <= 1 && set.is_all_but_newline(),
         least: run.min,
         most: run.max.unwrap_or(u32::MAX),
         keeps: run.greed == Greed::Possessive,
-        next: members(samples, allows),
+        next: members(samples, |next| allows(program, first, next)),
         sure: matches!((then, depends), (Then::Open, false)),
         then: None,
         lead,
@@ -228,6 +220,13 @@ fn lead(program: &Program, code: &mut Code, pc: Pc, samples: &[Option<u8>]) -> O
     Some(lead)
 }
 
+/// Whether this may come next by what is known, in any state of the conditions.
+fn allows(program: &Program, first: u32, next: Option<u8>) -> bool {
+    let firsts = program.firsts.iter().skip(first as usize);
+    let mut firsts = firsts.take(1 << program.known);
+    firsts.any(|first| first.allows(next.as_ref()))
+}
+
 /// Where a choice leads if this comes next: to itself if something is chosen there.
 fn target(program: &Program, code: &Code, start: Pc, next: Option<u8>) -> u16 {
     let place = |pc: Pc| u16::try_from(pc).unwrap_or(Code::NOWHERE);
@@ -238,8 +237,10 @@ fn target(program: &Program, code: &Code, start: Pc, next: Option<u8>) -> u16 {
             _ => None,
         };
         if let Some(lead) = known {
-            let index = lead.0 as usize + usize::from(code.classes.next(next.as_ref()));
-            return code.leads.get(index).copied().unwrap_or(Code::NOWHERE);
+            return match code.led(lead, next.as_ref()) {
+                Led::Nowhere => Code::NOWHERE,
+                Led::To(to) => place(to),
+            };
         }
         at = match past(program, at, next) {
             // The memo must see each visit.
@@ -266,11 +267,7 @@ enum Past {
 }
 
 fn past(program: &Program, pc: Pc, next: Option<u8>) -> Past {
-    let states = 1 << program.known;
-    let may_come = |ahead: Ahead| {
-        let firsts = program.firsts.iter().skip(ahead.first as usize);
-        firsts.take(states).any(|first| first.allows(next.as_ref()))
-    };
+    let may_come = |ahead: Ahead| allows(program, ahead.first, next);
     let leads = |set: usize| {
         let set = program.sets.get(set);
         next.is_some_and(|byte| set.is_none_or(|set| set.leads().has(byte)))
