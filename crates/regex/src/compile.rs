@@ -5,7 +5,7 @@
 //! captures stay, but no further turn follows it.
 
 mod ahead;
-mod analysis;
+pub(crate) mod analysis;
 mod compact;
 mod needs;
 mod repeat;

@@ -123,7 +123,7 @@ fn add_prefix(node: &Node, prefix: &mut String) -> bool {
 }
 
 /// The longest text that every match contains.
-pub(super) fn required(node: &Node) -> String {
+pub(crate) fn required(node: &Node) -> String {
     let mut search = Required::default();
     search.visit(node);
     search.end_run();

@@ -137,10 +137,7 @@ fn searching_hostile_lines() {
     }
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     let above = rows.iter().filter(|row| row.0 > 20. && row.2).count();
-    println!(
-        "{} patterns, {above} linear ones above 20 times",
-        rows.len()
-    );
+    println!("{} lines, {above} linear ones above 20 times", rows.len());
     for (times, time, linear, worst) in rows.iter().take(40) {
         let filter = &filters[worst.filter];
         let long = worst.text(&filters, 1 << 20);
