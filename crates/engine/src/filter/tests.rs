@@ -703,3 +703,17 @@ fn everything_seen_in_a_line_can_be_told() {
         "groups that took no part do not hide the prefix's"
     );
 }
+
+#[test]
+fn failregexes_see_the_content_alone_where_more_stands_behind_it() {
+    let mut settings = settings(&["^bad <ADDR>$"], &[]);
+    settings.prefregex = Some("^ host <F-CONTENT>.+</F-CONTENT> end$".into());
+    let mut filter = filter(&settings);
+    let (failures, _) = feed(
+        &mut filter,
+        "2026-06-15 01:00:00 host bad 192.0.2.7 end",
+        true,
+    );
+    assert_eq!(failures.len(), 1);
+    assert_eq!(filter.content(), Some("bad 192.0.2.7\n"));
+}
