@@ -337,7 +337,7 @@ impl<'p, 't, 's> Machine<'p, 't, 's> {
             Sight::Bytes(bytes) => self
                 .bytes
                 .get(start..)
-                .is_some_and(|rest| rest.starts_with(bytes)),
+                .is_some_and(|rest| text::begins(rest, bytes)),
             Sight::One(set) => self.one(self.program.sets.get(*set), start).is_some(),
         }
     }

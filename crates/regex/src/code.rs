@@ -195,8 +195,7 @@ impl Classes {
 pub(crate) struct Code {
     /// As many as there are instructions.
     pub(crate) ops: Vec<Op>,
-    /// The first one that is not done before a search begins.
-    pub(crate) start: Pc,
+    pub(crate) head: Head,
     pub(crate) spans: Vec<Span>,
     /// The first has the number 1.
     pub(crate) guesses: Vec<Guess>,
@@ -205,6 +204,18 @@ pub(crate) struct Code {
     pub(crate) classes: Classes,
     /// The tables of all choices, one after the other.
     pub(crate) leads: Vec<u16>,
+}
+
+/// The first instructions of a pattern that is tried at the start of the text only, as far as a text
+/// that has the pattern's prefix leaves nothing open.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    /// The instruction that comes next,
+    pub(crate) pc: Pc,
+    /// and where.
+    pub(crate) pos: usize,
+    /// The slots that they set, with the positions.
+    pub(crate) slots: Vec<(usize, u32)>,
 }
 
 /// Where a choice leads.

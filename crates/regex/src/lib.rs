@@ -133,6 +133,9 @@ impl Regex {
     /// lines that take long. For tests: nothing but the time may differ.
     #[doc(hidden)]
     pub fn search_warily<'t>(&self, text: &'t str) -> Result<Option<Captures<'t>>, Exhausted> {
+        if !self.may_match(text, 0) {
+            return Ok(None);
+        }
         let mut scratch = Scratch::default();
         let found = backtrack::search_with(
             &self.inner.program,

@@ -60,6 +60,19 @@ const MATCHES: &[(&str, &str, Option<&[&str]>)] = &[
     ("a|ab", "ab", Some(&["a"])),
     ("(a|ab)(c|bcd)", "abcd", Some(&["abcd", "a", "bcd"])),
     ("b", "aab", Some(&["b"])),
+    // What a text begins with is read over, also where a loop comes back to it.
+    (
+        "^(ab(cd))+e",
+        "abcdabcde",
+        Some(&["abcdabcde", "abcd", "cd"]),
+    ),
+    (
+        "^(()abcdefghij(k))l",
+        "abcdefghijkl",
+        Some(&["abcdefghijkl", "abcdefghijk", "", "k"]),
+    ),
+    ("^(a)b(?:(x)|c)(?(1)d)", "abcd", Some(&["abcd", "a", "-"])),
+    ("(^(ab))(?<=b)c?", "abd", Some(&["ab", "ab", "ab"])),
     ("", "x", Some(&[""])),
     ("x*", "aaa", Some(&[""])),
     ("a$", "a\n", Some(&["a"])),

@@ -1,6 +1,7 @@
 //! Whether a way can lead anywhere, from the next byte or few.
 
 use super::Machine;
+use super::text::begins;
 use crate::program::{Ahead, Then};
 
 impl Machine<'_, '_, '_> {
@@ -47,6 +48,6 @@ impl Machine<'_, '_, '_> {
     fn stands(&self, text: u32, pos: usize) -> bool {
         let text = self.program.texts.get(text as usize);
         let rest = self.bytes.get(pos..).unwrap_or_default();
-        text.is_none_or(|text| rest.starts_with(text))
+        text.is_none_or(|text| begins(rest, text))
     }
 }

@@ -1,6 +1,7 @@
 //! The loop that does one instruction after the other where there is no memo: the compact form of
 //! the program, as far as there is one.
 
+use super::text::begins;
 use super::{Entry, Halt, Machine, NONE, Next, State, small};
 use crate::code::{Choice, Code, Hint, Led, Members, Op, Span};
 use crate::program::{Inst, Pc};
@@ -12,10 +13,7 @@ impl<'p> Machine<'p, '_, '_> {
     /// places there are only so many instructions.
     pub(super) fn run_compact<const SURE: bool>(&mut self, code: &'p Code, start: usize) -> Halt {
         let bytes = self.bytes;
-        let mut at = State {
-            pc: code.start,
-            pos: start,
-        };
+        let mut at = self.behind_head(code, start);
         let mut steps = 0;
         loop {
             let State { pc, pos } = at;
@@ -73,6 +71,21 @@ impl<'p> Machine<'p, '_, '_> {
         }
     }
 
+    /// Where the prefix of the pattern, which stands there, leaves off.
+    #[inline(always)]
+    fn behind_head(&mut self, code: &Code, start: usize) -> State {
+        let head = &code.head;
+        for (slot, pos) in &head.slots {
+            if let Some(value) = self.scratch.slots.get_mut(slot + 2) {
+                *value = *pos;
+            }
+        }
+        State {
+            pc: head.pc,
+            pos: start + head.pos,
+        }
+    }
+
     #[inline(always)]
     fn past_save(&mut self, slot: u32, pos: usize, next: u32) -> Pc {
         self.save(slot as usize, pos);
@@ -100,7 +113,7 @@ impl<'p> Machine<'p, '_, '_> {
     /// The position after a longer text.
     fn long(&self, code: &Code, number: u32, pos: usize) -> Option<usize> {
         let (text, rest) = (code.texts.get(number as usize)?, self.bytes.get(pos..)?);
-        rest.starts_with(text).then_some(pos + text.len())
+        begins(rest, text).then_some(pos + text.len())
     }
 
     /// The position after one character of a set.

@@ -5,6 +5,7 @@
 //! stops where this one has been; inside look-arounds and atomic groups, where not all that was
 //! tried has failed, each character is a choice of its own.
 
+use super::text::begins;
 use super::{Entry, Machine, Next, State, goto, small};
 use crate::ast::Greed;
 use crate::memo::Seen;
@@ -77,7 +78,7 @@ impl<'p> Machine<'p, '_, '_> {
     #[inline]
     fn unit(&self, run: &Run, set: Option<&Set>, pos: usize) -> Option<usize> {
         if let Some(guard) = &run.guard
-            && self.bytes.get(pos..)?.starts_with(guard)
+            && begins(self.bytes.get(pos..)?, guard)
         {
             return None;
         }

@@ -1,5 +1,6 @@
 //! Where an attempt to match can begin: what spares a line most of the patterns that are not for it.
 
+use super::text::begins;
 use crate::first::First;
 use crate::program::{Begin, Program};
 
@@ -20,10 +21,9 @@ pub(crate) fn may_match(program: &Program, text: &str, start: usize) -> bool {
     if matches!(program.begin, Begin::Text) {
         let first = program.firsts.get(program.first);
         let prefix = program.prefix.as_bytes();
-        // Comparing with an empty box is slow on some processors: its address is invalid.
         if start != 0
             || first.is_some_and(|first| !first.allows(bytes.first()))
-            || (!prefix.is_empty() && !bytes.starts_with(prefix))
+            || !begins(bytes, prefix)
         {
             return false;
         }

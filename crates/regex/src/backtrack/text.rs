@@ -130,6 +130,22 @@ impl Machine<'_, '_, '_> {
     }
 }
 
+/// Whether bytes begin with a text. The texts of patterns are short: for these the library's way
+/// takes longer.
+#[inline]
+pub(super) fn begins(bytes: &[u8], text: &[u8]) -> bool {
+    let Some(own) = bytes.get(..text.len()) else {
+        return false;
+    };
+    match (own.last_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(last), Some(wanted)) => {
+            let mut words = own.as_chunks::<8>().0.iter().zip(text.as_chunks::<8>().0);
+            last == wanted && words.all(|(word, wanted)| word == wanted)
+        }
+        _ => own.iter().eq(text),
+    }
+}
+
 /// Where a text stands last.
 fn find_last(bytes: &[u8], text: &[u8]) -> Option<usize> {
     let mut places = memchr::memrchr_iter(*text.first()?, bytes);
@@ -138,4 +154,26 @@ fn find_last(bytes: &[u8], text: &[u8]) -> Option<usize> {
             .get(*place..)
             .is_some_and(|rest| rest.starts_with(text))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins;
+    use proptest::prelude::{prop, proptest};
+
+    proptest! {
+        #[test]
+        fn bytes_begin_with_a_text_as_the_library_says(
+            text in prop::collection::vec(0_u8..2, 0..20),
+            changed in 0_usize..40,
+            length in 0_usize..30,
+        ) {
+            let mut bytes = text.clone();
+            if let Some(byte) = bytes.get_mut(changed) {
+                *byte ^= 1;
+            }
+            bytes.resize(length, 0);
+            assert_eq!(begins(&bytes, &text), bytes.starts_with(&text));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The compact form of a program, and the tables of its choices.
 
 use crate::ast::{Assertion, Greed};
-use crate::code::{Choice, Classes, Code, Guess, Hint, Lead, Led, Members, Op, Span};
+use crate::code::{Choice, Classes, Code, Guess, Head, Hint, Lead, Led, Members, Op, Span};
 use crate::program::{Ahead, Begin, Inst, Pc, Program, Run, Split, Then};
 use std::num::NonZeroU16;
 
@@ -19,12 +19,8 @@ pub(super) fn compact(program: &mut Program) {
         return;
     };
     let samples: Vec<Option<u8>> = classes.samples().collect();
-    // Such a pattern is tried at the start of the text only.
-    let begins = matches!(program.begin, Begin::Text);
-    let first = program.insts.first();
-    let start = matches!(first, Some(Inst::Assert(Assertion::Start)) if begins);
     let mut code = Code {
-        start: usize::from(start),
+        head: head(program),
         ops: vec![Op::Other; program.insts.len()],
         spans: Vec::new(),
         guesses: Vec::new(),
@@ -46,6 +42,30 @@ pub(super) fn compact(program: &mut Program) {
         }
     }
     program.code = Some(code);
+}
+
+/// What need not be done of a pattern where its prefix has been found at the start of the text.
+fn head(program: &Program) -> Head {
+    let mut head = Head::default();
+    if !matches!(program.begin, Begin::Text) {
+        return head;
+    }
+    let prefix = program.prefix.as_bytes();
+    for inst in &program.insts {
+        let rest = prefix.get(head.pos..).unwrap_or_default();
+        match inst {
+            Inst::Assert(Assertion::Start) if head.pos == 0 => {}
+            Inst::Save(slot) => match u32::try_from(head.pos) {
+                Ok(pos) => head.slots.push((*slot, pos)),
+                Err(_) => break,
+            },
+            Inst::Byte(byte) if rest.first() == Some(byte) => head.pos += 1,
+            Inst::Bytes(bytes) if rest.starts_with(bytes) => head.pos += bytes.len(),
+            _ => break,
+        }
+        head.pc += 1;
+    }
+    head
 }
 
 fn answers(question: impl Fn(u8) -> bool) -> [bool; 256] {
