@@ -42,7 +42,7 @@ libfuzzer_sys::fuzz_target!(|input: Input<'_>| {
         filter.feed(now, line, &mut failures, &mut notes);
         assert!(failures.len() <= 1);
         let detail = Detail { all: input.all, groups: input.groups };
-        let sight = filter.examine(now, line, detail, &mut notes);
+        let sight = filter.examine(now, line, detail, &mut notes).clone();
         if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = sight.date {
             assert!(text.get(span).is_some());
         }

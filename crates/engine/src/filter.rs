@@ -10,6 +10,7 @@ mod candidates;
 mod failregex;
 mod fields;
 mod lines;
+mod marks;
 mod note;
 mod session;
 mod sight;
@@ -33,9 +34,10 @@ pub use failregex::FilterError;
 use failregex::{FailRegex, check_identifies};
 use fields::Fields;
 use lines::{Lines, Taken};
+use marks::Marks;
 pub use note::FilterNote;
 use note::{Complaint, Told, cut};
-use session::{Sessions, Verdict};
+use session::{Sessions, Verdict, Wanted};
 pub use sight::{DateSight, Detail, Found, Groups, Hit, Outcome, Sight};
 use when::{Cut, Times};
 
@@ -135,6 +137,8 @@ pub struct Filter {
     usedns: UseDns,
     told: Told,
     texts: Texts,
+    /// What was seen in the last line. Kept for the same reason.
+    sight: Sight,
     /// Where the groups of the last match stand, and of the last match of the prefix.
     slots: Slots,
     prefix_slots: Slots,
@@ -204,11 +208,13 @@ struct Look<'a, 'l> {
     keeps: bool,
 }
 
-/// What the patterns made of a line.
-#[derive(Default)]
-struct Looked {
-    prefix: Option<Groups>,
-    hits: Vec<Hit>,
+impl Look<'_, '_> {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            groups: self.detail.groups,
+            kept: self.keeps,
+        }
+    }
 }
 
 impl Filter {
@@ -241,6 +247,7 @@ impl Filter {
             usedns: settings.usedns,
             told: Told::default(),
             texts: Texts::default(),
+            sight: Sight::default(),
             slots: Slots::default(),
             prefix_slots: Slots::default(),
         })
@@ -266,7 +273,8 @@ impl Filter {
             detail: Detail::default(),
             keeps: true,
         };
-        for hit in self.look(&look, notes).hits {
+        self.look(&look, notes);
+        for hit in self.sight.hits.drain(..) {
             if let Outcome::Failure(found) = hit.outcome {
                 failures.push(found.failure);
             }
@@ -281,10 +289,10 @@ impl Filter {
         line: LogLine<'_>,
         detail: Detail,
         notes: &mut Vec<FilterNote>,
-    ) -> Sight {
+    ) -> &Sight {
         let cut_line = self.cut_date(now, line, notes);
         let time = cut_line.time;
-        let ignored = if self.ignored.is_empty() {
+        self.sight.ignored = if self.ignored.is_empty() {
             None
         } else {
             let alone = [cut_line.before, cut_line.after, "\n"].concat();
@@ -297,18 +305,20 @@ impl Filter {
             detail,
             keeps: detail.groups,
         };
-        let mut looked = self.look(&look, notes);
-        for hit in &mut looked.hits {
+        self.look(&look, notes);
+        for hit in &mut self.sight.hits {
             if let Outcome::Failure(found) = &mut hit.outcome {
                 found.has_time = time.is_some();
             }
         }
-        Sight {
-            date: cut_line.date,
-            prefix: looked.prefix,
-            hits: looked.hits,
-            ignored,
-        }
+        self.sight.date = cut_line.date;
+        &self.sight
+    }
+
+    /// What [`examine`](Self::examine) saw in the last line.
+    #[must_use]
+    pub fn sight(&self) -> &Sight {
+        &self.sight
     }
 
     /// What the patterns looked at in the last line: the line without its date, or with
@@ -382,15 +392,16 @@ impl Filter {
         cut_line
     }
 
-    /// Takes a line through the patterns.
-    fn look(&mut self, look: &Look<'_, '_>, notes: &mut Vec<FilterNote>) -> Looked {
+    /// Takes a line through the patterns. What they made of it is in the sight.
+    fn look(&mut self, look: &Look<'_, '_>, notes: &mut Vec<FilterNote>) {
         let mut texts = std::mem::take(&mut self.texts);
         self.fill(&mut texts, look.line);
         let told = notes.len();
-        let looked = self.try_patterns(look, &mut texts, notes);
+        self.sight.prefix = None;
+        self.sight.hits.clear();
+        self.try_patterns(look, &mut texts, notes);
         self.texts = texts;
         self.spare_gave_up(look.now, told, notes);
-        looked
     }
 
     /// Whoever writes lines that patterns give up on must not fill our log with them.
@@ -425,19 +436,18 @@ impl Filter {
         look: &Look<'_, '_>,
         texts: &mut Texts,
         notes: &mut Vec<FilterNote>,
-    ) -> Looked {
-        let mut looked = Looked::default();
+    ) {
         // With many failregexes fail2ban also tries ignoreregex on the whole
         // line first, which is visible: there the prefix has not been cut.
         if self.failures.len() > self.ignored.len() + 2
             && self.ignored_by(&texts.subject, notes).is_some()
         {
-            return looked;
+            return;
         }
         if self.prefix.is_some() {
-            looked.prefix = self.try_prefix(look, texts, notes);
-            if looked.prefix.is_none() {
-                return looked;
+            self.sight.prefix = self.try_prefix(look, texts, notes);
+            if self.sight.prefix.is_none() {
+                return;
             }
         }
         let (mut left, mut place) = (None, 0);
@@ -446,7 +456,7 @@ impl Filter {
         while let Some((regex, next)) = self.candidates.next(fixed, place) {
             place = next;
             let text = left.as_deref().unwrap_or_else(|| texts.inner());
-            let Some((fields, taken)) = self.try_one(regex, (texts, text), look, notes) else {
+            let Some((read, taken)) = self.try_one(regex, (texts, text), look, notes) else {
                 continue;
             };
             let Taken {
@@ -457,12 +467,12 @@ impl Filter {
             let seen = own.as_deref().unwrap_or(text);
             let outcome = match self.ignored_by(seen, notes) {
                 Some(ignored) => Outcome::Ignored(ignored),
-                None => match self.judge(fields, lines, look, notes) {
+                None => match self.judge(read, lines, look, notes) {
                     Some(outcome) => outcome,
                     None => break,
                 },
             };
-            looked.hits.push(Hit {
+            self.sight.hits.push(Hit {
                 regex,
                 outcome,
                 back,
@@ -474,7 +484,6 @@ impl Filter {
                 left = Some(lines.subject());
             }
         }
-        looked
     }
 
     /// Tries prefregex: what it captured, if it matches and that is wanted.
@@ -502,13 +511,13 @@ impl Filter {
     }
 
     /// Tries one failregex: what it and the prefix captured, and which lines it took.
-    fn try_one(
+    fn try_one<'t>(
         &mut self,
         regex: usize,
-        (texts, text): (&Texts, &str),
+        (texts, text): (&'t Texts, &'t str),
         look: &Look<'_, '_>,
         notes: &mut Vec<FilterNote>,
-    ) -> Option<(Fields, Taken)> {
+    ) -> Option<((Marks<'t>, Fields), Taken)> {
         let hit = search(self.failures.get(regex)?, text, &mut self.slots, notes)?;
         let taken = match &mut self.lines {
             Some(lines) => lines.take(&hit.span(), &hit.skipped()),
@@ -521,20 +530,20 @@ impl Filter {
                 text: None,
             },
         };
-        let fields = match &self.prefix {
+        let read = match &self.prefix {
             Some(prefix) => {
                 let prefix = prefix.found(&texts.subject, &self.prefix_slots);
-                hit.fields_behind(&prefix, look.keeps)
+                hit.read_behind(&prefix, look.keeps)
             }
-            None => hit.fields(look.keeps),
+            None => hit.read(look.keeps),
         };
-        Some((fields, taken))
+        Some((read, taken))
     }
 
     /// What a match amounts to. `None`: nobody knows when it was, so it cannot count.
     fn judge(
         &mut self,
-        fields: Fields,
+        (marks, fields): (Marks<'_>, Fields),
         lines: Vec<Match>,
         look: &Look<'_, '_>,
         notes: &mut Vec<FilterNote>,
@@ -551,14 +560,15 @@ impl Filter {
             });
         }
         let time = look.time?;
-        let wanted = (look.detail.groups, look.keeps);
-        let (lines, usedns) = ((fields, lines), self.usedns);
-        let verdict = self.sessions.judge(look.now, lines, wanted.0);
+        let (usedns, wanted) = (self.usedns, look.wanted());
+        let no_failure = marks.no_failure && marks.session.is_none();
+        let line = (&marks, fields, lines);
+        let verdict = self.sessions.judge(look.now, line, wanted);
         Some(match verdict {
             Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,
             Verdict::Failure { fields, matches } => {
-                match found(fields, matches, (usedns, time), wanted) {
+                match found(fields, matches, (usedns, time, no_failure), wanted) {
                     Some(found) => Outcome::Failure(Box::new(found)),
                     None => Outcome::Pending,
                 }
@@ -567,6 +577,7 @@ impl Filter {
     }
 
     /// The ignoreregex that matches a text.
+    #[inline]
     fn ignored_by(&mut self, text: &str, notes: &mut Vec<FilterNote>) -> Option<usize> {
         let slots = &mut self.slots;
         let matches = |regex: &FailRegex| search(regex, text, slots, notes).is_some();
@@ -579,8 +590,8 @@ impl Filter {
 fn found(
     fields: Cow<'_, Fields>,
     matches: Vec<Match>,
-    (usedns, time): (UseDns, Timestamp),
-    (groups, keeps): (bool, bool),
+    (usedns, time, no_failure): (UseDns, Timestamp, bool),
+    wanted: Wanted,
 ) -> Option<Found> {
     let id = fields.identity()?;
     let lookup = match (&id, fields.name(), usedns) {
@@ -590,12 +601,11 @@ fn found(
         _ => Lookup::None,
     };
     let failures = fields.repeat().clamp(1, MAX_REPEAT);
-    let no_failure = fields.has(&Name::NOFAIL) && !fields.has(&Name::MLFID);
-    let seen = match groups {
+    let seen = match wanted.groups {
         true => fields.clone().into_owned().into_groups(),
         false => Vec::new(),
     };
-    let captures = if keeps {
+    let captures = if wanted.kept {
         let address = fields.address().map(Capture::from);
         let mut captures = fields.into_owned().into_kept();
         captures.extend(address.map(|address| (Name::IP, address)));

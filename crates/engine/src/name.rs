@@ -79,12 +79,10 @@ impl Name {
 }
 
 impl Name {
-    /// Whether the group says who failed, or whether: those of sessions do.
+    /// Whether the group says who failed, or how often.
     pub(crate) fn decides(&self) -> bool {
         let who = [Self::FID, Self::IP4, Self::IP6, Self::DNS, Self::CIDR];
-        let session = [Self::USER, Self::MLFID, Self::MLFFORGET, Self::MLFGAINED];
-        let whether = [Self::NOFAIL, Self::ONCE, Self::REPEAT];
-        who.contains(self) || session.contains(self) || whether.contains(self)
+        who.contains(self) || *self == Self::REPEAT
     }
 
     /// For one of the usual names, a bit of its own; nothing for others.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use ferroban_regex::{Exhausted, Flags, Regex, Slots};
 
 use super::fields::{Fields, IDENTITY};
+use super::marks::{MarkGroups, Marks};
 use super::tags;
 use crate::capture::Capture;
 use crate::name::Name;
@@ -69,8 +70,10 @@ pub(super) struct FailRegex {
     regex: Regex,
     /// Group names with their numbers, in the order of the groups, but for the content.
     names: Vec<(Name, usize)>,
-    /// Those of them that say who failed, and whether.
+    /// Those of them that say who failed, and how often.
     deciding: Vec<(Name, usize)>,
+    /// Those that say what the line means for its session.
+    marks: MarkGroups,
     /// `<F-CONTENT>`: what the others see, and no field.
     content: Option<usize>,
     /// `alt_NAME` groups, by the name that they stand in for.
@@ -129,6 +132,7 @@ impl FailRegex {
         let deciding = names.iter().filter(|(name, _)| name.decides());
         Ok(Self {
             deciding: deciding.cloned().collect(),
+            marks: MarkGroups::new(&names),
             skipped: skipped.map(|(_, index)| *index).collect(),
             alternatives: derived(&names, "alt_"),
             tuples: derived(&names, "tuple_"),
@@ -205,8 +209,43 @@ impl<'a, 't> Hit<'a, 't> {
         spans.filter_map(|index| self.slots.span(*index)).collect()
     }
 
-    /// What the groups captured, and what is made of them; `all` of it, or what says who
-    /// failed, and whether.
+    /// What the line says about its session, and what the groups captured, with what is made of
+    /// them; `all` of it, or what says who failed, and how often.
+    pub(super) fn read(&self, all: bool) -> (Marks<'t>, Fields) {
+        let fields = self.fields(all);
+        let marks = match self.regex.is_plain() {
+            true => self.marks(),
+            false => Marks::of(&fields),
+        };
+        (marks, fields)
+    }
+
+    /// The same with what a prefix captured: of one name this wins, unless its group took
+    /// no part.
+    pub(super) fn read_behind(&self, prefix: &Hit<'_, 't>, all: bool) -> (Marks<'t>, Fields) {
+        if !prefix.regex.is_plain() || !self.regex.is_plain() {
+            let mut fields = prefix.fields(true);
+            fields.merge(self.fields(true));
+            return (Marks::of(&fields), fields);
+        }
+        let (before, own) = (prefix.names(all), self.names(all));
+        let mut fields = Fields::with_room(before.len() + own.len() + 2);
+        for (name, value) in prefix.values(before) {
+            fields.push(name, value);
+        }
+        for (name, value) in self.values(own) {
+            if let Some(value) = value {
+                fields.set_text(name, value);
+            }
+        }
+        (self.marks().behind(prefix.marks()), fields)
+    }
+
+    fn marks(&self) -> Marks<'t> {
+        self.regex.marks.read(|index| self.value(index))
+    }
+
+    /// What the groups captured, and what is made of them.
     pub(super) fn fields(&self, all: bool) -> Fields {
         let regex = self.regex;
         let names = self.names(all);
@@ -233,27 +272,6 @@ impl<'a, 't> Hit<'a, 't> {
         fields
     }
 
-    /// The same with what a prefix captured: of one name this wins, unless its group took
-    /// no part.
-    pub(super) fn fields_behind(&self, prefix: &Hit<'_, '_>, all: bool) -> Fields {
-        if !prefix.regex.is_plain() || !self.regex.is_plain() {
-            let mut fields = prefix.fields(all);
-            fields.merge(self.fields(all));
-            return fields;
-        }
-        let (before, own) = (prefix.names(all), self.names(all));
-        let mut fields = Fields::with_room(before.len() + own.len() + 2);
-        for (name, value) in prefix.values(before) {
-            fields.push(name, value);
-        }
-        for (name, value) in self.values(own) {
-            if let Some(value) = value {
-                fields.set_text(name, value);
-            }
-        }
-        fields
-    }
-
     /// All groups, or those that decide; what is made of others needs all.
     fn names(&self, all: bool) -> &'a [(Name, usize)] {
         match all || !self.regex.is_plain() {
@@ -267,10 +285,15 @@ impl<'a, 't> Hit<'a, 't> {
         &self,
         names: &'n [(Name, usize)],
     ) -> impl Iterator<Item = (&'n Name, Option<&'t str>)> {
-        let kept = |text: &'t str| text.get(..text.floor_char_boundary(VALUE_LIMIT));
-        let value = move |index: usize| self.group(index).and_then(kept);
         let names = names.iter();
-        names.map(move |(name, index)| (name, value(*index)))
+        names.map(move |(name, index)| (name, self.value(*index)))
+    }
+
+    /// What a group captured, as far as that is kept.
+    #[inline]
+    fn value(&self, index: usize) -> Option<&'t str> {
+        let text = self.group(index)?;
+        text.get(..text.floor_char_boundary(VALUE_LIMIT))
     }
 }
 

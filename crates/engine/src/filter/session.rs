@@ -13,6 +13,7 @@ use ferroban_date::Timestamp;
 use smol_str::SmolStr;
 
 use super::fields::Fields;
+use super::marks::Marks;
 use crate::ban::Match;
 use crate::capture::Capture;
 use crate::id::FailId;
@@ -79,16 +80,27 @@ struct Session {
     counted: bool,
 }
 
+/// What is wanted of matched lines beyond who failed, and whether.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// All groups as they are, and whose failure it would be, if it is none.
+    pub(super) groups: bool,
+    /// What is kept for actions.
+    pub(super) kept: bool,
+}
+
+/// Matched lines: what they say about their session, what they captured, and themselves.
+pub(super) type Said<'m, 't> = (&'m Marks<'t>, Fields, Vec<Match>);
+
 impl Sessions {
-    /// Decides about matched lines, and remembers what they say. `whose` asks whose failure it
-    /// would be, if it is none.
+    /// Decides about matched lines, and remembers what they say.
     pub(super) fn judge(
         &mut self,
         now: Timestamp,
-        (fields, lines): (Fields, Vec<Match>),
-        whose: bool,
+        (marks, fields, lines): Said<'_, '_>,
+        wanted: Wanted,
     ) -> Verdict<'_> {
-        let Some(Capture::Text(key)) = fields.capture(&Name::MLFID) else {
+        let Some(key) = marks.session.as_deref() else {
             return if fields.identifies() {
                 Verdict::Failure {
                     fields: Cow::Owned(fields),
@@ -99,24 +111,32 @@ impl Sessions {
             };
         };
         self.expire(now);
-        let key = key.clone();
-        if fields.has(&Name::MLFFORGET) {
-            let known = self.by_key.remove(&key);
+        let said = (marks, fields, lines);
+        if marks.forget {
+            let known = self.by_key.remove(key);
             let fresh = known.is_none();
             if !fresh {
                 // Its place is free, or connections that are over would push out open ones.
-                self.oldest_first.retain(|(own, _)| *own != key);
+                self.oldest_first.retain(|(own, _)| own != key);
             }
             let mut session = known.unwrap_or_default();
-            return session.take((fields, lines), fresh, whose).into_owned();
+            return session.take(said, fresh, wanted).into_owned();
         }
-        let fresh = !self.by_key.contains_key(&key);
+        let fresh = !self.by_key.contains_key(key);
         if fresh {
-            self.make_room();
-            self.oldest_first.push_back((key.clone(), now));
+            self.begin(key, now);
         }
-        let session = self.by_key.entry(key).or_default();
-        session.take((fields, lines), fresh, whose)
+        match self.by_key.get_mut(key) {
+            Some(session) => session.take(said, fresh, wanted),
+            None => Verdict::Pending,
+        }
+    }
+
+    fn begin(&mut self, key: &str, now: Timestamp) {
+        self.make_room();
+        let key = SmolStr::new(key);
+        self.oldest_first.push_back((key.clone(), now));
+        self.by_key.insert(key, Session::default());
     }
 
     fn expire(&mut self, now: Timestamp) {
@@ -143,25 +163,25 @@ impl Sessions {
 impl Session {
     fn take(
         &mut self,
-        (mut fields, lines): (Fields, Vec<Match>),
+        (marks, mut fields, lines): Said<'_, '_>,
         fresh: bool,
-        whose: bool,
+        wanted: Wanted,
     ) -> Verdict<'_> {
-        let forget = fields.take(&Name::MLFFORGET).is_some();
-        let gained = fields.take(&Name::MLFGAINED).is_some();
-        let mut harmless = gained || fields.has(&Name::NOFAIL);
-        let once = fields.has(&Name::ONCE);
+        let (forget, gained) = (marks.forget, marks.gained);
+        let mut harmless = gained || marks.no_failure;
+        for flag in [Name::MLFFORGET, Name::MLFGAINED] {
+            fields.take(&flag);
+        }
         for flag in [Name::NOFAIL, Name::ONCE, Name::REPEAT] {
             self.fields.take(&flag);
         }
         if gained && std::mem::take(&mut self.pending) {
             self.lines.clear();
         }
-        let met = match fields.capture(&Name::USER) {
-            // Of a session that ends as it begins, nobody is remembered.
-            Some(Capture::Text(user)) if !(fresh && forget) => self.meet(user),
-            _ => None,
-        };
+        // Of a session that ends as it begins, nobody is remembered.
+        let user = marks.user.as_deref().filter(|_| !(fresh && forget));
+        let met = user.and_then(|user| self.meet(user));
+        let met = met.filter(|_| wanted.kept);
         if fresh {
             self.fields = fields;
             self.tell_users(met);
@@ -173,7 +193,7 @@ impl Session {
             harmless = false;
             self.fields.take(&Name::NOFAIL);
         }
-        if once && self.counted {
+        if marks.once && self.counted {
             harmless = true;
         }
         if self.lines.is_empty() {
@@ -184,7 +204,7 @@ impl Session {
             self.lines.drain(..surplus);
         }
         if harmless {
-            return Verdict::Harmless(whose.then(|| self.fields.identity()).flatten());
+            return Verdict::Harmless(wanted.groups.then(|| self.fields.identity()).flatten());
         }
         if !self.fields.identifies() {
             self.pending = true;
@@ -202,12 +222,14 @@ impl Session {
     }
 
     /// Notes a user of the session. All of them, if that is a new one.
-    fn meet(&mut self, user: &SmolStr) -> Option<Capture> {
+    fn meet(&mut self, user: &str) -> Option<Capture> {
         let known = self.users.as_deref().unwrap_or_default();
-        if user.is_empty() || known.contains(user) || known.len() >= MAX_USERS {
+        let is_known = known.iter().any(|own| own == user);
+        if user.is_empty() || is_known || known.len() >= MAX_USERS {
             return None;
         }
-        let all: Arc<[SmolStr]> = known.iter().chain([user]).cloned().collect();
+        let user = SmolStr::new(user);
+        let all: Arc<[SmolStr]> = known.iter().cloned().chain([user]).collect();
         self.users = Some(Arc::clone(&all));
         Some(Capture::Set(all))
     }
@@ -224,16 +246,20 @@ mod tests {
     use super::*;
     use crate::filter::failregex::FailRegex;
 
+    const WANTED: Wanted = Wanted {
+        groups: true,
+        kept: true,
+    };
+
     /// `c1 <words>`: the words name flags, `u=` a user and an address the host.
-    fn fields(text: &str) -> Fields {
+    fn judge(sessions: &mut Sessions, now: Timestamp, text: &str) -> Verdict<'static> {
         let pattern = r"^<F-MLFID>\S+</F-MLFID>(?: <F-NOFAIL>nofail</F-NOFAIL>)?(?: <F-ONCE>once</F-ONCE>)?(?: <F-MLFGAINED>gained</F-MLFGAINED>)?(?: <F-MLFFORGET>forget</F-MLFFORGET>)?(?: u=<F-USER>\S+</F-USER>)?(?: <ADDR>)?$";
         let regex = FailRegex::new(pattern, false).unwrap();
         let mut slots = ferroban_regex::Slots::default();
-        regex
-            .search(text, &mut slots)
-            .unwrap()
-            .unwrap()
-            .fields(true)
+        let hit = regex.search(text, &mut slots).unwrap().unwrap();
+        let (marks, fields) = hit.read(true);
+        let said = (&marks, fields, vec![Match::default()]);
+        sessions.judge(now, said, WANTED).into_owned()
     }
 
     /// Lines, and for each the address counted and how many lines were shown.
@@ -245,14 +271,12 @@ mod tests {
         let now = Timestamp::from_secs(0);
         lines
             .iter()
-            .map(
-                |text| match sessions.judge(now, (fields(text), vec![Match::default()]), true) {
-                    Verdict::Failure { fields, matches } => {
-                        Some((fields.identity().unwrap().to_string(), matches.len()))
-                    }
-                    _ => None,
-                },
-            )
+            .map(|text| match judge(&mut sessions, now, text) {
+                Verdict::Failure { fields, matches } => {
+                    Some((fields.identity().unwrap().to_string(), matches.len()))
+                }
+                _ => None,
+            })
             .collect()
     }
 
@@ -327,11 +351,7 @@ mod tests {
     fn sessions_that_are_over_push_no_open_one_out() {
         let mut sessions = Sessions::default();
         let mut judge = |text: &str| {
-            let verdict = sessions.judge(
-                Timestamp::from_secs(0),
-                (fields(text), vec![Match::default()]),
-                true,
-            );
+            let verdict = judge(&mut sessions, Timestamp::from_secs(0), text);
             let failed = matches!(verdict, Verdict::Failure { .. });
             let kept = (sessions.by_key.len(), sessions.oldest_first.len());
             (failed, kept)
@@ -348,27 +368,17 @@ mod tests {
     fn the_oldest_session_leaves_first_and_all_leave_in_time() {
         let mut sessions = Sessions::default();
         let start = Timestamp::from_secs(0);
-        sessions.judge(start, (fields("c1 nofail 1.2.3.4"), vec![]), true);
+        judge(&mut sessions, start, "c1 nofail 1.2.3.4");
         for other in 0..100 {
-            sessions.judge(
-                start,
-                (fields(&format!("x{other} nofail 1.2.3.4")), vec![]),
-                true,
-            );
+            judge(&mut sessions, start, &format!("x{other} nofail 1.2.3.4"));
         }
-        assert_eq!(
-            sessions.judge(start, (fields("c1"), vec![]), true),
-            Verdict::Pending
-        );
+        assert_eq!(judge(&mut sessions, start, "c1"), Verdict::Pending);
         assert!(
             sessions.by_key.len() <= MAX_SESSIONS && sessions.oldest_first.len() <= MAX_SESSIONS
         );
 
         let later = Timestamp::from_secs(LIFETIME);
-        assert_eq!(
-            sessions.judge(later, (fields("x99"), vec![]), true),
-            Verdict::Pending
-        );
+        assert_eq!(judge(&mut sessions, later, "x99"), Verdict::Pending);
         assert_eq!(sessions.by_key.len(), 1);
     }
 }

@@ -23,7 +23,7 @@ pub struct Detail {
 }
 
 /// What [`Filter::examine`](super::Filter::examine) saw in a line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sight {
     /// Its date.
     pub date: DateSight,
@@ -37,9 +37,10 @@ pub struct Sight {
 }
 
 /// The date of a line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum DateSight {
     /// There is none.
+    #[default]
     None,
     /// The source told the time; it does not stand in the line.
     Given(Timestamp),

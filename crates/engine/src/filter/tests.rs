@@ -383,13 +383,13 @@ proptest! {
             prop_assert!(failures.len() <= 1);
             feed(&mut closely, text, live);
             let line = LogLine { text, time: None, live };
-            let sight = filter.examine(Timestamp::from_secs(NOW), line, Detail { all, groups }, &mut Vec::new());
+            let sight = filter.examine(Timestamp::from_secs(NOW), line, Detail { all, groups }, &mut Vec::new()).clone();
             if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = &sight.date {
                 prop_assert!(text.get(span.clone()).is_some());
             }
             prop_assert!(sight.hits.iter().all(|hit| hit.regex < settings.failregex.len()));
             let detail = Detail { all, groups: !groups };
-            let other = closely.examine(Timestamp::from_secs(NOW), line, detail, &mut Vec::new());
+            let other = closely.examine(Timestamp::from_secs(NOW), line, detail, &mut Vec::new()).clone();
             prop_assert_eq!(came_to(&sight), came_to(&other), "how closely it is looked at changes nothing");
             let whole = filter.shown(text, &sight).joined();
             prop_assert!(whole.ends_with(text.get(text.floor_char_boundary(text.len() / 2)..).unwrap_or_default()));
@@ -668,7 +668,7 @@ fn everything_seen_in_a_line_can_be_told() {
             all: true,
             groups: true,
         };
-        let sight = filter.examine(now, line, detail, &mut Vec::new());
+        let sight = filter.examine(now, line, detail, &mut Vec::new()).clone();
         let content = filter.content().map(str::to_owned);
         (sight, filter.subject().to_owned(), content)
     };

@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use ferroban_config::quoted;
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
-use ferroban_engine::{Detail, Filter, FilterNote, FilterSettings, LogLine, Sight, UseDns};
+use ferroban_engine::{Detail, Filter, FilterSettings, UseDns};
 
 use crate::COMPATIBLE;
 use crate::cli::out;
@@ -38,7 +38,7 @@ use output::Printer;
 use pick::{NeedsJail, Pick};
 use report::Report;
 use rows::{Rows, Seen};
-use subject::{Line, Subject};
+use subject::Subject;
 use tally::Tally;
 
 /// Why there is no report.
@@ -185,12 +185,12 @@ impl Test {
         let mut moment = Moment::default();
         subject.each(printer, |line, printer| {
             let now = moment.now();
-            let sight = look(&mut filter, line, (detail, now), &mut notes);
+            filter.examine(now, line, detail, &mut notes);
             notes.drain(..).for_each(|note| told::note(&note, printer));
-            let judged = tally.take(line.text, &sight, (&filter, printer), now);
+            let judged = tally.take(line.text, (&filter, printer), now);
             if let Some(pick) = &pick {
                 let seen = Seen {
-                    sight: &sight,
+                    sight: filter.sight(),
                     judged: &judged,
                     now,
                     line: line.text,
@@ -239,20 +239,6 @@ impl Moment {
         self.lines -= 1;
         self.now
     }
-}
-
-fn look(
-    filter: &mut Filter,
-    line: &Line<'_>,
-    (detail, now): (Detail, Timestamp),
-    notes: &mut Vec<FilterNote>,
-) -> Sight {
-    let line = LogLine {
-        text: line.text,
-        time: line.time,
-        live: false,
-    };
-    filter.examine(now, line, detail, notes)
 }
 
 /// What the options alone say about looking at lines.

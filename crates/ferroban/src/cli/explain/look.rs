@@ -74,7 +74,7 @@ impl Examiner {
             live: false,
         };
         let mut notes = Vec::new();
-        let sight = self.filter.examine(now, line, GROUPS, &mut notes);
+        let sight = self.filter.examine(now, line, GROUPS, &mut notes).clone();
         let gave_up = notes.into_iter().filter_map(|note| match note {
             FilterNote::GaveUp { pattern, .. } => Some(pattern),
             _ => None,

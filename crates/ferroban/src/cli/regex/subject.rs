@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ferroban_config::{Invocation, quoted};
 use ferroban_date::Timestamp;
+use ferroban_engine::LogLine;
 
 use super::options::Options;
 use super::output::Printer;
@@ -32,14 +33,6 @@ pub(super) enum Subject {
     },
     Journal(Box<Journal>),
     Text(Vec<String>),
-}
-
-/// One line of it.
-#[derive(Debug)]
-pub(super) struct Line<'a> {
-    pub(super) text: &'a str,
-    /// When it was written, if the journal says so.
-    pub(super) time: Option<Timestamp>,
 }
 
 /// Whether the log is the journal.
@@ -130,7 +123,7 @@ impl Subject {
     pub(super) fn each(
         self,
         printer: &mut Printer,
-        mut take: impl FnMut(&Line<'_>, &mut Printer) -> bool,
+        mut take: impl FnMut(LogLine<'_>, &mut Printer) -> bool,
     ) -> Result<(), Ended> {
         match self {
             Self::Text(lines) => {
@@ -165,7 +158,7 @@ impl Subject {
     }
 }
 
-type Take<'a> = &'a mut dyn FnMut(&Line<'_>, &mut Printer) -> bool;
+type Take<'a> = &'a mut dyn FnMut(LogLine<'_>, &mut Printer) -> bool;
 
 /// Hands out a line, unless it is empty or a comment.
 fn handed(text: &str, time: Option<Timestamp>, printer: &mut Printer, take: Take<'_>) -> bool {
@@ -173,7 +166,8 @@ fn handed(text: &str, time: Option<Timestamp>, printer: &mut Printer, take: Take
     if text.is_empty() || text.starts_with('#') {
         return true;
     }
-    take(&Line { text, time }, printer)
+    let live = false;
+    take(LogLine { text, time, live }, printer)
 }
 
 fn of_file(

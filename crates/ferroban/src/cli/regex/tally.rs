@@ -92,6 +92,32 @@ struct Hits {
     failures: Vec<(usize, String)>,
 }
 
+/// Who a hit says has failed.
+enum Who<'a> {
+    /// One, or nobody knows who.
+    One(Option<&'a FailId>),
+    /// The addresses of a name: several, or none.
+    Addresses(Vec<String>),
+}
+
+impl Who<'_> {
+    fn count(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Addresses(all) => all.len(),
+        }
+    }
+
+    /// Each as it is shown.
+    fn shown(&self) -> impl Iterator<Item = String> {
+        let (one, several) = match self {
+            Self::One(id) => (Some(shown(*id)), [].as_slice()),
+            Self::Addresses(all) => (None, all.as_slice()),
+        };
+        one.into_iter().chain(several.iter().cloned())
+    }
+}
+
 /// What a line is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Class {
@@ -151,14 +177,14 @@ impl Tally {
         }
     }
 
-    /// Counts a line and says what it is. `now` is shown for lines without a time.
+    /// Counts the line that the filter has examined and says what it is. `now` is shown for lines without a time.
     pub(super) fn take(
         &mut self,
         text: &str,
-        sight: &Sight,
         (filter, printer): (&Filter, &mut Printer),
         now: Timestamp,
     ) -> Judged {
+        let sight = filter.sight();
         self.lines = self.lines.saturating_add(1);
         self.take_prefix(sight, filter);
         let ignored = self.count_ignored(sight, filter);
@@ -247,40 +273,31 @@ impl Tally {
         };
         let (mut all, keeps) = (Hits::default(), self.keeps);
         for (place, hit) in sight.hits.iter().enumerate() {
-            // Mostly it is one; a name may be several, or nobody.
-            let one = |id: String| (Some(id), Vec::new());
-            let id = |id: Option<&FailId>| match keeps.ids {
-                true => shown(id),
-                false => String::new(),
-            };
-            let ((one, several), time, counts) = match &hit.outcome {
+            let (who, time, counts) = match &hit.outcome {
                 HitOutcome::Ignored(_) => continue,
                 HitOutcome::Harmless(_) if !keeps.check_all => continue,
-                HitOutcome::Harmless(whose) => (one(id(whose.as_ref())), own, false),
+                HitOutcome::Harmless(whose) => (Who::One(whose.as_ref()), own, false),
                 HitOutcome::Pending if !has_sessions(filter, hit.regex) => continue,
-                HitOutcome::Pending => (one(shown(None)), own, true),
+                HitOutcome::Pending => (Who::One(None), own, true),
                 HitOutcome::Failure(found) => {
-                    let ids = match self.addresses(found, printer) {
-                        Some(addresses) => (None, addresses),
-                        None => one(id(Some(&found.failure.id))),
+                    let who = match self.addresses(found, printer) {
+                        Some(addresses) => Who::Addresses(addresses),
+                        None => Who::One(Some(&found.failure.id)),
                     };
                     let time = match found.has_time {
                         true => found.failure.time,
                         false => now,
                     };
-                    (ids, time, !found.no_failure)
+                    (who, time, !found.no_failure)
                 }
             };
-            for id in one.into_iter().chain(several) {
-                if counts {
-                    all.counted += 1;
-                    if keeps.ids {
-                        all.failures.push((place, id.clone()));
-                    }
+            self.count(hit.regex, &who, time, all.hits);
+            all.hits += who.count();
+            if counts {
+                all.counted += who.count();
+                if keeps.ids {
+                    all.failures.extend(who.shown().map(|id| (place, id)));
                 }
-                // The original says so from the third on.
-                self.count(hit.regex, id, time, all.hits > 1);
-                all.hits += 1;
             }
         }
         all
@@ -300,18 +317,22 @@ impl Tally {
         Some(addresses.iter().map(ToString::to_string).collect())
     }
 
-    fn count(&mut self, regex: usize, id: String, time: Timestamp, among_others: bool) {
+    /// Counts a hit, after so many of the same line.
+    fn count(&mut self, regex: usize, who: &Who<'_>, time: Timestamp, before: usize) {
         let keeps = self.keeps.failures;
         let Some(regex) = self.failregex.get_mut(regex) else {
             return;
         };
-        regex.hits = regex.hits.saturating_add(1);
+        let count = u64::try_from(who.count()).unwrap_or(u64::MAX);
+        regex.hits = regex.hits.saturating_add(count);
         if keeps {
-            regex.failures.push(Failure {
+            let failures = who.shown().zip(before..).map(|(id, before)| Failure {
                 id,
                 time,
-                among_others,
+                // The original says so from the third on.
+                among_others: before > 1,
             });
+            regex.failures.extend(failures);
         }
     }
 
