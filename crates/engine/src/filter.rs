@@ -139,6 +139,8 @@ pub struct Filter {
     texts: Texts,
     /// What was seen in the last line. Kept for the same reason.
     sight: Sight,
+    /// What the last match captured.
+    fields: Fields,
     /// Where the groups of the last match stand, and of the last match of the prefix.
     slots: Slots,
     prefix_slots: Slots,
@@ -248,6 +250,7 @@ impl Filter {
             told: Told::default(),
             texts: Texts::default(),
             sight: Sight::default(),
+            fields: Fields::default(),
             slots: Slots::default(),
             prefix_slots: Slots::default(),
         })
@@ -456,7 +459,7 @@ impl Filter {
         while let Some((regex, next)) = self.candidates.next(fixed, place) {
             place = next;
             let text = left.as_deref().unwrap_or_else(|| texts.inner());
-            let Some((read, taken)) = self.try_one(regex, (texts, text), look, notes) else {
+            let Some((marks, taken)) = self.try_one(regex, (texts, text), look, notes) else {
                 continue;
             };
             let Taken {
@@ -467,7 +470,7 @@ impl Filter {
             let seen = own.as_deref().unwrap_or(text);
             let outcome = match self.ignored_by(seen, notes) {
                 Some(ignored) => Outcome::Ignored(ignored),
-                None => match self.judge(read, lines, look, notes) {
+                None => match self.judge(&marks, lines, look, notes) {
                     Some(outcome) => outcome,
                     None => break,
                 },
@@ -496,7 +499,7 @@ impl Filter {
         let slots = &mut self.prefix_slots;
         let hit = search(self.prefix.as_ref()?, &texts.subject, slots, notes)?;
         let groups = match look.detail.groups {
-            true => hit.fields(true).into_groups(),
+            true => hit.fields().into_groups(),
             false => Vec::new(),
         };
         if let (Some(content), Some(lines)) = (hit.content(), &mut self.lines) {
@@ -510,14 +513,15 @@ impl Filter {
         Some(groups)
     }
 
-    /// Tries one failregex: what it and the prefix captured, and which lines it took.
+    /// Tries one failregex: what it and the prefix say about the session, and which lines it took.
+    /// What they captured is in the fields.
     fn try_one<'t>(
         &mut self,
         regex: usize,
         (texts, text): (&'t Texts, &'t str),
         look: &Look<'_, '_>,
         notes: &mut Vec<FilterNote>,
-    ) -> Option<((Marks<'t>, Fields), Taken)> {
+    ) -> Option<(Marks<'t>, Taken)> {
         let hit = search(self.failures.get(regex)?, text, &mut self.slots, notes)?;
         let taken = match &mut self.lines {
             Some(lines) => lines.take(&hit.span(), &hit.skipped()),
@@ -530,20 +534,21 @@ impl Filter {
                 text: None,
             },
         };
-        let read = match &self.prefix {
+        let fields = &mut self.fields;
+        let marks = match &self.prefix {
             Some(prefix) => {
                 let prefix = prefix.found(&texts.subject, &self.prefix_slots);
-                hit.read_behind(&prefix, look.keeps)
+                hit.read_behind(&prefix, look.keeps, fields)
             }
-            None => hit.read(look.keeps),
+            None => hit.read(look.keeps, fields),
         };
-        Some((read, taken))
+        Some((marks, taken))
     }
 
     /// What a match amounts to. `None`: nobody knows when it was, so it cannot count.
     fn judge(
         &mut self,
-        (marks, fields): (Marks<'_>, Fields),
+        marks: &Marks<'_>,
         lines: Vec<Match>,
         look: &Look<'_, '_>,
         notes: &mut Vec<FilterNote>,
@@ -562,7 +567,7 @@ impl Filter {
         let time = look.time?;
         let (usedns, wanted) = (self.usedns, look.wanted());
         let no_failure = marks.no_failure && marks.session.is_none();
-        let line = (&marks, fields, lines);
+        let line = (marks, &mut self.fields, lines);
         let verdict = self.sessions.judge(look.now, line, wanted);
         Some(match verdict {
             Verdict::Harmless(id) => Outcome::Harmless(id),

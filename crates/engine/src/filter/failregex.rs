@@ -209,27 +209,31 @@ impl<'a, 't> Hit<'a, 't> {
         spans.filter_map(|index| self.slots.span(*index)).collect()
     }
 
-    /// What the line says about its session, and what the groups captured, with what is made of
-    /// them; `all` of it, or what says who failed, and how often.
-    pub(super) fn read(&self, all: bool) -> (Marks<'t>, Fields) {
-        let fields = self.fields(all);
-        let marks = match self.regex.is_plain() {
+    /// What the line says about its session. Into `fields` comes what the groups captured, with
+    /// what is made of them; `all` of it, or what says who failed, and how often.
+    pub(super) fn read(&self, all: bool, fields: &mut Fields) -> Marks<'t> {
+        self.fill(all, fields);
+        match self.regex.is_plain() {
             true => self.marks(),
-            false => Marks::of(&fields),
-        };
-        (marks, fields)
+            false => Marks::of(fields),
+        }
     }
 
     /// The same with what a prefix captured: of one name this wins, unless its group took
     /// no part.
-    pub(super) fn read_behind(&self, prefix: &Hit<'_, 't>, all: bool) -> (Marks<'t>, Fields) {
+    pub(super) fn read_behind(
+        &self,
+        prefix: &Hit<'_, 't>,
+        all: bool,
+        fields: &mut Fields,
+    ) -> Marks<'t> {
         if !prefix.regex.is_plain() || !self.regex.is_plain() {
-            let mut fields = prefix.fields(true);
-            fields.merge(self.fields(true));
-            return (Marks::of(&fields), fields);
+            prefix.fill(true, fields);
+            fields.merge(&mut self.fields());
+            return Marks::of(fields);
         }
         let (before, own) = (prefix.names(all), self.names(all));
-        let mut fields = Fields::with_room(before.len() + own.len() + 2);
+        fields.clear(before.len() + own.len());
         for (name, value) in prefix.values(before) {
             fields.push(name, value);
         }
@@ -238,19 +242,24 @@ impl<'a, 't> Hit<'a, 't> {
                 fields.set_text(name, value);
             }
         }
-        (self.marks().behind(prefix.marks()), fields)
+        self.marks().behind(prefix.marks())
     }
 
     fn marks(&self) -> Marks<'t> {
         self.regex.marks.read(|index| self.value(index))
     }
 
-    /// What the groups captured, and what is made of them.
-    pub(super) fn fields(&self, all: bool) -> Fields {
+    /// What all groups captured, and what is made of them.
+    pub(super) fn fields(&self) -> Fields {
+        let mut fields = Fields::default();
+        self.fill(true, &mut fields);
+        fields
+    }
+
+    fn fill(&self, all: bool, fields: &mut Fields) {
         let regex = self.regex;
         let names = self.names(all);
-        // What a session adds finds room.
-        let mut fields = Fields::with_room(names.len() + 2);
+        fields.clear(names.len());
         for (name, value) in self.values(names) {
             fields.push(name, value);
         }
@@ -269,7 +278,6 @@ impl<'a, 't> Hit<'a, 't> {
             let parts = Capture::Tuple(parts.collect());
             fields.set(&tuple.name, parts);
         }
-        fields
     }
 
     /// All groups, or those that decide; what is made of others needs all.

@@ -27,12 +27,11 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// None yet, with room for so many.
-    pub(super) fn with_room(count: usize) -> Self {
-        Self {
-            all: Vec::with_capacity(count),
-            ..Self::default()
-        }
+    /// Forgets all, and makes room for so many and what a session may add.
+    pub(super) fn clear(&mut self, count: usize) {
+        self.all.clear();
+        self.all.reserve(count + 2);
+        (self.names, self.values) = (0, 0);
     }
 
     /// Adds a field that is not there yet, with the text of its group if that took part.
@@ -115,10 +114,10 @@ impl Fields {
         self.push_value(name, value);
     }
 
-    /// Takes over the values of `other`, which win; groups that took no part change
-    /// nothing.
-    pub(super) fn merge(&mut self, other: Self) {
-        for (name, value) in other.all {
+    /// Takes the values of `other`, which win; groups that took no part change nothing.
+    pub(super) fn merge(&mut self, other: &mut Self) {
+        (other.names, other.values) = (0, 0);
+        for (name, value) in other.all.drain(..) {
             if let Some(value) = value {
                 self.set(&name, value);
             }
@@ -254,7 +253,7 @@ mod tests {
                         prop_assert_eq!(fields.take(&Name::from(name)), taken.map(Capture::from));
                     }
                     Step::Merge(pairs) => {
-                        fields.merge(of(&pairs));
+                        fields.merge(&mut of(&pairs));
                         for (name, value) in pairs {
                             if let Some(value) = value {
                                 set(&mut plain, name, value);

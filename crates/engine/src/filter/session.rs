@@ -90,7 +90,7 @@ pub(super) struct Wanted {
 }
 
 /// Matched lines: what they say about their session, what they captured, and themselves.
-pub(super) type Said<'m, 't> = (&'m Marks<'t>, Fields, Vec<Match>);
+pub(super) type Said<'m, 't> = (&'m Marks<'t>, &'m mut Fields, Vec<Match>);
 
 impl Sessions {
     /// Decides about matched lines, and remembers what they say.
@@ -103,7 +103,7 @@ impl Sessions {
         let Some(key) = marks.session.as_deref() else {
             return if fields.identifies() {
                 Verdict::Failure {
-                    fields: Cow::Owned(fields),
+                    fields: Cow::Owned(std::mem::take(fields)),
                     matches: lines,
                 }
             } else {
@@ -163,7 +163,7 @@ impl Sessions {
 impl Session {
     fn take(
         &mut self,
-        (marks, mut fields, lines): Said<'_, '_>,
+        (marks, fields, lines): Said<'_, '_>,
         fresh: bool,
         wanted: Wanted,
     ) -> Verdict<'_> {
@@ -183,7 +183,7 @@ impl Session {
         let met = user.and_then(|user| self.meet(user));
         let met = met.filter(|_| wanted.kept);
         if fresh {
-            self.fields = fields;
+            std::mem::swap(&mut self.fields, fields);
             self.tell_users(met);
         } else {
             self.tell_users(met);
@@ -257,8 +257,9 @@ mod tests {
         let regex = FailRegex::new(pattern, false).unwrap();
         let mut slots = ferroban_regex::Slots::default();
         let hit = regex.search(text, &mut slots).unwrap().unwrap();
-        let (marks, fields) = hit.read(true);
-        let said = (&marks, fields, vec![Match::default()]);
+        let mut fields = Fields::default();
+        let marks = hit.read(true, &mut fields);
+        let said = (&marks, &mut fields, vec![Match::default()]);
         sessions.judge(now, said, WANTED).into_owned()
     }
 

@@ -45,19 +45,21 @@ impl Scratch {
     /// The search is over and nothing matched.
     pub(super) fn end(&mut self) {
         self.slots.clear();
-        self.stack.clear();
-        if self.stack.capacity() > MAX_KEPT {
-            self.stack = Vec::new();
-        }
+        self.forget_ways();
     }
 
     /// The search is over, with this match.
     pub(super) fn end_at(&mut self, start: usize, end: usize) {
-        let slots = std::mem::take(&mut self.slots);
-        self.end();
-        self.slots = slots;
+        self.forget_ways();
         if let Some([first, second]) = self.slots.first_chunk_mut() {
             (*first, *second) = (small(start), small(end));
+        }
+    }
+
+    fn forget_ways(&mut self) {
+        self.stack.clear();
+        if self.stack.capacity() > MAX_KEPT {
+            self.stack = Vec::new();
         }
     }
 }
