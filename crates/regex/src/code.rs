@@ -9,21 +9,32 @@ use crate::ast::Assertion;
 use crate::program::Pc;
 use std::num::NonZeroU16;
 
-/// An instruction.
+/// An instruction. What takes something or notes something says where to go on: that is not always
+/// the next one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Op {
     /// This byte.
-    Byte(u8),
+    Byte {
+        byte: u8,
+        next: u32,
+    },
     /// A text of so many bytes, up to eight.
     Word {
         length: u8,
+        next: u32,
         word: u64,
     },
     /// A longer text, by its number.
-    Text(u32),
+    Text {
+        number: u32,
+        next: u32,
+    },
     /// One character of these classes.
-    One(Members),
-    /// Note the position, the start (even) or end (odd) of a group, and go on there.
+    One {
+        members: Members,
+        next: u32,
+    },
+    /// Note the position, the start (even) or end (odd) of a group.
     Save {
         slot: u32,
         next: u32,
@@ -106,6 +117,8 @@ pub(crate) struct Span {
     pub(crate) sure: bool,
     /// The byte that must come after one that gives none back; it is taken, too.
     pub(crate) then: Option<u8>,
+    /// Where to go on.
+    pub(crate) to: u32,
     /// Where this and the choices after it lead.
     pub(crate) lead: Option<Lead>,
 }

@@ -4,7 +4,7 @@
 use super::text::begins;
 use super::{Entry, Halt, Machine, NONE, Next, State, small};
 use crate::code::{Choice, Code, Hint, Led, Members, Op, Span};
-use crate::program::{Inst, Pc};
+use crate::program::Inst;
 
 impl<'p> Machine<'p, '_, '_> {
     /// A match that begins at `start`; if need be, where the outlook is sure of each choice.
@@ -19,26 +19,29 @@ impl<'p> Machine<'p, '_, '_> {
             let State { pc, pos } = at;
             steps += 1;
             let after = |pos: Option<usize>| pos.map(|pos| State { pc: pc + 1, pos });
-            let to = |pc: Pc| Some(State { pc, pos });
+            let on = |next: u32, pos: Option<usize>| pos.and_then(|pos| go(next, pos));
+            let to = |pc: u32| go(pc, pos);
             let next = match code.ops.get(pc) {
-                Some(Op::Byte(byte)) => after((bytes.get(pos) == Some(byte)).then_some(pos + 1)),
-                Some(Op::Word { length, word }) => after(self.word(pos, *length, *word)),
-                Some(Op::Text(number)) => after(self.long(code, *number, pos)),
-                Some(Op::One(members)) => after(self.member(code, *members, at)),
-                Some(Op::Save { slot, next }) => to(self.past_save(*slot, pos, *next)),
-                Some(Op::Jump(target)) => to(*target as usize),
+                Some(Op::Byte { byte, next }) => {
+                    on(*next, (bytes.get(pos) == Some(byte)).then_some(pos + 1))
+                }
+                Some(Op::Word { length, next, word }) => on(*next, self.word(pos, *length, *word)),
+                Some(Op::Text { number, next }) => on(*next, self.long(code, *number, pos)),
+                Some(Op::One { members, next }) => on(*next, self.member(code, *members, at)),
+                Some(Op::Save { slot, next }) => go(*next, self.save(*slot as usize, pos)),
+                Some(Op::Jump(target)) => to(*target),
                 Some(Op::Choice(choice)) => self.choose_way::<SURE>(code, choice, at),
                 Some(Op::Span(number)) => self.past_span::<SURE>(code, *number, at, &mut steps),
                 Some(Op::Enter(reg)) => after(Some(self.enter(*reg as usize, pos))),
                 Some(Op::Progress { reg, .. }) if self.has_moved(*reg as usize, pos) => {
                     after(Some(pos))
                 }
-                Some(Op::Progress { exit, .. }) => to(*exit as usize),
+                Some(Op::Progress { exit, .. }) => to(*exit),
                 Some(Op::Assert(assertion)) => after(self.holds(*assertion, pos).then_some(pos)),
                 Some(Op::Need(number)) => after(self.comes(*number as usize, pos).then_some(pos)),
                 Some(Op::IfGroup { group, otherwise }) => match self.span(*group as usize) {
                     Some(_) => after(Some(pos)),
-                    None => to(*otherwise as usize),
+                    None => to(*otherwise),
                 },
                 Some(Op::Accept) if self.frame == NONE => {
                     self.spend(steps);
@@ -84,12 +87,6 @@ impl<'p> Machine<'p, '_, '_> {
             pc: head.pc,
             pos: start + head.pos,
         }
-    }
-
-    #[inline(always)]
-    fn past_save(&mut self, slot: u32, pos: usize, next: u32) -> Pc {
-        self.save(slot as usize, pos);
-        next as usize
     }
 
     /// The position after a text of at most eight bytes.
@@ -222,11 +219,8 @@ impl<'p> Machine<'p, '_, '_> {
             _ => {
                 let pos = self.after_span::<SURE>(code, span, at, steps)?;
                 match span.then {
-                    None => Some(State { pc: at.pc + 1, pos }),
-                    Some(byte) if self.bytes.get(pos) == Some(&byte) => Some(State {
-                        pc: at.pc + 2,
-                        pos: pos + 1,
-                    }),
+                    None => go(span.to, pos),
+                    Some(byte) if self.bytes.get(pos) == Some(&byte) => go(span.to, pos + 1),
                     Some(_) => None,
                 }
             }
@@ -344,4 +338,10 @@ impl<'p> Machine<'p, '_, '_> {
             _ => None,
         }
     }
+}
+
+#[inline(always)]
+fn go(pc: u32, pos: usize) -> Option<State> {
+    let pc = pc as usize;
+    Some(State { pc, pos })
 }

@@ -95,24 +95,36 @@ fn op(
         let has = |byte: Option<u8>| byte.is_some_and(|byte| set.has_ascii(byte));
         Some(members(samples, has))
     };
+    let next = after(program, pc)?;
     Some(match program.insts.get(pc)? {
-        Inst::Byte(byte) => Op::Byte(*byte),
+        Inst::Byte(byte) => Op::Byte { byte: *byte, next },
         Inst::Bytes(bytes) if bytes.len() > 8 => {
             code.texts.push(bytes.clone());
-            Op::Text(u32::try_from(code.texts.len() - 1).ok()?)
+            let number = u32::try_from(code.texts.len() - 1).ok()?;
+            Op::Text { number, next }
         }
         Inst::Bytes(bytes) => {
             let (length, word) = word(bytes);
-            Op::Word { length, word }
+            Op::Word { length, next, word }
         }
-        Inst::One(set) => Op::One(taken(*set)?),
-        Inst::Save(slot) => save(program, pc, *slot)?,
+        Inst::One(set) => {
+            let members = taken(*set)?;
+            Op::One { members, next }
+        }
+        Inst::Save(slot) => {
+            let slot = u32::try_from(*slot).ok()?;
+            Op::Save { slot, next }
+        }
         Inst::Jump(to) => Op::Jump(u32::try_from(*to).ok()?),
         Inst::Split(split) => choice(program, code, (split, lead?), samples)?,
         Inst::Run(run) => {
             let mut span = span(program, run, (taken(run.set)?, lead), samples)?;
-            if let Some(Inst::Byte(byte)) = program.insts.get(pc + 1) {
-                span.then = Some(*byte).filter(|_| span.keeps);
+            span.to = next;
+            if span.keeps
+                && let Some(Inst::Byte(byte)) = program.insts.get(next as usize)
+            {
+                span.then = Some(*byte);
+                span.to = after(program, next as usize)?;
             }
             code.spans.push(span);
             Op::Span(u32::try_from(code.spans.len() - 1).ok()?)
@@ -133,16 +145,13 @@ fn op(
     })
 }
 
-/// What notes a position. Where a jump follows, it leads there at once.
-fn save(program: &Program, pc: Pc, slot: usize) -> Option<Op> {
+/// Where it goes on after an instruction: where a jump follows, there at once.
+fn after(program: &Program, pc: Pc) -> Option<u32> {
     let next = match program.insts.get(pc + 1) {
         Some(Inst::Jump(to)) if *to > pc => *to,
         _ => pc + 1,
     };
-    Some(Op::Save {
-        slot: u32::try_from(slot).ok()?,
-        next: u32::try_from(next).ok()?,
-    })
+    u32::try_from(next).ok()
 }
 
 fn choice(
@@ -217,6 +226,7 @@ fn span(
         next: members(samples, |next| allows(program, first, next)),
         sure: matches!((then, depends), (Then::Open, false)),
         then: None,
+        to: 0,
         lead,
     })
 }
