@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::arbitrary;
 
-use ferroban_engine::{DateSight, Detail, Filter, FilterSettings, LogLine, Timestamp};
+use ferroban_engine::{DateSight, Depth, Detail, Filter, FilterSettings, LogLine, Timestamp};
 
 #[derive(arbitrary::Arbitrary, Debug)]
 struct Input<'a> {
@@ -16,7 +16,7 @@ struct Input<'a> {
     maxlines: u8,
     live: bool,
     all: bool,
-    groups: bool,
+    depth: u8,
     lines: Vec<&'a str>,
 }
 
@@ -41,7 +41,13 @@ libfuzzer_sys::fuzz_target!(|input: Input<'_>| {
         let (mut failures, mut notes) = (Vec::new(), Vec::new());
         filter.feed(now, line, &mut failures, &mut notes);
         assert!(failures.len() <= 1);
-        let detail = Detail { all: input.all, groups: input.groups };
+        let depth = match input.depth % 4 {
+            0 => Depth::Count,
+            1 => Depth::Who,
+            2 => Depth::Kept,
+            _ => Depth::Groups,
+        };
+        let detail = Detail { all: input.all, depth };
         let sight = filter.examine(now, line, detail, &mut notes).clone();
         if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = sight.date {
             assert!(text.get(span).is_some());

@@ -37,8 +37,8 @@ use lines::{Lines, Taken};
 use marks::Marks;
 pub use note::FilterNote;
 use note::{Complaint, Told, cut};
-use session::{Sessions, Verdict, Wanted};
-pub use sight::{DateSight, Detail, Found, Groups, Hit, Outcome, Sight};
+use session::{Sessions, Verdict};
+pub use sight::{DateSight, Depth, Detail, Found, Groups, Hit, Outcome, Sight};
 use when::{Cut, Times};
 
 /// What a pattern reads with its tags `<HOST>`, `<F-USER>` … expanded. Where `names` is
@@ -206,16 +206,12 @@ struct Look<'a, 'l> {
     time: Option<Timestamp>,
     /// What somebody wants to see.
     detail: Detail,
-    /// Whether lines, and captures that decide nothing, are kept.
-    keeps: bool,
 }
 
 impl Look<'_, '_> {
-    fn wanted(&self) -> Wanted {
-        Wanted {
-            groups: self.detail.groups,
-            kept: self.keeps,
-        }
+    /// Whether lines, and captures that decide nothing, are kept.
+    fn keeps(&self) -> bool {
+        self.detail.depth >= Depth::Kept
     }
 }
 
@@ -273,8 +269,10 @@ impl Filter {
             now,
             line: &cut_line,
             time,
-            detail: Detail::default(),
-            keeps: true,
+            detail: Detail {
+                depth: Depth::Kept,
+                ..Detail::default()
+            },
         };
         self.look(&look, notes);
         for hit in self.sight.hits.drain(..) {
@@ -306,7 +304,6 @@ impl Filter {
             line: &cut_line,
             time: Some(time.unwrap_or(now)),
             detail,
-            keeps: detail.groups,
         };
         self.look(&look, notes);
         for hit in &mut self.sight.hits {
@@ -498,9 +495,9 @@ impl Filter {
     ) -> Option<Groups> {
         let slots = &mut self.prefix_slots;
         let hit = search(self.prefix.as_ref()?, &texts.subject, slots, notes)?;
-        let groups = match look.detail.groups {
-            true => hit.fields().into_groups(),
-            false => Vec::new(),
+        let groups = match look.detail.depth {
+            Depth::Groups => hit.fields().into_groups(),
+            _ => Vec::new(),
         };
         if let (Some(content), Some(lines)) = (hit.content(), &mut self.lines) {
             // What is behind the prefix is all that is left of the lines.
@@ -526,7 +523,7 @@ impl Filter {
         let taken = match &mut self.lines {
             Some(lines) => lines.take(&hit.span(), &hit.skipped()),
             None => Taken {
-                lines: match look.keeps {
+                lines: match look.keeps() {
                     true => vec![self.times.shown(look.line)],
                     false => Vec::new(),
                 },
@@ -538,9 +535,9 @@ impl Filter {
         let marks = match &self.prefix {
             Some(prefix) => {
                 let prefix = prefix.found(&texts.subject, &self.prefix_slots);
-                hit.read_behind(&prefix, look.keeps, fields)
+                hit.read_behind(&prefix, look.keeps(), fields)
             }
-            None => hit.read(look.keeps, fields),
+            None => hit.read(look.keeps(), fields),
         };
         Some((marks, taken))
     }
@@ -565,15 +562,18 @@ impl Filter {
             });
         }
         let time = look.time?;
-        let (usedns, wanted) = (self.usedns, look.wanted());
+        let (usedns, depth) = (self.usedns, look.detail.depth);
         let no_failure = marks.no_failure && marks.session.is_none();
         let line = (marks, &mut self.fields, lines);
-        let verdict = self.sessions.judge(look.now, line, wanted);
+        let verdict = self.sessions.judge(look.now, line, depth);
         Some(match verdict {
             Verdict::Harmless(id) => Outcome::Harmless(id),
             Verdict::Pending => Outcome::Pending,
+            Verdict::Failure { fields, .. } if depth == Depth::Count && fields.name().is_none() => {
+                Outcome::Counted { no_failure }
+            }
             Verdict::Failure { fields, matches } => {
-                match found(fields, matches, (usedns, time, no_failure), wanted) {
+                match found(fields, matches, (usedns, time, no_failure), depth) {
                     Some(found) => Outcome::Failure(Box::new(found)),
                     None => Outcome::Pending,
                 }
@@ -596,7 +596,7 @@ fn found(
     fields: Cow<'_, Fields>,
     matches: Vec<Match>,
     (usedns, time, no_failure): (UseDns, Timestamp, bool),
-    wanted: Wanted,
+    depth: Depth,
 ) -> Option<Found> {
     let id = fields.identity()?;
     let lookup = match (&id, fields.name(), usedns) {
@@ -606,11 +606,11 @@ fn found(
         _ => Lookup::None,
     };
     let failures = fields.repeat().clamp(1, MAX_REPEAT);
-    let seen = match wanted.groups {
-        true => fields.clone().into_owned().into_groups(),
-        false => Vec::new(),
+    let seen = match depth {
+        Depth::Groups => fields.clone().into_owned().into_groups(),
+        _ => Vec::new(),
     };
-    let captures = if wanted.kept {
+    let captures = if depth >= Depth::Kept {
         let address = fields.address().map(Capture::from);
         let mut captures = fields.into_owned().into_kept();
         captures.extend(address.map(|address| (Name::IP, address)));

@@ -27,8 +27,8 @@ pub use engine::Engine;
 pub use event::Event;
 pub use ferroban_date::Timestamp;
 pub use filter::{
-    DateSight, Detail, Failure, Filter, FilterError, FilterNote, Found, Groups, Hit, LogLine,
-    Lookup, Outcome as HitOutcome, Sight,
+    DateSight, Depth, Detail, Failure, Filter, FilterError, FilterNote, Found, Groups, Hit,
+    LogLine, Lookup, Outcome as HitOutcome, Sight,
 };
 pub use id::{FailId, JailName, JailNameError, Network};
 pub use ignore::{IgnoreReason, Protected, Protection};

@@ -130,11 +130,14 @@ impl FailRegex {
             .collect();
         let skipped = names.iter().filter(|(name, _)| is_skipped(name));
         let deciding = names.iter().filter(|(name, _)| name.decides());
+        let alternatives = derived(&names, "alt_");
+        let of_user = alternatives.iter().find(|it| it.name == Name::USER);
+        let users = of_user.map_or(&[] as &[Name], |it| &it.from);
         Ok(Self {
+            marks: MarkGroups::new(&names, users),
             deciding: deciding.cloned().collect(),
-            marks: MarkGroups::new(&names),
             skipped: skipped.map(|(_, index)| *index).collect(),
-            alternatives: derived(&names, "alt_"),
+            alternatives,
             tuples: derived(&names, "tuple_"),
             content: regex.group(CONTENT),
             regex,
@@ -170,9 +173,12 @@ impl FailRegex {
         Ok(found.then(|| self.found(text, slots)))
     }
 
-    /// Whether nothing is made of its groups.
-    fn is_plain(&self) -> bool {
-        self.alternatives.is_empty() && self.tuples.is_empty()
+    /// Whether nothing is made of its groups; of `all`, or of those that say who failed.
+    fn is_plain(&self, all: bool) -> bool {
+        let mut made = self.alternatives.iter();
+        // Another user is found by the marks.
+        let made = made.any(|it| all || it.name != Name::USER);
+        !made && self.tuples.is_empty()
     }
 
     fn identifies(&self) -> bool {
@@ -213,7 +219,7 @@ impl<'a, 't> Hit<'a, 't> {
     /// what is made of them; `all` of it, or what says who failed, and how often.
     pub(super) fn read(&self, all: bool, fields: &mut Fields) -> Marks<'t> {
         self.fill(all, fields);
-        match self.regex.is_plain() {
+        match self.regex.is_plain(all) {
             true => self.marks(),
             false => Marks::of(fields),
         }
@@ -227,7 +233,7 @@ impl<'a, 't> Hit<'a, 't> {
         all: bool,
         fields: &mut Fields,
     ) -> Marks<'t> {
-        if !prefix.regex.is_plain() || !self.regex.is_plain() {
+        if !prefix.regex.is_plain(all) || !self.regex.is_plain(all) {
             prefix.fill(true, fields);
             fields.merge(&mut self.fields());
             return Marks::of(fields);
@@ -282,7 +288,7 @@ impl<'a, 't> Hit<'a, 't> {
 
     /// All groups, or those that decide; what is made of others needs all.
     fn names(&self, all: bool) -> &'a [(Name, usize)] {
-        match all || !self.regex.is_plain() {
+        match all || !self.regex.is_plain(all) {
             true => &self.regex.names,
             false => &self.regex.deciding,
         }

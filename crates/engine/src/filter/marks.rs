@@ -24,10 +24,12 @@ pub(super) struct Marks<'t> {
 }
 
 /// The groups of a pattern that make them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct MarkGroups {
     session: Option<usize>,
     user: Option<usize>,
+    /// `<F-ALT_USER>` and its like, which stand in for a user that is empty.
+    users: Vec<usize>,
     no_failure: Option<usize>,
     once: Option<usize>,
     gained: Option<usize>,
@@ -35,8 +37,8 @@ pub(super) struct MarkGroups {
 }
 
 impl MarkGroups {
-    /// Those among the groups of a pattern.
-    pub(super) fn new(names: &[(Name, usize)]) -> Self {
+    /// Those among the groups of a pattern; `users` stand in for the user.
+    pub(super) fn new(names: &[(Name, usize)], users: &[Name]) -> Self {
         let group = |wanted: &Name| {
             let found = names.iter().find(|(name, _)| name == wanted);
             found.map(|(_, index)| *index)
@@ -44,6 +46,7 @@ impl MarkGroups {
         Self {
             session: group(&Name::MLFID),
             user: group(&Name::USER),
+            users: users.iter().filter_map(group).collect(),
             no_failure: group(&Name::NOFAIL),
             once: group(&Name::ONCE),
             gained: group(&Name::MLFGAINED),
@@ -55,9 +58,14 @@ impl MarkGroups {
     #[inline(always)]
     pub(super) fn read<'t>(&self, value: impl Fn(usize) -> Option<&'t str>) -> Marks<'t> {
         let text = |group: Option<usize>| group.and_then(&value);
+        let mut user = text(self.user);
+        if user.is_none_or(str::is_empty) {
+            let mut others = self.users.iter().filter_map(|group| value(*group));
+            user = others.find(|text| !text.is_empty()).or(user);
+        }
         Marks {
             session: text(self.session).map(Cow::Borrowed),
-            user: text(self.user).map(Cow::Borrowed),
+            user: user.map(Cow::Borrowed),
             no_failure: text(self.no_failure).is_some(),
             once: text(self.once).is_some(),
             gained: text(self.gained).is_some(),

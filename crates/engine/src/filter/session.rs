@@ -14,6 +14,7 @@ use smol_str::SmolStr;
 
 use super::fields::Fields;
 use super::marks::Marks;
+use super::sight::Depth;
 use crate::ban::Match;
 use crate::capture::Capture;
 use crate::id::FailId;
@@ -80,15 +81,6 @@ struct Session {
     counted: bool,
 }
 
-/// What is wanted of matched lines beyond who failed, and whether.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    /// All groups as they are, and whose failure it would be, if it is none.
-    pub(super) groups: bool,
-    /// What is kept for actions.
-    pub(super) kept: bool,
-}
-
 /// Matched lines: what they say about their session, what they captured, and themselves.
 pub(super) type Said<'m, 't> = (&'m Marks<'t>, &'m mut Fields, Vec<Match>);
 
@@ -98,7 +90,7 @@ impl Sessions {
         &mut self,
         now: Timestamp,
         (marks, fields, lines): Said<'_, '_>,
-        wanted: Wanted,
+        depth: Depth,
     ) -> Verdict<'_> {
         let Some(key) = marks.session.as_deref() else {
             return if fields.identifies() {
@@ -120,14 +112,14 @@ impl Sessions {
                 self.oldest_first.retain(|(own, _)| own != key);
             }
             let mut session = known.unwrap_or_default();
-            return session.take(said, fresh, wanted).into_owned();
+            return session.take(said, fresh, depth).into_owned();
         }
         let fresh = !self.by_key.contains_key(key);
         if fresh {
             self.begin(key, now);
         }
         match self.by_key.get_mut(key) {
-            Some(session) => session.take(said, fresh, wanted),
+            Some(session) => session.take(said, fresh, depth),
             None => Verdict::Pending,
         }
     }
@@ -165,7 +157,7 @@ impl Session {
         &mut self,
         (marks, fields, lines): Said<'_, '_>,
         fresh: bool,
-        wanted: Wanted,
+        depth: Depth,
     ) -> Verdict<'_> {
         let (forget, gained) = (marks.forget, marks.gained);
         let mut harmless = gained || marks.no_failure;
@@ -181,7 +173,7 @@ impl Session {
         // Of a session that ends as it begins, nobody is remembered.
         let user = marks.user.as_deref().filter(|_| !(fresh && forget));
         let met = user.and_then(|user| self.meet(user));
-        let met = met.filter(|_| wanted.kept);
+        let met = met.filter(|_| depth >= Depth::Kept);
         if fresh {
             std::mem::swap(&mut self.fields, fields);
             self.tell_users(met);
@@ -204,7 +196,8 @@ impl Session {
             self.lines.drain(..surplus);
         }
         if harmless {
-            return Verdict::Harmless(wanted.groups.then(|| self.fields.identity()).flatten());
+            let whose = || self.fields.identity();
+            return Verdict::Harmless((depth == Depth::Groups).then(whose).flatten());
         }
         if !self.fields.identifies() {
             self.pending = true;
@@ -246,11 +239,6 @@ mod tests {
     use super::*;
     use crate::filter::failregex::FailRegex;
 
-    const WANTED: Wanted = Wanted {
-        groups: true,
-        kept: true,
-    };
-
     /// `c1 <words>`: the words name flags, `u=` a user and an address the host.
     fn judge(sessions: &mut Sessions, now: Timestamp, text: &str) -> Verdict<'static> {
         let pattern = r"^<F-MLFID>\S+</F-MLFID>(?: <F-NOFAIL>nofail</F-NOFAIL>)?(?: <F-ONCE>once</F-ONCE>)?(?: <F-MLFGAINED>gained</F-MLFGAINED>)?(?: <F-MLFFORGET>forget</F-MLFFORGET>)?(?: u=<F-USER>\S+</F-USER>)?(?: <ADDR>)?$";
@@ -260,7 +248,7 @@ mod tests {
         let mut fields = Fields::default();
         let marks = hit.read(true, &mut fields);
         let said = (&marks, &mut fields, vec![Match::default()]);
-        sessions.judge(now, said, WANTED).into_owned()
+        sessions.judge(now, said, Depth::Groups).into_owned()
     }
 
     /// Lines, and for each the address counted and how many lines were shown.

@@ -12,14 +12,27 @@ use crate::name::Name;
 /// Groups by name, in their order, also those that took no part.
 pub type Groups = Vec<(Name, Option<Capture>)>;
 
+/// How much is told of a failure. Who only counts them is spared what they were.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Depth {
+    /// That there is one. Whose it is only where a name stands for addresses.
+    Count,
+    /// Whose it is.
+    #[default]
+    Who,
+    /// What is kept for actions as well: the lines, and what they mean by it.
+    Kept,
+    /// All groups as they are, and whose failure it would be, if it is none.
+    Groups,
+}
+
 /// How closely [`Filter::examine`](super::Filter::examine) looks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Detail {
     /// Whether every failregex is tried, rather than all up to the first that matches.
     pub all: bool,
-    /// Whether all that was captured is wanted, and the lines. Else there is only what it
-    /// takes to say who failed, and whether.
-    pub groups: bool,
+    /// How much is told of each failure.
+    pub depth: Depth,
 }
 
 /// What [`Filter::examine`](super::Filter::examine) saw in a line.
@@ -83,6 +96,11 @@ pub enum Outcome {
     Harmless(Option<FailId>),
     /// A failure, but nobody knows yet whose.
     Pending,
+    /// A failure of somebody, where [`Depth::Count`] is enough.
+    Counted {
+        /// As [`Found::no_failure`].
+        no_failure: bool,
+    },
     /// A failure.
     Failure(Box<Found>),
 }

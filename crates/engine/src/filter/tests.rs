@@ -372,7 +372,7 @@ proptest! {
         lines in prop::collection::vec("(2026-06-15 1[12]:59:5[0-9])?[ abx]{0,4}(bad |bye|noise|a|b )?([0-9.:a-f]{1,12}|\\PC{0,20})", 0..12),
         live: bool,
         all: bool,
-        groups: bool,
+        depths: (u8, u8),
     ) {
         let [Ok(mut filter), Ok(mut closely)] = [(); 2].map(|()| Filter::new(&settings, Zone::utc(), Timestamp::from_secs(NOW))) else {
             // Two date patterns of one name, or a pattern of nobody.
@@ -383,24 +383,38 @@ proptest! {
             prop_assert!(failures.len() <= 1);
             feed(&mut closely, text, live);
             let line = LogLine { text, time: None, live };
-            let sight = filter.examine(Timestamp::from_secs(NOW), line, Detail { all, groups }, &mut Vec::new()).clone();
+            let sight = filter.examine(Timestamp::from_secs(NOW), line, Detail { all, depth: depth(depths.0) }, &mut Vec::new()).clone();
             if let DateSight::Found { span, .. } | DateSight::Unusable { span, .. } = &sight.date {
                 prop_assert!(text.get(span.clone()).is_some());
             }
             prop_assert!(sight.hits.iter().all(|hit| hit.regex < settings.failregex.len()));
-            let detail = Detail { all, groups: !groups };
+            let detail = Detail { all, depth: depth(depths.1) };
             let other = closely.examine(Timestamp::from_secs(NOW), line, detail, &mut Vec::new()).clone();
-            prop_assert_eq!(came_to(&sight), came_to(&other), "how closely it is looked at changes nothing");
+            let whose = depths.0 % 4 > 0 && depths.1 % 4 > 0;
+            prop_assert_eq!(came_to(&sight, whose), came_to(&other, whose), "how closely it is looked at changes nothing");
             let whole = filter.shown(text, &sight).joined();
             prop_assert!(whole.ends_with(text.get(text.floor_char_boundary(text.len() / 2)..).unwrap_or_default()));
         }
     }
 }
 
+fn depth(number: u8) -> Depth {
+    match number % 4 {
+        0 => Depth::Count,
+        1 => Depth::Who,
+        2 => Depth::Kept,
+        _ => Depth::Groups,
+    }
+}
+
 /// What each hit of a line came to, without what is said of it only if it is asked for.
-fn came_to(sight: &Sight) -> Vec<(usize, String)> {
+fn came_to(sight: &Sight, whose: bool) -> Vec<(usize, String)> {
     let hits = sight.hits.iter().map(|hit| {
         let outcome = match &hit.outcome {
+            Outcome::Counted { no_failure } => format!("failure {no_failure}"),
+            Outcome::Failure(found) if !whose && found.failure.lookup == Lookup::None => {
+                format!("failure {}", found.no_failure)
+            }
             Outcome::Failure(found) => {
                 let failure = &found.failure;
                 let counts = failure.ticket.failures;
@@ -666,7 +680,7 @@ fn everything_seen_in_a_line_can_be_told() {
         };
         let detail = Detail {
             all: true,
-            groups: true,
+            depth: Depth::Groups,
         };
         let sight = filter.examine(now, line, detail, &mut Vec::new()).clone();
         let content = filter.content().map(str::to_owned);

@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use ferroban_config::quoted;
 use ferroban_date::{Detector, LogZone, Timestamp, Zone};
-use ferroban_engine::{Detail, Filter, FilterSettings, UseDns};
+use ferroban_engine::{Depth, Detail, Filter, FilterSettings, UseDns};
 
 use crate::COMPATIBLE;
 use crate::cli::out;
@@ -178,10 +178,7 @@ impl Test {
         let mut tally = Tally::new(fail, ignore, settings.maxlines, options);
         let mut rows = Rows::new(options.invert);
         let (mut ended, mut notes) = (Ok(()), Vec::new());
-        let detail = Detail {
-            all: options.check_all && pick.is_none(),
-            groups: options.verbose != 0 || pick.is_some(),
-        };
+        let detail = detail(options, pick.is_some());
         let mut moment = Moment::default();
         subject.each(printer, |line, printer| {
             let now = moment.now();
@@ -221,6 +218,17 @@ impl Test {
             report.print(printer);
         }
         Ok(())
+    }
+}
+
+/// How closely each line is looked at.
+fn detail(options: &Options, picks: bool) -> Detail {
+    Detail {
+        all: options.check_all && !picks,
+        depth: match options.verbose != 0 || picks {
+            true => Depth::Groups,
+            false => Depth::Count,
+        },
     }
 }
 

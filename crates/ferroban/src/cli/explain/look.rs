@@ -5,8 +5,8 @@ use std::ops::Range;
 use ferroban_date::{Timestamp, Unusable};
 use ferroban_engine::ignore::IgnoreList;
 use ferroban_engine::{
-    Capture, DateSight, Detail, FailId, Filter, FilterError, FilterNote, Found, Hit, HitOutcome,
-    IgnoreEntry, LogLine, Lookup, Name, Sight,
+    Capture, DateSight, Depth, Detail, FailId, Filter, FilterError, FilterNote, Found, Hit,
+    HitOutcome, IgnoreEntry, LogLine, Lookup, Name, Sight,
 };
 
 use super::near;
@@ -19,7 +19,7 @@ use crate::report;
 /// What is told is about the first failregex that matches, and what its groups are.
 const GROUPS: Detail = Detail {
     all: false,
-    groups: true,
+    depth: Depth::Groups,
 };
 
 /// So far, in seconds, may a time lie from now before it counts as now in a line that is
@@ -335,6 +335,7 @@ impl Examiner {
                 What::Pending,
                 "a failure of nobody: the pattern captures no address, so it does not count",
             ),
+            Some(HitOutcome::Counted { .. }) => of(What::Failure, "a failure"),
             Some(HitOutcome::Failure(found)) => self.failure(found, named),
         }
     }

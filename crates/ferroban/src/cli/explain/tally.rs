@@ -147,6 +147,7 @@ impl Tally {
                     }
                     HitOutcome::Harmless(_) => self.told.harmless += 1,
                     HitOutcome::Pending => self.told.pending += 1,
+                    HitOutcome::Counted { .. } => self.told.failures += 1,
                     HitOutcome::Failure(found) => {
                         self.told.failures += 1;
                         let failures = u64::from(found.failure.ticket.failures);

@@ -279,6 +279,7 @@ impl Tally {
                 HitOutcome::Harmless(whose) => (Who::One(whose.as_ref()), own, false),
                 HitOutcome::Pending if !has_sessions(filter, hit.regex) => continue,
                 HitOutcome::Pending => (Who::One(None), own, true),
+                HitOutcome::Counted { no_failure } => (Who::One(None), own, !no_failure),
                 HitOutcome::Failure(found) => {
                     let who = match self.addresses(found, printer) {
                         Some(addresses) => Who::Addresses(addresses),
