@@ -18,6 +18,7 @@ use crate::filter::{Failure, Lookup};
 use crate::id::{FailId, JailName};
 use crate::ignore::{IgnoreReason, Protected};
 use crate::inquiry::{Ask, Finding, InquiryId};
+use crate::jail::tamper::Tampering;
 use crate::jail::{Jail, JobIds, Turn, Weighed};
 use crate::plan::{self, JailChange};
 use crate::settings::JailSettings;
@@ -284,6 +285,17 @@ impl Engine {
     /// The actions of a jail were replaced: they must start, with all its bans.
     pub fn restart_actions(&mut self, now: Timestamp, name: &JailName, effects: &mut Vec<Effect>) {
         self.on(name, now, effects, Jail::restart_actions);
+    }
+
+    /// Learns what somebody else did to the firewall of a jail.
+    pub fn tampered(
+        &mut self,
+        now: Timestamp,
+        jail: &JailName,
+        what: Tampering,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.on(jail, now, effects, |jail, turn| jail.tampered(what, turn));
     }
 
     /// A filter found a failure. One for a jail that has ended is dropped.

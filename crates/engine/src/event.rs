@@ -104,6 +104,21 @@ pub enum Event {
         bans: usize,
         error: String,
     },
+    /// Somebody took everything of a jail out of the firewall and made rules of his own: its
+    /// bans are put back.
+    Healing { jail: JailName, by: String },
+    /// That has happened so often within a minute that the next try waits for one.
+    Quarrel {
+        jail: JailName,
+        by: String,
+        times: usize,
+    },
+    /// Somebody took a single ban out of the firewall. It counts as lifted by him.
+    TakenOut {
+        jail: JailName,
+        id: FailId,
+        by: String,
+    },
     /// An action that had failed works again; `held` bans are in the firewall.
     ActionRecovered { jail: JailName, held: usize },
     /// Ids were forgotten because more than can be tracked failed at once.

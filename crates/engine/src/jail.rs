@@ -4,11 +4,13 @@
 //! `applying`.
 
 mod applying;
+pub(crate) mod tamper;
 
 use std::collections::{HashMap, VecDeque};
 
 use applying::{Actions, Purpose, Retries};
 use ferroban_date::Timestamp;
+use tamper::Heals;
 
 use crate::ban::{Ban, Ticket};
 use crate::bans::{Bans, Held};
@@ -78,6 +80,7 @@ pub(crate) struct Jail {
     bans: Bans,
     actions: Actions,
     retries: Retries,
+    heals: Heals,
     under_way: HashMap<JobId, Purpose>,
     /// Bytes of text in the bans under way.
     text_under_way: usize,
@@ -111,6 +114,7 @@ impl Jail {
             bans: Bans::default(),
             actions: Actions::Added,
             retries: Retries::default(),
+            heals: Heals::default(),
             under_way: HashMap::new(),
             text_under_way: 0,
             total_failures: 0,

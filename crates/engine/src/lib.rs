@@ -33,6 +33,7 @@ pub use filter::{
 pub use id::{FailId, JailName, JailNameError, Network};
 pub use ignore::{IgnoreReason, Protected, Protection};
 pub use inquiry::{Ask, Finding, IgnoreCache, IgnoreEntry, Inquiry, InquiryId, Suspect};
+pub use jail::tamper::Tampering;
 pub use name::Name;
 pub use plan::{JailChange, OptionChange};
 pub use settings::{FilterSettings, JailSettings, UseDns};

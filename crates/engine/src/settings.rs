@@ -38,6 +38,8 @@ pub struct JailSettings {
     pub idle: bool,
     /// What it reads, for `status`.
     pub watches: Watches,
+    /// Whether its bans are put back at once whoever took them out of the firewall, and why.
+    pub heal: bool,
 }
 
 impl JailSettings {
@@ -57,6 +59,7 @@ impl JailSettings {
             backend: String::new(),
             idle: false,
             watches: Watches::Files(Vec::new()),
+            heal: false,
         }
     }
 

@@ -8,6 +8,7 @@
 //! | actor, one a jail | its actions | its queue |
 //! | asker, a few | nothing | names, files and commands that a jail asks about |
 //! | control, one a socket | its connections | clients |
+//! | lookout | nothing | what others do to the firewall |
 //! | signals | nothing | signals |
 //! | log | the log's file | its queue; when it is full, lines are lost and counted |
 //!
@@ -22,6 +23,7 @@ mod crew;
 mod database;
 mod facts;
 mod inquiries;
+mod lookout;
 mod main_loop;
 mod message;
 mod monitor;

@@ -775,7 +775,13 @@ mod tests {
                 ask(&["set", "sshd", "banip", ip]);
             }
             let told = guard.must_tell_once(&["UNPROTECTED"]);
-            assert!(told.contains("ferroban reload"), "{told}");
+            for part in [
+                "nft (process ",
+                "has taken its rules away",
+                "ferroban reload",
+            ] {
+                assert!(told.contains(part), "{told}");
+            }
             assert_eq!(kernel::ruleset(), "", "it may have been meant");
 
             let reload = run(command(FERROBAN).args(["reload", "--socket", SOCKET]));
@@ -783,6 +789,86 @@ mod tests {
             until(SOON, "all bans are back", || {
                 kernel::listed("sshd").len() == 3
             });
+        });
+    }
+
+    #[test]
+    fn an_emptied_firewall_is_told_though_nobody_is_banned_any_more() {
+        in_world(|world| {
+            let mut guard = Setup::new().watch(&empty_log(world)).start(world);
+            ask(&["set", "sshd", "banip", "198.51.100.1"]);
+            must(command("nft").args(["delete", "table", "inet", "ferroban"]));
+            guard.must_tell_once(&["UNPROTECTED", "1 ban(s) do not hold", "nft (process "]);
+            assert_eq!(kernel::ruleset(), "", "it may have been meant");
+        });
+    }
+
+    #[test]
+    fn a_firewall_that_is_loaded_anew_gets_its_bans_back() {
+        in_world(|world| {
+            let mut guard = Setup::new().watch(&empty_log(world)).start(world);
+            for ip in ["198.51.100.1", "2001:db8:9::1"] {
+                ask(&["set", "sshd", "banip", ip]);
+            }
+            let rules = "flush ruleset\ntable inet filter {\n chain input {\n  type filter hook input priority 0;\n }\n}\n";
+            let file = world.write("nftables.conf", rules);
+            must(command("nft").arg("-f").arg(&file));
+            let back = || {
+                kernel::holds("addr4-sshd", "198.51.100.1")
+                    && kernel::holds("addr6-sshd", "2001:db8:9::1")
+            };
+            until(SOON, "the bans are back", back);
+            assert!(kernel::ruleset().contains("table inet filter"));
+            guard.must_tell_once(&["nft (process ", "has loaded the firewall anew"]);
+            guard.must_tell_once(&["works again and holds 2 ban(s)"]);
+            assert_eq!(banned_in_status().len(), 2);
+
+            // In two steps, as many scripts do it.
+            must(command("nft").args(["flush", "ruleset"]));
+            must(command("nft").args(["add", "table", "inet", "filter"]));
+            until(SOON, "the bans are back again", back);
+            assert!(guard.told(&["UNPROTECTED"]).is_empty());
+        });
+    }
+
+    #[test]
+    fn a_ban_that_another_program_takes_out_is_lifted() {
+        in_world(|world| {
+            let mut guard = Setup::new().watch(&empty_log(world)).start(world);
+            for ip in ["198.51.100.1", "198.51.100.2", "203.0.113.0/24"] {
+                ask(&["set", "sshd", "banip", ip]);
+            }
+            let delete = |set: &str, element: &str| {
+                let element = format!("delete element inet ferroban {set} {{ {element} }}");
+                must(command("nft").arg(element));
+            };
+            delete("addr4-sshd", "198.51.100.1");
+            delete("net4-sshd", "203.0.113.0/24");
+            for ip in ["198.51.100.1", "203.0.113.0/24"] {
+                guard.must_tell_once(&[ip, "was taken out of the firewall by nft (process "]);
+                guard.must_tell_once(&["NOTICE", &format!("[sshd] Unban {ip}")]);
+            }
+            assert_eq!(banned_in_status(), ["198.51.100.2"]);
+            assert_eq!(kernel::listed("sshd").len(), 1);
+        });
+    }
+
+    #[test]
+    fn who_wants_to_be_guarded_always_is_until_it_becomes_a_quarrel() {
+        in_world(|world| {
+            let setup = Setup::new().watch(&empty_log(world));
+            let mut guard = setup.set("sshd.heal=always").start(world);
+            ask(&["set", "sshd", "banip", "198.51.100.1"]);
+            for _ in 0..5 {
+                must(command("nft").args(["flush", "ruleset"]));
+                until(SOON, "the ban is back", || {
+                    kernel::holds("addr4-sshd", "198.51.100.1")
+                });
+            }
+            must(command("nft").args(["flush", "ruleset"]));
+            let told = guard.must_tell_once(&["UNPROTECTED", "5 times within a minute"]);
+            assert!(told.contains("nft (process "), "{told}");
+            assert_eq!(kernel::ruleset(), "");
         });
     }
 

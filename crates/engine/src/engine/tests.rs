@@ -719,17 +719,21 @@ fn an_emptied_firewall_is_told_once_and_left_empty_until_somebody_orders_otherwi
     finish(&mut engine, 0, &effects, &Outcome::Ok);
     let (_, effects) = ban(&mut engine, 1, &["192.0.2.8", "192.0.2.9"]);
     let told = finish(&mut engine, 1, &effects, &Outcome::Lost("gone".into()));
+    assert_eq!(events(&told), [], "perhaps it comes back at once");
     let unprotected = Event::Unprotected {
         jail: name("sshd"),
         bans: 3,
         error: "gone".into(),
     };
-    assert_eq!(events(&told), [unprotected], "once, not for each ban");
-    let (_, effects) = ban(&mut engine, 2, &["192.0.2.10"]);
+    assert_eq!(engine.next_wakeup(), Some(at(3)));
+    assert_eq!(
+        events(&woken(&mut engine, 3)),
+        [unprotected],
+        "once, not for each ban"
+    );
+    let (_, effects) = ban(&mut engine, 4, &["192.0.2.10"]);
     assert_eq!(jobs(&effects), [], "not put back behind somebody's back");
-    let mut woken = Vec::new();
-    engine.wake(at(1000), &mut woken);
-    assert_eq!(jobs(&woken), []);
+    assert_eq!(jobs(&woken(&mut engine, 1000)), []);
 
     let mut effects = Vec::new();
     engine.rearm(at(1000), &mut effects);
@@ -755,6 +759,169 @@ fn an_emptied_firewall_is_told_once_and_left_empty_until_somebody_orders_otherwi
     let mut again = Vec::new();
     engine.rearm(at(1001), &mut again);
     assert_eq!(again, [], "what holds is not started again");
+}
+
+fn woken(engine: &mut Engine, second: i64) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    engine.wake(at(second), &mut effects);
+    effects
+}
+
+/// Somebody else does this to the firewall of `sshd`.
+fn tamper(engine: &mut Engine, second: i64, what: Tampering) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    engine.tampered(at(second), &name("sshd"), what, &mut effects);
+    effects
+}
+
+fn taken() -> Tampering {
+    let by = "nft (process 7)".into();
+    Tampering::Taken { by }
+}
+
+/// How many bans the starts among some effects are to hold.
+fn started(effects: &[Effect]) -> Vec<usize> {
+    let held = |job: &Job| match &job.task {
+        Task::Start(held) => Some(held.len()),
+        _ => None,
+    };
+    jobs(effects).iter().filter_map(held).collect()
+}
+
+/// `sshd` with two bans in the firewall.
+fn guarded(heal: bool) -> Engine {
+    let mut engine = Engine::new();
+    let mut effects = Vec::new();
+    let settings = JailSettings {
+        heal,
+        ..settings("sshd")
+    };
+    engine.add_jail(at(0), settings, &mut effects);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    let (_, effects) = ban(&mut engine, 0, &["192.0.2.7", "192.0.2.8"]);
+    finish(&mut engine, 0, &effects, &Outcome::Ok);
+    engine
+}
+
+#[test]
+fn a_firewall_that_is_loaded_anew_is_healed_and_one_that_is_emptied_is_not() {
+    let unprotected = Event::Unprotected {
+        jail: name("sshd"),
+        bans: 2,
+        error: "nft (process 7) has taken its rules away".into(),
+    };
+    let healing = Event::Healing {
+        jail: name("sshd"),
+        by: "nft (process 7)".into(),
+    };
+    // Whether healing is wanted always, when rules are made, when somebody looks, and what comes
+    // of it.
+    let cases = [
+        (false, Some(10), 11, Some(&healing)),
+        (false, Some(11), 12, Some(&healing)),
+        (false, None, 11, None),
+        (false, None, 12, Some(&unprotected)),
+        (false, Some(13), 14, Some(&unprotected)),
+        (true, None, 10, Some(&healing)),
+    ];
+    for (heal, made, looked, expected) in cases {
+        let mut engine = guarded(heal);
+        let mut effects = tamper(&mut engine, 10, taken());
+        let (_, lost) = ban(&mut engine, 10, &["192.0.2.9"]);
+        assert_eq!(jobs(&lost), [], "the start brings it along");
+        engine.command(
+            at(10),
+            Command::UnbanEverywhere {
+                ids: vec![id("192.0.2.9")],
+            },
+            &mut Vec::new(),
+        );
+        for second in 10..=looked {
+            if made == Some(second) {
+                effects.extend(tamper(&mut engine, second, Tampering::Made));
+            }
+            effects.extend(woken(&mut engine, second));
+        }
+        let what = (heal, made, looked);
+        let told: Vec<Event> = expected.into_iter().cloned().collect();
+        assert_eq!(events(&effects), told, "{what:?}");
+        let starts = usize::from(expected == Some(&healing));
+        assert_eq!(started(&effects), vec![2; starts], "{what:?}");
+    }
+}
+
+#[test]
+fn rules_are_put_back_when_nobody_makes_any_more_and_soon_all_the_same() {
+    let mut engine = guarded(false);
+    tamper(&mut engine, 10, taken());
+    let millis = |millis: i64| Timestamp::from_micros(10_000_000 + millis * 1000);
+    let make = |engine: &mut Engine, moment: i64| {
+        engine.tampered(
+            millis(moment),
+            &name("sshd"),
+            Tampering::Made,
+            &mut Vec::new(),
+        );
+        engine.next_wakeup()
+    };
+    let cases = [(100, 400), (350, 650), (600, 900), (850, 900)];
+    for (moment, due) in cases {
+        assert_eq!(make(&mut engine, moment), Some(millis(due)), "{moment}");
+    }
+}
+
+#[test]
+fn a_quarrel_about_the_firewall_is_told_and_rests_for_a_minute() {
+    let mut engine = guarded(true);
+    for round in 0..5 {
+        tamper(&mut engine, round, taken());
+        let healed = woken(&mut engine, round);
+        assert_eq!(started(&healed), [2]);
+        finish(&mut engine, round, &healed, &Outcome::Ok);
+    }
+    tamper(&mut engine, 5, taken());
+    let quarrel = Event::Quarrel {
+        jail: name("sshd"),
+        by: "nft (process 7)".into(),
+        times: 5,
+    };
+    let told = woken(&mut engine, 5);
+    assert_eq!((events(&told), jobs(&told)), (vec![quarrel], vec![]));
+    assert_eq!(engine.next_wakeup(), Some(at(65)));
+    let healed = woken(&mut engine, 65);
+    assert_eq!(started(&healed), [2]);
+    finish(&mut engine, 65, &healed, &Outcome::Ok);
+    tamper(&mut engine, 66, taken());
+    assert_eq!(started(&woken(&mut engine, 66)), [2], "the minute is over");
+}
+
+#[test]
+fn who_is_taken_out_of_the_firewall_is_unbanned_by_whoever_did_it() {
+    let mut engine = guarded(false);
+    let (_, waiting) = ban(&mut engine, 1, &["192.0.2.9"]);
+    let ids = ["192.0.2.7", "192.0.2.9", "192.0.2.10"].map(id).to_vec();
+    let by = "nft (process 7)".to_owned();
+    let lifted = Tampering::Lifted {
+        ids,
+        by: by.clone(),
+    };
+    let effects = tamper(&mut engine, 2, lifted);
+    let (jail, id) = (name("sshd"), id("192.0.2.7"));
+    let told = [
+        Event::TakenOut {
+            jail: jail.clone(),
+            id: id.clone(),
+            by,
+        },
+        Event::Unbanned { jail, id },
+    ];
+    assert_eq!(
+        events(&effects),
+        told,
+        "of the others one is under way and one unknown"
+    );
+    finish(&mut engine, 2, &waiting, &Outcome::Ok);
+    assert_eq!(engine.ban_count(&name("sshd")), 2);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 //! A ban is decided first and applied later, by a job. What fails is told once and
 //! tried again, ever more slowly, until it holds or the ban is over. If the actions
 //! themselves do not start, single bans are not tried: the next start brings all of
-//! them. If somebody took everything away, nothing is put back without an order.
+//! them. What somebody else takes away is the business of [`tamper`](super::tamper).
 
 use std::collections::{BTreeSet, HashSet};
 
 use ferroban_date::Timestamp;
 
+use super::tamper::Missing;
 use super::{Jail, Turn};
 use crate::ban::Ban;
 use crate::bans::MAX_TEXT;
@@ -33,6 +34,8 @@ pub(super) enum Actions {
         attempt: u32,
         retry: Timestamp,
     },
+    /// Taken away by somebody, who is perhaps about to load the firewall anew.
+    Missing(Missing),
     /// Taken away by somebody; only an order brings them back.
     Lost,
     /// The jail does not work yet.
@@ -96,7 +99,9 @@ impl Jail {
         reason: Reason,
         turn: &mut Turn<'_>,
     ) -> Option<JobId> {
-        if let Actions::Down { .. } | Actions::Lost | Actions::Stopped = self.actions {
+        if let Actions::Down { .. } | Actions::Missing(_) | Actions::Lost | Actions::Stopped =
+            self.actions
+        {
             return None; // the next start brings it along
         }
         // Actions may be slower than the attackers.
@@ -139,13 +144,13 @@ impl Jail {
     pub(super) fn start_actions_with(&mut self, held: Vec<Ban>, attempt: u32, turn: &mut Turn<'_>) {
         let job = turn.act(&self.settings.name, Task::Start(held));
         self.under_way.insert(job, Purpose::Start);
-        self.retries.bans.clear();
+        self.forget_retries();
         self.actions = Actions::Starting { attempt, job };
     }
 
     /// Puts the bans back where the actions do not hold them.
     pub(crate) fn rearm(&mut self, turn: &mut Turn<'_>) {
-        if let Actions::Down { .. } | Actions::Lost = self.actions {
+        if let Actions::Down { .. } | Actions::Missing(_) | Actions::Lost = self.actions {
             self.start_actions(2, turn);
         }
     }
@@ -155,6 +160,11 @@ impl Jail {
         if !matches!(self.actions, Actions::Added | Actions::Stopped) {
             self.start_actions(1, turn);
         }
+    }
+
+    /// The next start sees to what was to be tried again.
+    pub(super) fn forget_retries(&mut self) {
+        self.retries.bans.clear();
     }
 
     /// Whether, after a stop, nothing is under way any more.
@@ -187,8 +197,9 @@ impl Jail {
 
     /// When something that failed is to be tried again.
     pub(super) fn next_retry(&self) -> Option<Timestamp> {
-        match self.actions {
-            Actions::Down { retry, .. } => Some(retry),
+        match &self.actions {
+            Actions::Down { retry, .. } => Some(*retry),
+            Actions::Missing(missing) => Some(missing.due()),
             Actions::Added | Actions::Lost | Actions::Stopped | Actions::Starting { .. } => None,
             Actions::Up => {
                 let ban = self.retries.bans.first().map(|(at, _)| *at);
@@ -204,6 +215,7 @@ impl Jail {
             Actions::Down { attempt, retry } if retry <= turn.now => {
                 self.start_actions(attempt + 1, turn);
             }
+            Actions::Missing(_) => self.find_missing(turn),
             Actions::Up => {
                 self.retry_bans(turn);
                 self.retry_unbans(turn);
@@ -323,24 +335,12 @@ impl Jail {
         turn.report(Event::JailStopped { jail: self.name() });
     }
 
-    fn lost(&mut self, error: &str, turn: &mut Turn<'_>) {
+    fn lost(&mut self, error: &str, turn: &Turn<'_>) {
         // While a start is under way its outcome tells what holds.
         if self.actions != Actions::Up {
             return;
         }
-        self.actions = Actions::Lost;
-        self.retries.bans.clear();
-        for id in self.banned() {
-            if let Some(held) = self.bans.get_mut(&id) {
-                held.applied = false;
-            }
-        }
-        let (jail, bans) = (self.name(), self.bans.len());
-        turn.report(Event::Unprotected {
-            jail,
-            bans,
-            error: error.to_owned(),
-        });
+        self.miss(error.to_owned(), None, turn);
     }
 
     fn ban_applied(&mut self, id: &FailId) {

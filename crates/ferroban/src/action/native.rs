@@ -21,6 +21,8 @@ pub(crate) enum SettingsError {
     Protocol(String),
     /// Neither `reject`, `tcp-reset` nor `drop`.
     Block(String),
+    /// Neither `rescue` nor `always`.
+    Heal(String),
     /// No such option.
     Unknown(String),
 }
@@ -46,10 +48,13 @@ impl fmt::Display for SettingsError {
                     "blocktype '{text}' is unknown; give reject, tcp-reset or drop"
                 )
             }
+            Self::Heal(text) => {
+                write!(f, "heal '{text}' is unknown; give rescue or always")
+            }
             Self::Unknown(text) => {
                 write!(
                     f,
-                    "option '{text}' is unknown; this action has port, protocol and blocktype"
+                    "option '{text}' is unknown; this action has port, protocol, blocktype and heal"
                 )
             }
         }
@@ -83,6 +88,9 @@ impl Native {
                 "port" => guard.ports = ports(value, services)?,
                 "protocol" => guard.protocols = protocols(value)?,
                 "blocktype" => guard.block = block(value)?,
+                // What it says is the jail's business.
+                "heal" if ["rescue", "always"].contains(&value.as_str()) => {}
+                "heal" => return Err(SettingsError::Heal(value.clone())),
                 // Stock jails pass them to every action. Ours has chains of its own,
                 // and learns from each ban how long it lasts.
                 "chain" | "bantime" | "name" | "actname" | "timeout" => {}
@@ -95,6 +103,11 @@ impl Native {
             guard,
             firewall: None,
         })
+    }
+
+    /// What it guards.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// What it guards, for people: `tcp ports 22, 2222`.
@@ -381,6 +394,7 @@ mod tests {
                 ("blocktype", "tarpit"),
                 SettingsError::Block("tarpit".into()),
             ),
+            (("heal", "never"), SettingsError::Heal("never".into())),
             (("ports", "22"), SettingsError::Unknown("ports".into())),
         ];
         for (pair, expected) in cases {

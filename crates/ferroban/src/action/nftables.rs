@@ -22,6 +22,7 @@ mod socket;
 mod table;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -35,6 +36,7 @@ use network::{Cover, Family, Span};
 use rule::Scope;
 use set::{Held, Kind, SETS};
 use socket::Socket;
+pub use watch::{Foreign, Taken, Told, Watch};
 
 /// Timeouts that differ by less are the same: reading and writing takes time.
 const TOLERANCE: Duration = Duration::from_secs(2);
@@ -99,6 +101,12 @@ pub struct Adoption {
     pub failed: Vec<(Network, Error)>,
 }
 
+/// The name that a jail has in the firewall: in those of its chains and sets.
+#[must_use]
+pub fn identifier(jail: &str) -> String {
+    name::identifier(jail)
+}
+
 /// Our side of the firewall.
 #[derive(Debug)]
 pub struct Nftables {
@@ -130,6 +138,18 @@ impl Nftables {
         })?;
         table::start(&mut self.socket, &name::identifier(&guard.name), &scope)
             .map_err(|errno| Error::new(&guard.name, Attempt::Start, errno))
+    }
+
+    /// Whether the kernel has all that [`start`](Self::start) makes.
+    ///
+    /// # Errors
+    /// If the ports are empty ranges or the kernel refuses to tell.
+    pub fn is_whole(&mut self, guard: &Guard) -> Result<bool, Error> {
+        let scope = Scope::new(guard).ok_or_else(|| Error::NoPort {
+            jail: guard.name.clone(),
+        })?;
+        table::is_whole(&mut self.socket, &name::identifier(&guard.name), &scope)
+            .map_err(|errno| Error::new(&guard.name, Attempt::List, errno))
     }
 
     /// Bans all elements, in one transaction; an answer for each, in order. An

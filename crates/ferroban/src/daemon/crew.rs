@@ -14,9 +14,11 @@ use ferroban_engine::{
 
 use super::actor::{self, Call, Change, Gate, Order, Queue};
 use super::facts::Facts;
+use super::lookout::Lookout;
 use super::message::Message;
 use super::watcher::{self, Begin, Source, WatchPlan};
 use super::{Conduct, Watch};
+use crate::action::nftables::Guard;
 use crate::action::shell::Counters;
 use crate::action::{Actions, Native, Part};
 use crate::load::{ActionPlan, JailPlan};
@@ -37,6 +39,8 @@ pub(super) struct Crew {
     members: BTreeMap<JailName, Member>,
     watchers: Vec<Watcher>,
     threads: Vec<JoinHandle<()>>,
+    /// Who listens to what others do to the firewall, once that matters.
+    lookout: Option<Option<Lookout>>,
     numbers: u64,
 }
 
@@ -86,6 +90,7 @@ impl Crew {
             members: BTreeMap::new(),
             watchers: Vec::new(),
             threads: Vec::new(),
+            lookout: None,
             numbers: 0,
         }
     }
@@ -126,6 +131,8 @@ impl Crew {
         let name = plan.jail.name.clone();
         let sources = watcher::sources(&plan, self.by_hand.as_ref());
         plan.jail.watches = watcher::watches(&sources);
+        plan.jail.heal = heals(&plan);
+        self.look_out(&plan);
         let settings = plan.jail.clone();
         if let Some(member) = self.members.get_mut(&name) {
             member.plan = plan;
@@ -155,6 +162,24 @@ impl Crew {
         Ok(settings)
     }
 
+    /// Listens to the firewall from the first jail on that has our own action.
+    fn look_out(&mut self, plan: &JailPlan) {
+        if self.lookout.is_none() && !self.conduct.dry && plan.actions.iter().any(is_native) {
+            self.lookout = Some(Lookout::start(self.inbox.clone(), &self.log));
+        }
+    }
+
+    /// The jails that have our own action, and what it guards.
+    pub(super) fn guards(&self) -> Vec<(JailName, Guard)> {
+        let mut all = Vec::new();
+        for (name, Member { plan, .. }) in &self.members {
+            let natives = plan.actions.iter().filter(|action| is_native(action));
+            let made = natives.filter_map(|action| native(plan, action).ok());
+            all.extend(made.map(|native| (name.clone(), native.guard().clone())));
+        }
+        all
+    }
+
     /// Has a jail go on with other actions. Those that are left out lift `held` and end,
     /// unless they are to be forgotten.
     pub(super) fn configure(&self, jail: &JailName, parts: Parts, held: Vec<Ban>, forgotten: bool) {
@@ -172,6 +197,8 @@ impl Crew {
     pub(super) fn change(&mut self, mut plan: JailPlan) -> JailSettings {
         let sources = watcher::sources(&plan, self.by_hand.as_ref());
         plan.jail.watches = watcher::watches(&sources);
+        plan.jail.heal = heals(&plan);
+        self.look_out(&plan);
         let settings = plan.jail.clone();
         if let Some(member) = self.members.get_mut(&plan.jail.name) {
             member.plan = plan;
@@ -463,6 +490,9 @@ impl Crew {
 
     /// Closes all queues and waits until the actors have done what was in them.
     pub(super) fn close(self) {
+        if let Some(Some(lookout)) = self.lookout {
+            lookout.close();
+        }
         drop(self.members);
         for thread in self.threads {
             // A panic aborts the process, so there is no other outcome than its end.
@@ -483,6 +513,17 @@ fn patterns(plan: &JailPlan) -> (&Option<String>, &[String], &[String]) {
 /// Whether an action is our own: of that name, and without commands.
 pub(super) fn is_native(action: &ActionPlan) -> bool {
     action.name == "ferroban" && !action.has_commands()
+}
+
+/// Whether bans are put back whoever took them away.
+fn heals(plan: &JailPlan) -> bool {
+    let mut natives = plan.actions.iter().filter(|action| is_native(action));
+    natives.any(|action| {
+        action
+            .options
+            .get("heal")
+            .is_some_and(|heal| heal == "always")
+    })
 }
 
 fn native(plan: &JailPlan, action: &ActionPlan) -> Result<Native, String> {

@@ -254,6 +254,7 @@ impl MainLoop {
                 self.job_done(done.job);
             }
             Message::FoundOut(told) => self.found_out(told, effects),
+            Message::Firewall(news) => self.firewall(&news, effects),
             Message::Committed(transaction) => {
                 self.late = self.late.filter(|(late, ..)| *late > transaction);
                 self.release(|held| held.transaction <= transaction);

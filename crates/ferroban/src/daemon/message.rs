@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 use ferroban_engine::{Ban, Done, Failure, JailChange, JailName, LogPosition};
 
 use super::asker::Told;
+use super::lookout::News;
 use super::request::Request;
 use super::watcher::Begin;
 use crate::load::Settings;
@@ -21,6 +22,8 @@ pub(super) enum Message {
     FoundOut(Told),
     /// An actor has done a job.
     Done(Done),
+    /// Somebody else has changed the firewall.
+    Firewall(News),
     /// The recorder has written transactions up to this one.
     Committed(u64),
     /// The recorder has read bans that could not be read at the start.

@@ -41,6 +41,10 @@ impl Troubles {
                 ..
             } => (jail, Some(*during), id.as_ref(), error),
             Event::Unprotected { jail, error, .. } => (jail, None, None, error),
+            Event::Quarrel { jail, by, .. } => {
+                let error = format!("{by} takes its rules away again and again");
+                return self.stand(jail, error, now);
+            }
             Event::ActionRecovered { jail, .. } => {
                 if let Some(trouble) = self.0.get_mut(jail) {
                     trouble.standing = None;
@@ -62,6 +66,19 @@ impl Troubles {
             Some(Step::Ban) => trouble.ban = Some(view.clone()),
             Some(Step::Unban | Step::Stop) => {}
         }
+        trouble.last = Some(view);
+    }
+
+    /// No ban of a jail holds, and nothing of ours failed.
+    fn stand(&mut self, jail: &JailName, error: String, now: Timestamp) {
+        let view = FailureView {
+            time: now.secs(),
+            during: step(None).to_owned(),
+            id: None,
+            error,
+        };
+        let trouble = self.0.entry(jail.clone()).or_default();
+        trouble.standing = Some(view.clone());
         trouble.last = Some(view);
     }
 

@@ -133,7 +133,7 @@ fn the_embedded_configuration_guards_sshd() {
     let options: Vec<&str> = options.collect();
     assert_eq!(
         options,
-        ["actname", "blocktype", "name", "port", "protocol"]
+        ["actname", "blocktype", "heal", "name", "port", "protocol"]
             .into_iter()
             .filter(own)
             .collect::<Vec<_>>()

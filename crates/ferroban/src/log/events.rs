@@ -106,12 +106,6 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
             LOGGER,
             format!("[{jail}] {id} not banned: {why}; use 'banip --force' to ban it all the same"),
         ),
-        Event::Unprotected { jail, bans, error } => {
-            let text = format!(
-                "[{jail}] UNPROTECTED: {bans} ban(s) do not hold: {error}. Somebody emptied the firewall; to put them back: ferroban reload"
-            );
-            (Level::Error, LOGGER, text)
-        }
         Event::ActionRecovered { jail, held } => (
             Level::Notice,
             LOGGER,
@@ -143,6 +137,38 @@ fn our_own(event: &Event, action: &str) -> (Level, &'static str, String) {
             );
             (Level::Info, LOGGER, text)
         }
+        other => by_others(other),
+    }
+}
+
+/// What others did to the firewall.
+fn by_others(event: &Event) -> (Level, &'static str, String) {
+    const LOGGER: &str = "ferroban.actions";
+    match event {
+        Event::Unprotected { jail, bans, error } => {
+            let text = format!(
+                "[{jail}] UNPROTECTED: {bans} ban(s) do not hold: {error}. Somebody emptied the firewall; to put them back: ferroban reload"
+            );
+            (Level::Error, LOGGER, text)
+        }
+        Event::Healing { jail, by } => (
+            Level::Notice,
+            LOGGER,
+            format!("[{jail}] {by} has loaded the firewall anew; its bans are put back"),
+        ),
+        Event::Quarrel { jail, by, times } => {
+            let text = format!(
+                "[{jail}] UNPROTECTED: {by} has taken its rules away again, and {times} times within a minute they were put back; the next try is in a minute. Find out what {by} does: one of both must give way"
+            );
+            (Level::Error, LOGGER, text)
+        }
+        Event::TakenOut { jail, id, by } => (
+            Level::Notice,
+            LOGGER,
+            format!(
+                "[{jail}] {id} was taken out of the firewall by {by}, which counts as an unban"
+            ),
+        ),
         other => unanswered(other),
     }
 }

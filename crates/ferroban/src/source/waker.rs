@@ -42,12 +42,12 @@ impl Waker {
     }
 
     /// Whether it was pulled since it was last asked.
-    pub(super) fn pulled(&self) -> bool {
+    pub(crate) fn pulled(&self) -> bool {
         rustix::io::read(&*self.0, &mut [0; 8]).is_ok()
     }
 
     /// Waits until `other` can be read, the waker is pulled, or `limit` has passed.
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &self,
         other: Option<BorrowedFd<'_>>,
         limit: Option<Duration>,

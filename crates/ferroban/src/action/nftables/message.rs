@@ -276,6 +276,8 @@ pub(super) struct Message<'a> {
     pub(super) flags: u16,
     /// The number of the question it answers.
     pub(super) seq: u32,
+    /// The address of the socket that asked; of the one whose change it tells.
+    pub(super) port: u32,
     payload: &'a [u8],
 }
 
@@ -308,6 +310,11 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The family that an nf_tables message is about, such as [`INET`].
+    pub(super) fn family(&self) -> Option<u8> {
+        self.payload.first().copied()
+    }
+
     /// The attributes of an nf_tables message.
     pub(super) fn attributes(&self) -> Reader<'a> {
         Reader(self.payload.get(FAMILY_HEADER..).unwrap_or_default())
@@ -330,6 +337,9 @@ pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
             kind: short(&header[4..6]),
             flags: short(&header[6..8]),
             seq: header[8..]
+                .first_chunk()
+                .map(|bytes| u32::from_ne_bytes(*bytes))?,
+            port: header[12..]
                 .first_chunk()
                 .map(|bytes| u32::from_ne_bytes(*bytes))?,
             payload: &bytes[HEADER..length.min(bytes.len())],

@@ -3,6 +3,7 @@
 //! Addresses and networks are kept apart, because an interval set refuses an
 //! address inside one of its networks, and because a hash is quicker.
 
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use ferroban_engine::Network;
@@ -139,6 +140,12 @@ impl Set {
             Family::V6 => 6,
         };
         format!("{kind}{family}-{jail}")
+    }
+
+    /// The set that has a name, and its jail.
+    pub(super) fn named(name: &str) -> Option<(Self, &str)> {
+        let mut all = SETS.into_iter();
+        all.find_map(|set| Some((set, name.strip_prefix(&set.name(""))?)))
     }
 
     /// Creates it, or does nothing if it is there.
@@ -402,6 +409,49 @@ impl Raw {
                 }
             });
         ranges.collect()
+    }
+}
+
+/// The elements of jails' sets that the changes of one transaction name, by the set.
+#[derive(Debug, Default)]
+pub(super) struct Touched(BTreeMap<String, Raw>);
+
+impl Touched {
+    /// Takes in a change of elements.
+    pub(super) fn take(&mut self, message: Message<'_>) {
+        let name = message.attributes().text(LIST_SET).unwrap_or_default();
+        if let Some((set, _)) = Set::named(name) {
+            let raw = self.0.entry(name.to_owned()).or_default();
+            raw.take(set.family, message);
+        }
+    }
+
+    /// Leaves out what others name too.
+    pub(super) fn remove(&mut self, others: &Self) {
+        for (name, raw) in &mut self.0 {
+            if let Some(other) = others.0.get(name) {
+                let named: HashSet<u128> = other.starts.iter().map(|(first, _)| *first).collect();
+                raw.starts.retain(|(first, _)| !named.contains(first));
+            }
+        }
+    }
+
+    /// The networks, by the jail.
+    pub(super) fn networks(self) -> BTreeMap<String, Vec<Network>> {
+        let mut all: BTreeMap<String, Vec<Network>> = BTreeMap::new();
+        for (name, raw) in self.0 {
+            let Some((set, jail)) = Set::named(&name) else {
+                continue;
+            };
+            let held = match set.kind {
+                Kind::Address => raw.addresses(),
+                Kind::Network => raw.ranges(set.family),
+            };
+            let networks = held.iter().flat_map(|held| held.span.networks(set.family));
+            all.entry(jail.to_owned()).or_default().extend(networks);
+        }
+        all.retain(|_, networks| !networks.is_empty());
+        all
     }
 }
 

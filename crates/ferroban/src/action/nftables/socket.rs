@@ -4,7 +4,9 @@
 //! answers lie ready and are read without waiting. The last message of a batch
 //! asks for an acknowledgement: silence is never taken for success.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::{Errno, retry_on_intr};
@@ -54,16 +56,25 @@ pub(super) struct Socket {
     buffer: Vec<u8>,
 }
 
+/// The addresses of all sockets that this process has had. The kernel tells of each change by
+/// which of them it was made, also when that is closed already.
+static OURS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Whether the change that a message tells was made by this process.
+pub(super) fn is_ours(port: u32) -> bool {
+    let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    ours.contains(&port)
+}
+
 impl Socket {
     /// Opens and binds it. Needs no right yet: the first question does.
     pub(super) fn open() -> Result<Self, Errno> {
-        let fd = net::socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            Some(netlink::NETFILTER),
-        )?;
-        net::bind(&fd, &netlink::SocketAddrNetlink::new(0, 0))?;
+        let fd = bound(0)?;
+        let port = net::getsockname(&fd)?;
+        if let Ok(own) = netlink::SocketAddrNetlink::try_from(port) {
+            let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+            ours.insert(own.pid());
+        }
         // Connected to the kernel, it takes no message from other processes.
         net::connect(&fd, &netlink::SocketAddrNetlink::new(0, 0))?;
         if sockopt::set_socket_send_buffer_size_force(&fd, ROOM).is_err() {
@@ -254,6 +265,18 @@ impl Socket {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// A netfilter socket that hears these groups.
+pub(super) fn bound(groups: u32) -> Result<OwnedFd, Errno> {
+    let fd = net::socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        Some(netlink::NETFILTER),
+    )?;
+    net::bind(&fd, &netlink::SocketAddrNetlink::new(0, groups))?;
+    Ok(fd)
 }
 
 /// What the kernel had to say about a batch.

@@ -40,7 +40,7 @@ const NAME_OF_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 
 /// Base chains and the numbers of their hooks. Host and containers are both guarded.
-const BASES: [(&str, u32); 2] = [("input", 1), ("forward", 2)];
+pub(super) const BASES: [(&str, u32); 2] = [("input", 1), ("forward", 2)];
 /// Before the usual filter chains (0), whose `accept` would not stop ours anyway.
 const PRIORITY: i32 = -1;
 const ACCEPT: u32 = 1;
@@ -99,6 +99,19 @@ pub(super) fn start(socket: &mut Socket, jail: &str, scope: &Scope) -> Result<()
     } else {
         Ok(())
     }
+}
+
+/// Whether a jail has all that a start would make.
+pub(super) fn is_whole(socket: &mut Socket, jail: &str, scope: &Scope) -> Result<bool, Errno> {
+    let present = Present::read(socket)?;
+    let userdata = rule::comment(&comment(jail));
+    let mut bases = BASES.iter();
+    let linked = bases.all(|(base, _)| present.jumps(base, &userdata).next().is_some());
+    let sets = SETS.map(|set| set.name(jail));
+    Ok(linked
+        && sets.iter().all(|set| present.sets.contains(set))
+        && present.has(&scope.picking(jail))
+        && present.has(&scope.blocking(jail)))
 }
 
 /// Removes what stands before (or behind) the rules that were added last.

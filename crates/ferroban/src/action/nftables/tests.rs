@@ -376,6 +376,111 @@ fn a_saved_ruleset_is_recognised_when_it_is_loaded() {
     });
 }
 
+/// What others have done since the last look.
+fn done_by_others(watch: &mut Watch) -> Vec<Foreign> {
+    match watch.read().unwrap() {
+        Told::Foreign(all) => all,
+        Told::Missed => panic!("it was not much"),
+    }
+}
+
+/// What `nft` is told; whose rules that takes away (`*` are those of all), whether it makes any, and
+/// which bans of `sshd` it takes out.
+const BY_OTHERS: &[(&str, &[&str], bool, &[&str])] = &[
+    ("flush ruleset", &["*"], false, &[]),
+    ("delete table inet ferroban", &["*"], false, &[]),
+    ("flush ruleset; add table inet filter", &["*"], true, &[]),
+    ("flush chain inet ferroban input", &["*"], false, &[]),
+    ("flush chain inet ferroban jail-sshd", &["sshd"], false, &[]),
+    (
+        "flush chain inet ferroban block-a/20b",
+        &["a/20b"],
+        false,
+        &[],
+    ),
+    (
+        "flush set inet ferroban addr4-sshd",
+        &[],
+        false,
+        &["192.0.2.1", "192.0.2.2"],
+    ),
+    (
+        "delete element inet ferroban addr6-sshd { 2001:db8::1 }",
+        &[],
+        false,
+        &["2001:db8::1"],
+    ),
+    (
+        "delete element inet ferroban net4-sshd { 198.51.100.0/24 }",
+        &[],
+        false,
+        &["198.51.100.0/24"],
+    ),
+    (
+        "add element inet ferroban addr4-sshd { 192.0.2.9 }",
+        &[],
+        false,
+        &[],
+    ),
+    ("add table ip other", &[], true, &[]),
+    (
+        "add chain inet ferroban own; delete chain inet ferroban own",
+        &[],
+        true,
+        &[],
+    ),
+    (
+        "delete element inet ferroban addr4-sshd { 192.0.2.1 }; \
+         add element inet ferroban addr4-sshd { 192.0.2.1 timeout 9s }",
+        &[],
+        false,
+        &[],
+    ),
+];
+
+#[test]
+fn what_others_do_is_told_and_what_we_do_is_not() {
+    in_namespace(|| {
+        let guards = [
+            guard("sshd", &[Protocol::Tcp], &[22..=22]),
+            guard("a b", &[], &[]),
+        ];
+        let mut watch = Watch::open().unwrap();
+        let mut nftables = Nftables::open().unwrap();
+        for (command, taken, made, lifted) in BY_OTHERS {
+            nft(&["flush", "ruleset"]);
+            done_by_others(&mut watch);
+            for guard in &guards {
+                nftables.start(guard).unwrap();
+            }
+            for ban in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "198.51.100.0/24"] {
+                add(&mut nftables, "sshd", ban, 100);
+            }
+            assert_eq!(done_by_others(&mut watch), [], "we did that");
+            assert!(nftables.is_whole(&guards[0]).unwrap());
+
+            nft(&[command]);
+            let told = done_by_others(&mut watch);
+            let [foreign] = told.as_slice() else {
+                panic!("{command}: {told:?}")
+            };
+            assert!(foreign.by.starts_with("nft (process "), "{foreign:?}");
+            let shared = foreign.taken.all.then(|| "*".to_owned());
+            let jails = shared.iter().chain(&foreign.taken.jails);
+            assert!(jails.eq(taken.iter()), "{command}: {foreign:?}");
+            assert_eq!(foreign.made, *made, "{command}");
+            let found = foreign.lifted.get("sshd").into_iter().flatten();
+            assert!(
+                found
+                    .map(ToString::to_string)
+                    .eq(lifted.iter().map(ToString::to_string))
+            );
+            let lost = taken.iter().any(|jail| ["*", "sshd"].contains(jail));
+            assert_eq!(nftables.is_whole(&guards[0]).unwrap(), !lost, "{command}");
+        }
+    });
+}
+
 #[test]
 fn banning_again_sets_the_new_time() {
     in_namespace(|| {

@@ -148,10 +148,6 @@ fn firewall(event: &Event) -> (Tone, Option<&JailName>, String) {
                 format!("{what} failed{again}: {error}"),
             )
         }
-        Event::Unprotected { jail, bans, error } => {
-            let text = format!("UNPROTECTED, {bans} ban(s) do not hold: {error}");
-            (Tone::Bad, Some(jail), text)
-        }
         Event::ActionRecovered { jail, held } => {
             let text = format!("works again, {held} ban(s) hold");
             (Tone::Good, Some(jail), text)
@@ -175,6 +171,31 @@ fn firewall(event: &Event) -> (Tone, Option<&JailName>, String) {
                 "the firewall held {kept} ban(s) already, {corrected} corrected, {added} put back, {foreign} not ours"
             );
             (Tone::Plain, Some(jail), text)
+        }
+        other => by_others(other),
+    }
+}
+
+/// What others did to the firewall.
+fn by_others(event: &Event) -> (Tone, Option<&JailName>, String) {
+    match event {
+        Event::Unprotected { jail, bans, error } => {
+            let text = format!("UNPROTECTED, {bans} ban(s) do not hold: {error}");
+            (Tone::Bad, Some(jail), text)
+        }
+        Event::Healing { jail, by } => {
+            let text = format!("{by} has loaded the firewall anew; its bans are put back");
+            (Tone::Odd, Some(jail), text)
+        }
+        Event::Quarrel { jail, by, times } => {
+            let text = format!(
+                "UNPROTECTED for a minute: {by} has taken its rules away again, {times} times within a minute they were put back"
+            );
+            (Tone::Bad, Some(jail), text)
+        }
+        Event::TakenOut { jail, id, by } => {
+            let text = format!("{id} was taken out of the firewall by {by}");
+            (Tone::Odd, Some(jail), text)
         }
         // Every other one was told before.
         other => (Tone::Plain, None, format!("{other:?}")),

@@ -1,0 +1,144 @@
+//! The thread that hears what others do to the firewall.
+//!
+//! It tells the main thread what concerns our own action, and decides nothing. Where the kernel
+//! does not let it listen, that is told once: a loss then shows with the next ban.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::SyncSender;
+use std::thread::{self, JoinHandle};
+
+use ferroban_engine::{Effect, Tampering};
+
+use super::main_loop::MainLoop;
+use super::message::Message;
+use crate::action::nftables::{self, Error, Foreign, Guard, Nftables, Told, Watch};
+use crate::log::Log;
+use crate::source::Waker;
+use crate::{clock, report, sys};
+
+/// What it tells.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A transaction of somebody else.
+    Foreign(Foreign),
+    /// More was done than could be listened to.
+    Missed,
+}
+
+/// Who listens. It ends with [`Lookout::close`].
+#[derive(Debug)]
+pub(super) struct Lookout {
+    waker: Waker,
+    thread: JoinHandle<()>,
+}
+
+impl Lookout {
+    /// Begins to listen; nothing where that cannot be, which is told.
+    pub(super) fn start(inbox: SyncSender<Message>, log: &Log) -> Option<Self> {
+        let watch = match Watch::open() {
+            Ok(watch) => watch,
+            // The action says so too, when it starts.
+            Err(Error::NotAllowed { .. } | Error::Unsupported { .. }) => return None,
+            Err(error) => return unwatched(log, &report::chain(&error)),
+        };
+        match Self::listening(watch, inbox, log.clone()) {
+            Ok(lookout) => Some(lookout),
+            Err(error) => unwatched(log, &error.to_string()),
+        }
+    }
+
+    fn listening(watch: Watch, inbox: SyncSender<Message>, log: Log) -> io::Result<Self> {
+        let waker = Waker::new().map_err(io::Error::other)?;
+        let own = waker.clone();
+        let name = "f2b/lookout";
+        let thread = thread::Builder::new().name(name.into());
+        let thread = thread.spawn(move || {
+            sys::set_thread_name(name);
+            if let Err(error) = listen(watch, &own, &inbox) {
+                let _nothing: Option<Self> = unwatched(&log, &error.to_string());
+            }
+        })?;
+        Ok(Self { waker, thread })
+    }
+
+    /// Ends it.
+    pub(super) fn close(self) {
+        self.waker.wake();
+        // A panic was told by the thread itself.
+        drop(self.thread.join());
+    }
+}
+
+/// Tells that nobody listens, and why.
+fn unwatched<T>(log: &Log, why: &str) -> Option<T> {
+    let text = format!(
+        "the firewall is not watched: {why}. That somebody emptied it shows with the next ban"
+    );
+    log.warning("ferroban.actions", &text);
+    None
+}
+
+/// Tells news until it is woken, or nobody hears it.
+fn listen(mut watch: Watch, waker: &Waker, inbox: &SyncSender<Message>) -> io::Result<()> {
+    loop {
+        let waited = waker.wait(Some(watch.as_fd()), None);
+        waited.map_err(io::Error::other)?;
+        if waker.pulled() {
+            return Ok(());
+        }
+        let news = match watch.read()? {
+            Told::Foreign(all) => all.into_iter().map(News::Foreign).collect(),
+            Told::Missed => vec![News::Missed],
+        };
+        for news in news {
+            if inbox.send(Message::Firewall(news)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl MainLoop {
+    /// Somebody else has changed the firewall.
+    pub(super) fn firewall(&mut self, news: &News, effects: &mut Vec<Effect>) {
+        let now = clock::now();
+        for (jail, guard) in self.crew.guards() {
+            for what in told(news, &guard) {
+                self.engine.tampered(now, &jail, what, effects);
+            }
+        }
+    }
+}
+
+/// What news mean for a jail.
+fn told(news: &News, guard: &Guard) -> Vec<Tampering> {
+    let mut all = Vec::new();
+    let News::Foreign(foreign) = news else {
+        let by = "somebody".to_owned();
+        all.extend((!is_whole(guard)).then_some(Tampering::Taken { by }));
+        return all;
+    };
+    let name = nftables::identifier(&guard.name);
+    let by = foreign.by.clone();
+    if foreign.taken.all || foreign.taken.jails.contains(&name) {
+        // Whoever takes back what was his alone has taken nothing of ours. Whoever loads what
+        // he has saved of ours may have saved it without the bans.
+        if foreign.made || !is_whole(guard) {
+            all.push(Tampering::Taken { by });
+        }
+    } else if let Some(networks) = foreign.lifted.get(&name) {
+        let ids = networks.iter().map(|network| (*network).into()).collect();
+        all.push(Tampering::Lifted { ids, by });
+    }
+    if foreign.made {
+        all.push(Tampering::Made);
+    }
+    all
+}
+
+/// Whether the kernel has all of a jail; if it does not tell, so it seems.
+fn is_whole(guard: &Guard) -> bool {
+    let whole = Nftables::open().and_then(|mut firewall| firewall.is_whole(guard));
+    whole.unwrap_or(true)
+}
