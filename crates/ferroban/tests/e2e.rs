@@ -873,6 +873,38 @@ mod tests {
     }
 
     #[test]
+    fn whether_bans_reach_the_firewall_can_be_proven() {
+        in_world(|world| {
+            let mut guard = Setup::new().watch(&empty_log(world)).start(world);
+            ask(&["set", "sshd", "banip", "198.51.100.1"]);
+            let check = |more: &[&str]| {
+                run(command(FERROBAN)
+                    .args(["check", "--socket", SOCKET])
+                    .args(more))
+            };
+            let proven = "[sshd] ferroban: ok: banned 192.0.2.254 and 2001:db8::fffe, found it in the kernel, and took it out again\n";
+            for more in [&[][..], &["sshd"]] {
+                let done = check(more);
+                assert!(done.succeeded(proven), "{done:?}");
+            }
+            let done = check(&["--json"]);
+            assert!(done.stdout.contains("\"proven\":true"), "{done:?}");
+            let done = check(&["nosuch"]);
+            assert_eq!(done.code, Some(1), "{done:?}");
+            assert_eq!(banned_in_status(), ["198.51.100.1"]);
+            assert_eq!(kernel::listed("sshd").len(), 1);
+            assert!(guard.told(&["192.0.2.254"]).is_empty(), "it is no ban");
+
+            must(command("nft").args(["flush", "chain", "inet", "ferroban", "block-sshd"]));
+            guard.must_tell_once(&["UNPROTECTED"]);
+            let done = check(&[]);
+            assert_eq!(done.code, Some(1), "{done:?}");
+            let told = "[sshd] ferroban: DOES NOT BAN: jail 'sshd': its rules or sets are not in the kernel";
+            assert!(done.stdout.starts_with(told), "{done:?}");
+        });
+    }
+
+    #[test]
     fn a_reload_is_told_beforehand_and_changes_only_what_differs() {
         in_world(|world| {
             let config = world.write("sshd_config", "Port 22\nInclude /run/loop\n");

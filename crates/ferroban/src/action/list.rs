@@ -12,8 +12,9 @@ use ferroban_engine::{Ban, FailId, JailName, Outcome, Timestamp};
 
 use super::shell::call::CallError;
 use super::shell::{Error, Facts, Occasion, Shell};
-use super::{Failed, Native};
+use super::{Failed, Native, libwrap};
 use crate::log::Log;
+use crate::wire::view::{Keeper, ProofView};
 
 /// One action of a jail, made from its plan.
 pub(crate) enum Part {
@@ -365,6 +366,37 @@ impl Actions {
             }
         }
         result
+    }
+
+    /// Finds out of each action whether it bans.
+    pub(crate) fn prove(&mut self) -> Vec<ProofView> {
+        let prove = |Member { name, kind }: &mut Member| {
+            let mut proof = ProofView {
+                action: name.clone(),
+                ..ProofView::default()
+            };
+            match kind {
+                Kind::Native { native, started } => {
+                    proof.kept_by = Keeper::Kernel;
+                    let proven = match started {
+                        true => native.prove().map_err(Failed::into_text),
+                        false => Err("the jail is not started".to_owned()),
+                    };
+                    proof.proven = Some(proven.is_ok());
+                    match proven {
+                        Ok(tried) => proof.tried = tried.iter().map(ToString::to_string).collect(),
+                        Err(problem) => proof.problem = Some(problem),
+                    }
+                }
+                Kind::Dry => {}
+                Kind::Shell { shell, .. } => {
+                    proof.kept_by = Keeper::Commands;
+                    proof.problem = libwrap::without_effect(shell.properties());
+                }
+            }
+            proof
+        };
+        self.members.iter_mut().map(prove).collect()
     }
 
     fn natives(&mut self) -> impl Iterator<Item = &mut Native> {

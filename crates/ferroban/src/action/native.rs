@@ -230,6 +230,13 @@ impl Native {
         answers
     }
 
+    /// Whether a ban reaches the kernel: the addresses with which that was tried.
+    pub(crate) fn prove(&mut self) -> Result<Vec<Network>, Failed> {
+        let guard = self.guard.clone();
+        let proven = self.firewall()?.prove(&guard);
+        proven.map_err(|error| chain(&error))
+    }
+
     /// Removes everything.
     pub(crate) fn stop(&mut self) -> Result<(), Failed> {
         let name = self.guard.name.clone();

@@ -16,6 +16,7 @@ mod error;
 mod message;
 mod name;
 mod network;
+mod proof;
 mod rule;
 mod set;
 mod socket;

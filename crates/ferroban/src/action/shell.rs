@@ -150,7 +150,6 @@ impl Shell {
     }
 
     /// Its options.
-    #[cfg(test)]
     pub(crate) fn properties(&self) -> &Properties {
         self.texts.properties()
     }

@@ -1,4 +1,4 @@
-//! `ferroban status`, `jails`, `bans`, `events`, `ban`, `unban`: what the daemon does, in
+//! `ferroban status`, `jails`, `bans`, `check`, `events`, `ban`, `unban`: what the daemon does, in
 //! words of our own.
 //!
 //! The faces named `fail2ban-*` print what the original prints; these commands print what
@@ -10,12 +10,14 @@
 //! | `server` | the daemon at the other end: where it is, asking it, what it refuses |
 //! | `status` | the server and its jails, for people |
 //! | `bans` | who is banned, for people |
+//! | `check` | whether bans reach the firewall |
 //! | `events` | what happens, as it happens |
 //! | `order` | banning and lifting |
 //! | `table` | columns below each other, and colour |
 //! | `text` | what may be shown: nothing from a log moves a terminal's cursor |
 
 mod bans;
+mod check;
 mod events;
 mod order;
 pub(super) mod server;
@@ -55,6 +57,14 @@ pub(super) enum Command {
     },
     /// List who is banned, until when, and whether it holds
     Bans {
+        /// The jail; without it, all of them
+        jail: Option<String>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Prove that bans reach the firewall: ban an address that nobody has, find it in the kernel, and
+    /// take it out again
+    Check {
         /// The jail; without it, all of them
         jail: Option<String>,
         #[command(flatten)]
@@ -163,6 +173,7 @@ fn act(command: Command) -> Result<(), Problem> {
         Command::Status { jail, how } => show_status(jail.as_deref(), &how),
         Command::Jails { how } => show_jails(&how),
         Command::Bans { jail, how } => show_bans(jail.as_deref(), &how),
+        Command::Check { jail, how } => check::run(&how, jail.as_deref()),
         Command::Events { how } => events::run(how.open()?, how.json || !out::is_terminal()),
         Command::Ban {
             jail,

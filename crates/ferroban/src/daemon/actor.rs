@@ -41,6 +41,8 @@ pub(super) enum Order {
     Configure(Change),
     /// Call a method of an action.
     Call(Call),
+    /// Find out of each action whether it bans.
+    Prove(SyncSender<Answer>),
 }
 
 /// A client calls a method of an action.
@@ -178,6 +180,12 @@ impl Actor {
                             forgotten,
                         } = change;
                         self.actions.configure(parts, &held, forgotten);
+                    }
+                    Order::Prove(reply) => {
+                        self.carry_out(std::mem::take(&mut batch));
+                        let proofs = serde_json::to_string(&self.actions.prove());
+                        let text = proofs.unwrap_or_default();
+                        Question::answer(&reply, Ok(text.as_str().into()));
                     }
                     Order::Call(call) => {
                         self.carry_out(std::mem::take(&mut batch));

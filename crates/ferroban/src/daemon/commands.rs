@@ -1,11 +1,13 @@
 //! Carries out what clients ask.
 
+use std::sync::mpsc::SyncSender;
+
 use ferroban_engine::options::ACTION_METHODS;
 use ferroban_engine::{Command, Effect, JailName, JailStatus, JobId, Reply};
 
 use super::actor::Call;
 use super::main_loop::MainLoop;
-use super::message::Question;
+use super::message::{Answer, Question};
 use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
@@ -379,8 +381,16 @@ impl MainLoop {
             Own::Bans { jail, ids } => status::bans(self, jail.as_deref(), ids)
                 .map(|text| text.as_str().into())
                 .map_err(refused),
-            // Events are given by whoever holds the connection.
-            Own::Events => Ok(Value::None),
+            // Events are given by whoever holds the connection, proofs by the jail's actor.
+            Own::Events | Own::Check { .. } => Ok(Value::None),
+        }
+    }
+
+    /// Has the actions of a jail prove that they ban, in their turn.
+    pub(super) fn prove(&self, jail: &str, reply: SyncSender<Answer>) {
+        match self.setup.jail(jail).map(|setup| setup.name.clone()) {
+            Err(refusal) => Question::answer(&reply, Err(refused(refusal))),
+            Ok(name) => self.crew.prove(&name, reply),
         }
     }
 

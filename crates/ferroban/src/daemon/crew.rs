@@ -15,12 +15,12 @@ use ferroban_engine::{
 use super::actor::{self, Call, Change, Gate, Order, Queue};
 use super::facts::Facts;
 use super::lookout::Lookout;
-use super::message::Message;
+use super::message::{Answer, Message};
 use super::watcher::{self, Begin, Source, WatchPlan};
 use super::{Conduct, Watch};
 use crate::action::nftables::Guard;
 use crate::action::shell::Counters;
-use crate::action::{Actions, Native, Part};
+use crate::action::{Actions, Native, Part, libwrap};
 use crate::load::{ActionPlan, JailPlan};
 use crate::log::Log;
 use crate::source::Waker;
@@ -247,6 +247,12 @@ impl Crew {
                 log.line(own, "ferroban.guard", &text);
             }
         }
+        for action in &plan.actions {
+            if let Some(why) = libwrap::without_effect(&action.options) {
+                let text = format!("[{jail}] action '{}': {why}", action.name);
+                log.warning("ferroban.guard", &text);
+            }
+        }
         if watcher::encoding_of(&plan.encoding).is_none() {
             let text = format!(
                 "[{jail}] logencoding = {}: logs in this encoding cannot be followed in this version; they are read as UTF-8",
@@ -428,6 +434,13 @@ impl Crew {
     pub(super) fn call(&self, jail: &JailName, call: Call) {
         if let Some(member) = self.members.get(jail) {
             member.queue.send(Order::Call(call));
+        }
+    }
+
+    /// Has the actions of a jail prove that they ban; whoever asks is answered by its actor.
+    pub(super) fn prove(&self, jail: &JailName, reply: SyncSender<Answer>) {
+        if let Some(member) = self.members.get(jail) {
+            member.queue.send(Order::Prove(reply));
         }
     }
 

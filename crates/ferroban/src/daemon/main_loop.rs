@@ -24,7 +24,7 @@ use super::message::{Answer, Message, Question, Reading};
 use super::monitor::Monitor;
 use super::notify::Notify;
 use super::protect;
-use super::request::Request;
+use super::request::{Own, Request};
 use super::status::Troubles;
 use crate::action::shell::Counters;
 use crate::clock;
@@ -265,38 +265,8 @@ impl MainLoop {
                     self.engine.take_over(now, &jail, bans, effects);
                 }
             }
-            // Too late for anything else: whoever asks learns that we are going.
-            Message::Asked(Question { request, .. })
-                if self.is_stopping() && request != Request::Stop => {}
+            Message::Asked(question) => self.asked(question, effects),
             Message::Reload(_) | Message::Listen(_) if self.is_stopping() => {}
-            Message::Asked(Question {
-                request: Request::Stop,
-                reply,
-            }) => {
-                self.stopping.get_or_insert_default().0.push(reply);
-            }
-            Message::Asked(Question {
-                request:
-                    Request::Call {
-                        jail,
-                        action,
-                        method,
-                        arguments,
-                    },
-                reply,
-            }) => {
-                let call = Call {
-                    action,
-                    method,
-                    arguments,
-                    reply,
-                };
-                self.call(&jail, call);
-            }
-            Message::Asked(Question { request, reply }) => match self.carry_out(request, effects) {
-                Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
-                Err(exception) => Question::answer(&reply, Err(exception)),
-            },
             Message::Listen(listener) => self.listeners.push(listener),
             Message::FlushLogs => {
                 if let Err(error) = self.log.flushlogs() {
@@ -306,6 +276,34 @@ impl MainLoop {
             Message::WatcherEnded { number, next } => self.crew.watcher_ended(number, next),
             Message::Reload(request) => self.reread(*request, effects),
             Message::Stop => drop(self.stopping.get_or_insert_default()),
+        }
+    }
+
+    fn asked(&mut self, question: Question, effects: &mut Vec<Effect>) {
+        let Question { request, reply } = question;
+        match request {
+            Request::Stop => self.stopping.get_or_insert_default().0.push(reply),
+            // Too late for anything else: whoever asks learns that we are going.
+            _ if self.is_stopping() => {}
+            Request::Call {
+                jail,
+                action,
+                method,
+                arguments,
+            } => {
+                let call = Call {
+                    action,
+                    method,
+                    arguments,
+                    reply,
+                };
+                self.call(&jail, call);
+            }
+            Request::Own(Own::Check { jail }) => self.prove(&jail, reply),
+            request => match self.carry_out(request, effects) {
+                Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
+                Err(exception) => Question::answer(&reply, Err(exception)),
+            },
         }
     }
 

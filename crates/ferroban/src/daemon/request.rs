@@ -115,6 +115,8 @@ pub(super) enum Own {
         jail: Option<String>,
         ids: Vec<FailId>,
     },
+    /// Whether the actions of a jail ban.
+    Check { jail: String },
     /// What happens from now on, until the client has enough.
     Events,
 }
@@ -561,6 +563,9 @@ fn own(words: &[Word]) -> Result<Request, Refusal> {
         Some("bans") => Ok(Request::Own(Own::Bans {
             jail: words.get(1).map(jail).transpose()?,
             ids: ids(words.get(2..).unwrap_or_default())?,
+        })),
+        Some("check") => Ok(Request::Own(Own::Check {
+            jail: jail(words.get(1).ok_or(Refusal::TooFew)?)?,
         })),
         Some("events") => Ok(Request::Own(Own::Events)),
         _ => Err(Refusal::plain("Invalid command")),

@@ -70,6 +70,22 @@ pub struct JailView {
     pub without_effect: Vec<String>,
 }
 
+/// Whether an action of a jail bans.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProofView {
+    /// Its name.
+    pub action: String,
+    /// Who keeps the banned out.
+    pub kept_by: Keeper,
+    /// Whether a ban was found in the kernel; none if nobody can look.
+    pub proven: Option<bool>,
+    /// The addresses with which that was tried.
+    pub tried: Vec<String>,
+    /// Why it does not ban, or why nobody cares.
+    pub problem: Option<String>,
+}
+
 /// Who keeps the banned out.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

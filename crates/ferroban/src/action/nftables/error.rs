@@ -57,6 +57,20 @@ pub enum Error {
         /// The networks that make up the range.
         with: Vec<Network>,
     },
+    /// Rules or sets of the jail are not as they were made.
+    Broken {
+        /// The jail.
+        jail: String,
+    },
+    /// What the kernel said it had done it has not done.
+    Unproven {
+        /// The jail.
+        jail: String,
+        /// Whom it was tried with.
+        network: Network,
+        /// Whether it was a ban; else it was an unban.
+        banned: bool,
+    },
     /// Others change the ruleset so often that we never see it at rest.
     Unsettled {
         /// The jail.
@@ -144,6 +158,21 @@ impl fmt::Display for Error {
             Self::NotStarted { jail } => write!(
                 f,
                 "jail '{}': its nftables sets are not in the kernel; reload the jail to create them",
+                jail.escape_debug()
+            ),
+            Self::Broken { jail } => write!(
+                f,
+                "jail '{}': its rules or sets are not in the kernel as they were made; to make them anew: fail2ban-client restart {0}",
+                jail.escape_debug()
+            ),
+            Self::Unproven { jail, network, banned: true } => write!(
+                f,
+                "jail '{}': the kernel took the ban of {network} and does not have it; compare 'nft list table inet ferroban'",
+                jail.escape_debug()
+            ),
+            Self::Unproven { jail, network, banned: false } => write!(
+                f,
+                "jail '{}': the kernel lifted the ban of {network} and still has it; compare 'nft list table inet ferroban'",
                 jail.escape_debug()
             ),
             Self::NoPort { jail } => write!(

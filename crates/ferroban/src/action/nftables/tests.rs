@@ -482,6 +482,38 @@ fn what_others_do_is_told_and_what_we_do_is_not() {
 }
 
 #[test]
+fn bans_are_proven_with_addresses_that_nobody_has_and_nothing_stays() {
+    in_namespace(|| {
+        let guard = guard("sshd", &[Protocol::Tcp], &[22..=22]);
+        let mut nftables = started(std::slice::from_ref(&guard));
+        let proven = |nftables: &mut Nftables| -> Vec<String> {
+            let tried = nftables.prove(&guard).unwrap();
+            tried.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(proven(&mut nftables), ["192.0.2.254", "2001:db8::fffe"]);
+        assert_eq!(ruleset(), SSHD);
+        for ban in ["192.0.2.254", "2001:db8::fffe", "2001:db8::/32"] {
+            add(&mut nftables, "sshd", ban, 0);
+        }
+        let before = banned(&mut nftables, "sshd");
+        assert_eq!(proven(&mut nftables), ["192.0.2.253", "2001:db8::fffd"]);
+        assert_eq!(banned(&mut nftables, "sshd"), before);
+        for broken in ["block-sshd", "jail-sshd", "input", "forward"] {
+            nft(&["flush", "chain", "inet", "ferroban", broken]);
+            let result = nftables.prove(&guard);
+            assert!(
+                matches!(result, Err(Error::Broken { .. })),
+                "{broken}: {result:?}"
+            );
+            nftables.start(&guard).unwrap();
+            assert_eq!(proven(&mut nftables).len(), 2, "{broken}");
+        }
+        nft(&["flush", "ruleset"]);
+        assert!(matches!(nftables.prove(&guard), Err(Error::Broken { .. })));
+    });
+}
+
+#[test]
 fn banning_again_sets_the_new_time() {
     in_namespace(|| {
         let mut nftables = started(&[guard("j", &[], &[])]);

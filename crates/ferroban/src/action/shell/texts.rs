@@ -87,7 +87,6 @@ impl Texts {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn properties(&self) -> &Properties {
         &self.properties
     }

@@ -15,7 +15,7 @@ use crate::load::Folder;
 use crate::sys;
 use crate::wire::pickle::{Exception, Value};
 use crate::wire::text;
-use crate::wire::view::{BanView, ServerView};
+use crate::wire::view::{BanView, ProofView, ServerView};
 
 /// The folder that says where a server listens.
 pub(in crate::cli) const FOLDER: &str = "/etc/fail2ban";
@@ -119,6 +119,11 @@ impl Server {
             Err(Refused::UnknownJail(name)) => Err(no_jail(&name, &self.status()?)),
             Err(refused) => Err(refused.into()),
         }
+    }
+
+    /// Whether the actions of a jail ban.
+    pub(super) fn check(&mut self, jail: &str) -> Result<Vec<ProofView>, Problem> {
+        self.view(&["ferroban", "check", jail])
     }
 
     fn view<T: DeserializeOwned>(&mut self, words: &[&str]) -> Result<T, Problem> {
