@@ -104,6 +104,9 @@ pub enum Event {
         bans: usize,
         error: String,
     },
+    /// Somebody took everything of a jail out of the firewall. Why, shows soon: what follows is
+    /// [`Healing`](Self::Healing) or [`Unprotected`](Self::Unprotected).
+    Missing { jail: JailName, error: String },
     /// Somebody took everything of a jail out of the firewall and made rules of his own: its
     /// bans are put back.
     Healing { jail: JailName, by: String },

@@ -335,7 +335,7 @@ impl Jail {
         turn.report(Event::JailStopped { jail: self.name() });
     }
 
-    fn lost(&mut self, error: &str, turn: &Turn<'_>) {
+    fn lost(&mut self, error: &str, turn: &mut Turn<'_>) {
         // While a start is under way its outcome tells what holds.
         if self.actions != Actions::Up {
             return;

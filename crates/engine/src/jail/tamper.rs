@@ -109,7 +109,9 @@ impl Jail {
     }
 
     /// The rules are gone, as far as the actions can tell.
-    pub(super) fn miss(&mut self, error: String, by: Option<String>, turn: &Turn<'_>) {
+    pub(super) fn miss(&mut self, error: String, by: Option<String>, turn: &mut Turn<'_>) {
+        let (jail, told) = (self.name(), error.clone());
+        turn.report(Event::Missing { jail, error: told });
         let at_once = self.settings.heal.then_some((turn.now, turn.now));
         self.actions = Actions::Missing(Missing {
             error,

@@ -25,7 +25,7 @@ mod table;
 mod tests;
 mod watch;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -102,6 +102,15 @@ pub struct Adoption {
     pub failed: Vec<(Network, Error)>,
 }
 
+/// What the rules of a jail have kept out since they were made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KeptOut {
+    /// Packets of those who are banned.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// The name that a jail has in the firewall: in those of its chains and sets.
 #[must_use]
 pub fn identifier(jail: &str) -> String {
@@ -151,6 +160,15 @@ impl Nftables {
         })?;
         table::is_whole(&mut self.socket, &name::identifier(&guard.name), &scope)
             .map_err(|errno| Error::new(&guard.name, Attempt::List, errno))
+    }
+
+    /// What each jail has kept out since its rules were made, by the [name](identifier) that it has
+    /// in the firewall.
+    ///
+    /// # Errors
+    /// If the kernel refuses to tell.
+    pub fn kept_out(&mut self) -> Result<BTreeMap<String, KeptOut>, Error> {
+        table::kept_out(&mut self.socket).map_err(|errno| Error::new("", Attempt::List, errno))
     }
 
     /// Bans all elements, in one transaction; an answer for each, in order. An

@@ -18,7 +18,7 @@ use super::lookout::Lookout;
 use super::message::{Answer, Message};
 use super::watcher::{self, Begin, Source, WatchPlan};
 use super::{Conduct, Watch};
-use crate::action::nftables::Guard;
+use crate::action::nftables::{self, Guard, KeptOut, Nftables};
 use crate::action::shell::Counters;
 use crate::action::{Actions, Native, Part, libwrap};
 use crate::load::{ActionPlan, JailPlan};
@@ -41,6 +41,8 @@ pub(super) struct Crew {
     threads: Vec<JoinHandle<()>>,
     /// Who listens to what others do to the firewall, once that matters.
     lookout: Option<Option<Lookout>>,
+    /// For questions about what the kernel has.
+    kernel: Option<Nftables>,
     numbers: u64,
 }
 
@@ -91,6 +93,7 @@ impl Crew {
             watchers: Vec::new(),
             threads: Vec::new(),
             lookout: None,
+            kernel: None,
             numbers: 0,
         }
     }
@@ -167,6 +170,36 @@ impl Crew {
         if self.lookout.is_none() && !self.conduct.dry && plan.actions.iter().any(is_native) {
             self.lookout = Some(Lookout::start(self.inbox.clone(), &self.log));
         }
+    }
+
+    /// What the kernel answers; nothing if it does not, as where nobody may ask.
+    fn ask_kernel<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Nftables) -> Result<T, nftables::Error>,
+    ) -> Option<T> {
+        let kernel = match self.kernel.take() {
+            Some(kernel) => kernel,
+            None => Nftables::open().ok()?,
+        };
+        let kernel = self.kernel.insert(kernel);
+        let answer = ask(kernel);
+        if answer.is_err() {
+            self.kernel = None;
+        }
+        answer.ok()
+    }
+
+    /// Whether the kernel has all that a guard needs; if it does not tell, so it seems.
+    pub(super) fn is_whole(&mut self, guard: &Guard) -> bool {
+        self.ask_kernel(|kernel| kernel.is_whole(guard))
+            .unwrap_or(true)
+    }
+
+    /// What the jails with our own action have kept out, by their names in the firewall.
+    pub(super) fn kept_out(&mut self) -> BTreeMap<String, KeptOut> {
+        let asks = !self.conduct.dry && self.lookout.is_some();
+        let kept_out = asks.then(|| self.ask_kernel(Nftables::kept_out)).flatten();
+        kept_out.unwrap_or_default()
     }
 
     /// The jails that have our own action, and what it guards.

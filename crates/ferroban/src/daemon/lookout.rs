@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 
 use ferroban_engine::{Effect, Tampering};
 
+use super::crew::Crew;
 use super::main_loop::MainLoop;
 use super::message::Message;
-use crate::action::nftables::{self, Error, Foreign, Guard, Nftables, Told, Watch};
+use crate::action::nftables::{self, Error, Foreign, Guard, Told, Watch};
 use crate::log::Log;
 use crate::source::Waker;
 use crate::{clock, report, sys};
@@ -104,7 +105,7 @@ impl MainLoop {
     pub(super) fn firewall(&mut self, news: &News, effects: &mut Vec<Effect>) {
         let now = clock::now();
         for (jail, guard) in self.crew.guards() {
-            for what in told(news, &guard) {
+            for what in told(news, &guard, &mut self.crew) {
                 self.engine.tampered(now, &jail, what, effects);
             }
         }
@@ -112,11 +113,11 @@ impl MainLoop {
 }
 
 /// What news mean for a jail.
-fn told(news: &News, guard: &Guard) -> Vec<Tampering> {
+fn told(news: &News, guard: &Guard, crew: &mut Crew) -> Vec<Tampering> {
     let mut all = Vec::new();
     let News::Foreign(foreign) = news else {
         let by = "somebody".to_owned();
-        all.extend((!is_whole(guard)).then_some(Tampering::Taken { by }));
+        all.extend((!crew.is_whole(guard)).then_some(Tampering::Taken { by }));
         return all;
     };
     let name = nftables::identifier(&guard.name);
@@ -124,7 +125,7 @@ fn told(news: &News, guard: &Guard) -> Vec<Tampering> {
     if foreign.taken.all || foreign.taken.jails.contains(&name) {
         // Whoever takes back what was his alone has taken nothing of ours. Whoever loads what
         // he has saved of ours may have saved it without the bans.
-        if foreign.made || !is_whole(guard) {
+        if foreign.made || !crew.is_whole(guard) {
             all.push(Tampering::Taken { by });
         }
     } else if let Some(networks) = foreign.lifted.get(&name) {
@@ -135,10 +136,4 @@ fn told(news: &News, guard: &Guard) -> Vec<Tampering> {
         all.push(Tampering::Made);
     }
     all
-}
-
-/// Whether the kernel has all of a jail; if it does not tell, so it seems.
-fn is_whole(guard: &Guard) -> bool {
-    let whole = Nftables::open().and_then(|mut firewall| firewall.is_whole(guard));
-    whole.unwrap_or(true)
 }

@@ -10,9 +10,12 @@ use serde::Serialize;
 
 use super::main_loop::MainLoop;
 use super::watcher;
+use crate::action::nftables::{self, KeptOut};
 use crate::clock;
 use crate::load::{JailSetup, Refusal};
-use crate::wire::view::{BanView, FailureView, JailView, Keeper, Medium, ServerView, WatchView};
+use crate::wire::view::{
+    BanView, FailureView, JailView, Keeper, KeptOutView, Medium, ServerView, WatchView,
+};
 use crate::wire::{Value, dumps};
 
 /// What failed last in each jail.
@@ -41,6 +44,7 @@ impl Troubles {
                 ..
             } => (jail, Some(*during), id.as_ref(), error),
             Event::Unprotected { jail, error, .. } => (jail, None, None, error),
+            Event::Missing { jail, error } => return self.stand(jail, error.clone(), now),
             Event::Quarrel { jail, by, .. } => {
                 let error = format!("{by} takes its rules away again and again");
                 return self.stand(jail, error, now);
@@ -123,9 +127,10 @@ fn step(during: Option<Step>) -> &'static str {
 /// The server and all its jails, in the order in which they were added.
 pub(super) fn server(main: &mut MainLoop) -> String {
     let setup = main.setup.clone();
+    let kept_out = main.crew.kept_out();
     let jails = setup
         .jails()
-        .filter_map(|setup| jail(main, setup))
+        .filter_map(|setup| jail(main, setup, &kept_out))
         .collect();
     text(&ServerView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -139,12 +144,17 @@ pub(super) fn server(main: &mut MainLoop) -> String {
     })
 }
 
-fn jail(main: &mut MainLoop, setup: &JailSetup) -> Option<JailView> {
+fn jail(
+    main: &mut MainLoop,
+    setup: &JailSetup,
+    kept_out: &BTreeMap<String, KeptOut>,
+) -> Option<JailView> {
     let name = &setup.name;
     let status = main.numbers(name).ok()?;
     let plan = setup.plan();
     let kept_by = main.crew.keeper(&plan.actions);
     let (banned, holding) = (status.banned.len(), holding(kept_by, status.applied));
+    let kept_out = kept_out.get(&nftables::identifier(name.as_str()));
     let missing = holding.is_some_and(|holding| holding < banned);
     Some(JailView {
         name: name.to_string(),
@@ -165,6 +175,10 @@ fn jail(main: &mut MainLoop, setup: &JailSetup) -> Option<JailView> {
         trouble: main.trouble.now(name, missing),
         last_failure: main.trouble.last(name),
         without_effect: plan.without_effect,
+        kept_out: kept_out.map(|sum| KeptOutView {
+            packets: sum.packets,
+            bytes: sum.bytes,
+        }),
     })
 }
 

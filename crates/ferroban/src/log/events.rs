@@ -151,6 +151,13 @@ fn by_others(event: &Event) -> (Level, &'static str, String) {
             );
             (Level::Error, LOGGER, text)
         }
+        Event::Missing { jail, error } => (
+            Level::Info,
+            LOGGER,
+            format!(
+                "[{jail}] {error}. Whether the firewall is loaded anew or emptied, shows within 2 s"
+            ),
+        ),
         Event::Healing { jail, by } => (
             Level::Notice,
             LOGGER,

@@ -68,6 +68,18 @@ pub struct JailView {
     pub last_failure: Option<FailureView>,
     /// Options that are set and have no effect in this version.
     pub without_effect: Vec<String>,
+    /// What our own action has kept out since its rules were made; none where nobody counts.
+    pub kept_out: Option<KeptOutView>,
+}
+
+/// What the firewall has kept out.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptOutView {
+    /// Packets of those who are banned.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Whether an action of a jail bans.

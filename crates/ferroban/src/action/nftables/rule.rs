@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 
 use sha1::{Digest, Sha1};
 
-use super::message::{APPEND, Attributes, Batch, CREATE};
+use super::message::{APPEND, Attributes, Batch, CREATE, Reader};
 use super::network::Family;
 use super::set::{ANONYMOUS_NAME, Anonymous, SETS, Set};
 use super::table::{self, TABLE};
@@ -27,6 +27,12 @@ pub(super) const RULE_CHAIN: u16 = 2;
 pub(super) const RULE_HANDLE: u16 = 3;
 const RULE_EXPRESSIONS: u16 = 4;
 pub(super) const RULE_USERDATA: u16 = 7;
+
+// NFTA_EXPR_*, NFTA_COUNTER_*
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+const COUNTER_BYTES: u16 = 1;
+const COUNTER_PACKETS: u16 = 2;
 
 // Our piece of a rule's user data; 0 is nft's comment, and nft skips the rest.
 const USERDATA_COMMENT: u8 = 0;
@@ -364,6 +370,21 @@ fn userdata(kind: u8, value: &[u8]) -> Vec<u8> {
     [&[kind, length], &value[..usize::from(length)]].concat()
 }
 
+/// The packets and bytes that the counters of a rule have counted.
+pub(super) fn counted(rule: Reader<'_>) -> (u64, u64) {
+    let mut sum = (0_u64, 0_u64);
+    for (_, expression) in rule.inside(RULE_EXPRESSIONS) {
+        let expression = Reader::of(expression);
+        if expression.text(EXPRESSION_NAME) == Some("counter") {
+            let counter = expression.inside(EXPRESSION_DATA);
+            let number = |kind: u16| counter.long(kind).unwrap_or(0);
+            sum.0 = sum.0.saturating_add(number(COUNTER_PACKETS));
+            sum.1 = sum.1.saturating_add(number(COUNTER_BYTES));
+        }
+    }
+    sum
+}
+
 /// The rule that sends packets from a base chain to a jail's chain.
 pub(super) fn jump(batch: &mut Batch, base: &str, jail: &str, userdata: &[u8]) {
     rule(batch, base, userdata, |rule| {
@@ -383,8 +404,8 @@ fn rule(batch: &mut Batch, chain: &str, userdata: &[u8], fill: impl FnOnce(&mut 
 /// One step of a rule. All steps use the register 1.
 fn expression(rule: &mut Attributes, name: &str, fill: impl FnOnce(&mut Attributes)) {
     rule.nested(1, |step| {
-        step.text(1, name);
-        step.nested(2, fill);
+        step.text(EXPRESSION_NAME, name);
+        step.nested(EXPRESSION_DATA, fill);
     });
 }
 

@@ -14,9 +14,12 @@
 //! others never rest (each of their bans is a change), it is at last made without
 //! that bond, in a way that cannot hurt them.
 
+use std::collections::BTreeMap;
+
 use rustix::io::Errno;
 use rustix::thread::{MembarrierCommand, membarrier};
 
+use super::KeptOut;
 use super::message::{Attributes, Batch, CREATE};
 use super::rule::{self, RULE_CHAIN, RULE_HANDLE, RULE_TABLE, RULE_USERDATA, Rules, Scope};
 use super::set::{FLAG_ANONYMOUS, SET_FLAGS, SET_NAME, SETS};
@@ -99,6 +102,25 @@ pub(super) fn start(socket: &mut Socket, jail: &str, scope: &Scope) -> Result<()
     } else {
         Ok(())
     }
+}
+
+/// What the rules of each jail have kept out, by the names that jails have here.
+pub(super) fn kept_out(socket: &mut Socket) -> Result<BTreeMap<String, KeptOut>, Errno> {
+    let mut all: BTreeMap<String, KeptOut> = BTreeMap::new();
+    let ours = |question: &mut Attributes| question.text(NAME_OF_TABLE, TABLE);
+    let before = block_chain("");
+    absent(socket.dump(GET_RULES, ours, |message| {
+        let rule = message.attributes();
+        let chain = rule.text(RULE_CHAIN).unwrap_or_default();
+        let jail = chain.strip_prefix(&before);
+        if let (Some(TABLE), Some(jail)) = (rule.text(RULE_TABLE), jail) {
+            let (packets, bytes) = rule::counted(rule);
+            let sum = all.entry(jail.to_owned()).or_default();
+            sum.packets = sum.packets.saturating_add(packets);
+            sum.bytes = sum.bytes.saturating_add(bytes);
+        }
+    }))?;
+    Ok(all)
 }
 
 /// Whether a jail has all that a start would make.

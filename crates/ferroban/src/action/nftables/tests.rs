@@ -1000,6 +1000,10 @@ fn banned_packets_are_stopped_and_others_pass() {
                 .filter(|rule| rule.contains("counter") && !rule.contains("packets 0"))
                 .count();
             assert_eq!(counted, 4, "{:?}", chain("block-j", &[]));
+            let kept_out = nftables.kept_out().unwrap();
+            let sum = kept_out.get("j").copied().unwrap_or_default();
+            assert_eq!(kept_out.len(), 1);
+            assert!(sum.packets >= 4 && sum.bytes >= 40 * sum.packets, "{sum:?}");
         }
     });
 }

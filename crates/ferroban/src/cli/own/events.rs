@@ -183,6 +183,7 @@ fn by_others(event: &Event) -> (Tone, Option<&JailName>, String) {
             let text = format!("UNPROTECTED, {bans} ban(s) do not hold: {error}");
             (Tone::Bad, Some(jail), text)
         }
+        Event::Missing { jail, error } => (Tone::Odd, Some(jail), error.clone()),
         Event::Healing { jail, by } => {
             let text = format!("{by} has loaded the firewall anew; its bans are put back");
             (Tone::Odd, Some(jail), text)

@@ -2,7 +2,9 @@
 
 use super::table::{Cell, Paint, Tone, list, table};
 use super::text::{count, length, moment, shown};
-use crate::wire::view::{FailureView, JailView, Keeper, Medium, ServerView, WatchView};
+use crate::wire::view::{
+    FailureView, JailView, Keeper, KeptOutView, Medium, ServerView, WatchView,
+};
 
 /// The server, a table with a row for each jail, and below it what is not as it should be.
 pub(super) fn all(view: &ServerView, paint: Paint) -> String {
@@ -83,6 +85,11 @@ pub(super) fn one(jail: &JailView, dry: bool, paint: Paint) -> String {
         count(jail.bans.try_into().unwrap_or(usize::MAX), "ban")
     );
     rows.push(("banned", Cell::new(tone, banned + &since)));
+    if let Some(KeptOutView { packets, bytes }) = jail.kept_out {
+        let packets = count(packets.try_into().unwrap_or(usize::MAX), "packet");
+        let text = format!("{packets} ({bytes} bytes) since its rules were made");
+        rows.push(("kept out", Cell::plain(text)));
+    }
     let failures = usize::try_from(jail.maxretry).unwrap_or(usize::MAX);
     let lasts = length(jail.bantime);
     let rule = format!(
@@ -382,6 +389,7 @@ TROUBLE  web   waits for /w.log         2  12 banned, 3 not in the firewall  for
             "trouble": "no such set", "holding": 11, "bantime": -1, "bans": 1,
             "last_failure": { "time": 0, "during": "ban", "id": "a\nb", "error": "no such set" },
             "without_effect": ["maxlines = 3", "datepattern = %Y"],
+            "kept_out": { "packets": 1, "bytes": 60 },
         }));
         let expected = format!(
             r"jail          sshd
@@ -392,6 +400,7 @@ reads         /a.log
               the journal, _COMM=sshd
 failing       2 now; 70 failures since the start
 banned        12 banned, 1 not in the firewall; 1 ban since the start
+kept out      1 packet (60 bytes) since its rules were made
 rule          5 failures within 10 min: banned for ever
 actions       ferroban
 last failure  {} ban a\nb: no such set
