@@ -4,6 +4,7 @@
 //! actor thread, so nothing in it is shared, and it is given several bans at once
 //! where several wait, so that a thousand cost one transaction.
 
+mod cut;
 pub(crate) mod libwrap;
 mod list;
 mod native;

@@ -905,6 +905,39 @@ mod tests {
     }
 
     #[test]
+    fn connections_of_the_banned_end_where_that_is_wanted() {
+        in_world(|world| {
+            use std::io::Read as _;
+            use std::net::{TcpListener, TcpStream};
+            let listen = |port: u16| TcpListener::bind(("127.0.0.1", port)).unwrap();
+            let (guarded, other) = (listen(22), listen(2200));
+            let connect = |listener: &TcpListener| {
+                let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                (client, listener.accept().unwrap().0)
+            };
+            for wanted in ["no", "yes"] {
+                let ends = connect(&guarded);
+                let stays = connect(&other);
+                let setup = Setup::new().watch(&empty_log(world));
+                let mut guard = setup.set(&format!("sshd.cut={wanted}")).start(world);
+                ask(&["set", "sshd", "banip", "--force", "127.0.0.1"]);
+                let is_open = |mut end: &TcpStream| {
+                    end.set_nonblocking(true).unwrap();
+                    let read = end.read(&mut [0]);
+                    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+                };
+                if wanted == "yes" {
+                    guard.must_tell_once(&["connection(s) of the banned ended"]);
+                }
+                assert_eq!(is_open(&ends.1), wanted == "no", "the end of this host");
+                assert!(is_open(&stays.0) && is_open(&stays.1), "another port");
+                ask(&["unban", "--all"]);
+                assert_eq!(guard.terminate().code, Some(0));
+            }
+        });
+    }
+
+    #[test]
     fn a_reload_is_told_beforehand_and_changes_only_what_differs() {
         in_world(|world| {
             let config = world.write("sshd_config", "Port 22\nInclude /run/loop\n");

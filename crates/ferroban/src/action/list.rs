@@ -166,6 +166,26 @@ impl Actions {
         results
     }
 
+    /// Has our own actions end the connections of who is banned.
+    pub(crate) fn cut(&mut self, bans: &[Ban]) {
+        let (jail, log) = (self.jail.clone(), self.log.clone());
+        for native in self.natives() {
+            match native.cut(bans) {
+                Ok(0) => {}
+                Ok(count) => {
+                    let text = format!("[{jail}] {count} connection(s) of the banned ended");
+                    log.info("ferroban.actions", &text);
+                }
+                Err(error) => {
+                    let text = format!(
+                        "[{jail}] connections of the banned cannot be ended: {error}; the kernel needs CONFIG_INET_DIAG_DESTROY, and we root's rights"
+                    );
+                    log.warning("ferroban.actions", &text);
+                }
+            }
+        }
+    }
+
     /// Runs the commands for a ban.
     pub(crate) fn run_ban(&mut self, ban: &Ban) {
         for place in 0..self.members.len() {

@@ -4,10 +4,12 @@
 //! time and an end, and set elements, which have a timeout.
 
 use std::fmt;
+use std::io;
 use std::ops::RangeInclusive;
 
 use ferroban_engine::{Ban, FailId, Network, Outcome, Timestamp, effect::time_left};
 
+use super::cut::cut;
 use super::nftables::{Block, Element, Error, Guard, Nftables, Protocol};
 use super::{Failed, Options};
 use crate::report;
@@ -23,6 +25,8 @@ pub(crate) enum SettingsError {
     Block(String),
     /// Neither `rescue` nor `always`.
     Heal(String),
+    /// Neither yes nor no.
+    Cut(String),
     /// No such option.
     Unknown(String),
 }
@@ -51,10 +55,13 @@ impl fmt::Display for SettingsError {
             Self::Heal(text) => {
                 write!(f, "heal '{text}' is unknown; give rescue or always")
             }
+            Self::Cut(text) => {
+                write!(f, "cut '{text}' is unknown; give yes or no")
+            }
             Self::Unknown(text) => {
                 write!(
                     f,
-                    "option '{text}' is unknown; this action has port, protocol, blocktype and heal"
+                    "option '{text}' is unknown; this action has port, protocol, blocktype, heal and cut"
                 )
             }
         }
@@ -68,6 +75,8 @@ impl std::error::Error for SettingsError {}
 pub(crate) struct Native {
     guard: Guard,
     firewall: Option<Nftables>,
+    /// Whether connections end with a ban.
+    cuts: bool,
 }
 
 impl Native {
@@ -83,11 +92,13 @@ impl Native {
             ports: Vec::new(),
             block: Block::Reject,
         };
+        let mut cuts = false;
         for (name, value) in options {
             match name.as_str() {
                 "port" => guard.ports = ports(value, services)?,
                 "protocol" => guard.protocols = protocols(value)?,
                 "blocktype" => guard.block = block(value)?,
+                "cut" => cuts = yes(value).ok_or_else(|| SettingsError::Cut(value.clone()))?,
                 // What it says is the jail's business.
                 "heal" if ["rescue", "always"].contains(&value.as_str()) => {}
                 "heal" => return Err(SettingsError::Heal(value.clone())),
@@ -102,6 +113,7 @@ impl Native {
         Ok(Self {
             guard,
             firewall: None,
+            cuts,
         })
     }
 
@@ -214,6 +226,17 @@ impl Native {
         let networks: Vec<_> = bans.iter().map(|ban| ban.id.network()).collect();
         let (elements, _) = elements(bans, now);
         self.ask(&networks, |firewall, name| firewall.add(name, &elements))
+    }
+
+    /// Ends the connections of those who are banned, if that is wanted. How many.
+    pub(crate) fn cut(&self, bans: &[Ban]) -> io::Result<usize> {
+        let has_tcp =
+            self.guard.protocols.is_empty() || self.guard.protocols.contains(&Protocol::Tcp);
+        let networks: Vec<Network> = bans.iter().filter_map(|ban| ban.id.network()).collect();
+        if !self.cuts || !has_tcp || networks.is_empty() {
+            return Ok(0);
+        }
+        cut(&networks, &self.guard.ports)
     }
 
     /// Unbans, with an answer for each. Who is not banned is unbanned already.
@@ -346,6 +369,14 @@ fn protocols(text: &str) -> Result<Vec<Protocol>, SettingsError> {
     Ok(found)
 }
 
+fn yes(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" | "1" => Some(true),
+        "no" | "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 fn block(text: &str) -> Result<Block, SettingsError> {
     match text.trim().to_ascii_lowercase().as_str() {
         "reject" => Ok(Block::Reject),
@@ -401,6 +432,7 @@ mod tests {
                 ("blocktype", "tarpit"),
                 SettingsError::Block("tarpit".into()),
             ),
+            (("cut", "maybe"), SettingsError::Cut("maybe".into())),
             (("heal", "never"), SettingsError::Heal("never".into())),
             (("ports", "22"), SettingsError::Unknown("ports".into())),
         ];

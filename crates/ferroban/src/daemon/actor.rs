@@ -240,6 +240,9 @@ impl Actor {
         } else {
             self.actions.ban(&bans, clock::now())
         };
+        if reason != Reason::Hold && !self.is_ending() {
+            self.actions.cut(&bans);
+        }
         for ((job, ban), result) in jobs.into_iter().zip(&bans).zip(results) {
             match (reason, self.is_ending()) {
                 (Reason::New, false) => self.actions.run_ban(ban),

@@ -13,7 +13,7 @@ use super::{LoadError, host};
 pub(super) const BASE: &str = "/embedded";
 
 /// What the options of the embedded jails refer to.
-const VARIABLES: &[&str] = &["port", "protocol", "blocktype", "heal"];
+const VARIABLES: &[&str] = &["port", "protocol", "blocktype", "heal", "cut"];
 
 const FILES: &[(&str, &str)] = &[
     ("jail.conf", include_str!("../../config/jail.conf")),

@@ -133,10 +133,18 @@ fn the_embedded_configuration_guards_sshd() {
     let options: Vec<&str> = options.collect();
     assert_eq!(
         options,
-        ["actname", "blocktype", "heal", "name", "port", "protocol"]
-            .into_iter()
-            .filter(own)
-            .collect::<Vec<_>>()
+        [
+            "actname",
+            "blocktype",
+            "cut",
+            "heal",
+            "name",
+            "port",
+            "protocol"
+        ]
+        .into_iter()
+        .filter(own)
+        .collect::<Vec<_>>()
     );
 }
 
