@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use ferroban_engine::{Effect, Tampering};
 
@@ -17,6 +18,9 @@ use crate::action::nftables::{self, Error, Foreign, Guard, Told, Watch};
 use crate::log::Log;
 use crate::source::Waker;
 use crate::{clock, report, sys};
+
+/// How long after a loss it matters what others make: longer than the engine waits for it.
+const REBUILD: Duration = Duration::from_secs(5);
 
 /// What it tells.
 #[derive(Debug)]
@@ -82,6 +86,7 @@ fn unwatched<T>(log: &Log, why: &str) -> Option<T> {
 
 /// Tells news until it is woken, or nobody hears it.
 fn listen(mut watch: Watch, waker: &Waker, inbox: &SyncSender<Message>) -> io::Result<()> {
+    let mut lost = None;
     loop {
         let waited = waker.wait(Some(watch.as_fd()), None);
         waited.map_err(io::Error::other)?;
@@ -92,10 +97,26 @@ fn listen(mut watch: Watch, waker: &Waker, inbox: &SyncSender<Message>) -> io::R
             Told::Foreign(all) => all.into_iter().map(News::Foreign).collect(),
             Told::Missed => vec![News::Missed],
         };
-        for news in news {
+        for news in news.into_iter().filter(|news| matters(news, &mut lost)) {
             if inbox.send(Message::Firewall(news)).is_err() {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Whether news concern us: some programs change the firewall many times a second. What others make
+/// does so for a while after something of ours was `lost`.
+fn matters(news: &News, lost: &mut Option<Instant>) -> bool {
+    let now = clock::tick();
+    match news {
+        News::Foreign(foreign) if foreign.taken.is_nothing() => {
+            let rebuilds = lost.is_some_and(|lost| now - lost < REBUILD);
+            !foreign.lifted.is_empty() || (foreign.made && rebuilds)
+        }
+        News::Foreign(_) | News::Missed => {
+            *lost = Some(now);
+            true
         }
     }
 }
@@ -136,4 +157,40 @@ fn told(news: &News, guard: &Guard, crew: &mut Crew) -> Vec<Tampering> {
         all.push(Tampering::Made);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_make_matters_only_after_a_loss() {
+        let news = |all: bool, made: bool, lifted: bool| {
+            let lifted = lifted.then(|| ("sshd".to_owned(), Vec::new()));
+            News::Foreign(Foreign {
+                taken: nftables::Taken {
+                    all,
+                    ..Default::default()
+                },
+                made,
+                lifted: lifted.into_iter().collect(),
+                ..Foreign::default()
+            })
+        };
+        let mut lost = None;
+        // In their order.
+        for (news, expected) in [
+            (news(false, true, false), false),
+            (news(false, false, true), true),
+            (news(false, true, false), false),
+            (news(true, false, false), true),
+            (news(false, true, false), true),
+            (news(false, false, false), false),
+            (News::Missed, true),
+        ] {
+            assert_eq!(matters(&news, &mut lost), expected, "{news:?}");
+        }
+        lost = lost.and_then(|lost| lost.checked_sub(REBUILD));
+        assert!(!matters(&news(false, true, false), &mut lost));
+    }
 }
