@@ -9,6 +9,7 @@ pub(crate) mod libwrap;
 mod list;
 mod native;
 pub mod nftables;
+pub(crate) mod python;
 pub(crate) mod shell;
 
 use std::collections::BTreeMap;

@@ -67,15 +67,26 @@ pub(crate) struct ActionPlan {
     pub(crate) name: String,
     /// Its properties as text.
     pub(crate) options: BTreeMap<String, String>,
+    /// What it is if it is a program in Python.
+    pub(crate) python: Option<PythonPlan>,
+}
+
+/// An action that is a program in Python.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PythonPlan {
+    /// Its file.
+    pub(crate) file: String,
+    /// What its class is given.
+    pub(crate) options: serde_json::Map<String, serde_json::Value>,
 }
 
 impl ActionPlan {
-    /// Whether it has any command to run.
+    /// Whether it has anything to run.
     pub(crate) fn has_commands(&self) -> bool {
         let command = |(name, text): (&String, &String)| {
             name.starts_with("action") && name != "actname" && !text.trim().is_empty()
         };
-        self.options.iter().any(command)
+        self.python.is_some() || self.options.iter().any(command)
     }
 }
 

@@ -2,3 +2,4 @@
 
 pub(crate) mod detached;
 pub(crate) mod script;
+pub(crate) mod talk;

@@ -1,8 +1,8 @@
 //! The actions of a jail, in their order.
 //!
 //! Each may be of our own kind, which is told of many bans at once and may be repeated,
-//! or a command action, which is carried out once for each ban in the order of bans and,
-//! within a ban, of the actions. What goes wrong with a command action is logged here and
+//! or a command action or one in Python, which is carried out once for each ban in the order of bans and,
+//! within a ban, of the actions. What goes wrong with one of those is logged here and
 //! is no business of the engine: fail2ban counts its ban as made, and repeating it could
 //! send a mail twice.
 
@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use ferroban_engine::{Ban, FailId, JailName, Outcome, Timestamp};
 
+use super::python::{self, Python};
 use super::shell::call::CallError;
-use super::shell::{Error, Facts, Occasion, Shell};
+use super::shell::{Facts, Occasion, Shell};
 use super::{Failed, Native, libwrap};
 use crate::log::Log;
 use crate::wire::view::{Keeper, ProofView};
@@ -24,6 +25,8 @@ pub(crate) enum Part {
     Dry,
     /// Commands of `action.d`, with their properties.
     Commands(super::Options),
+    /// A program in Python.
+    Python(python::Source),
 }
 
 /// An action at work.
@@ -31,11 +34,20 @@ enum Kind {
     Native { native: Box<Native>, started: bool },
     Dry,
     Shell { shell: Box<Shell>, started: bool },
+    Python { python: Box<Python>, started: bool },
 }
 
 /// How long a ban is given to take effect before a failure of the banned is a reason to
 /// look, and how long a look holds, in seconds.
 const SETTLING: i64 = 3;
+
+/// What is done with a ban.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Deed {
+    Ban,
+    Reban,
+    Unban,
+}
 
 struct Member {
     name: String,
@@ -72,6 +84,7 @@ impl Actions {
         for (name, part) in parts {
             let known = old.iter().position(|member| member.name == name);
             let known = known.map(|place| old.remove(place).kind);
+            let known = Self::going_on(known, &part, &mut old, &name);
             let kind = match (part, known) {
                 (Part::Native(native), known) => Kind::Native {
                     native: Box::new(native),
@@ -91,6 +104,25 @@ impl Actions {
                         started: false,
                     }
                 }
+                (
+                    Part::Python(source),
+                    Some(Kind::Python {
+                        mut python,
+                        started,
+                    }),
+                ) => {
+                    python.configure(source);
+                    Kind::Python { python, started }
+                }
+                (Part::Python(source), _) => {
+                    let facts = Arc::clone(&self.facts);
+                    let (jail, log) = (self.jail.clone(), self.log.clone());
+                    let python = Python::new(jail, name.clone(), source, log, facts);
+                    Kind::Python {
+                        python: Box::new(python),
+                        started: false,
+                    }
+                }
             };
             self.members.push(Member { name, kind });
         }
@@ -104,6 +136,27 @@ impl Actions {
             };
             // That it does not work is logged; nobody else waits for it.
             drop(gone.stop(held));
+        }
+    }
+
+    /// What of an action stays for the one that is wanted. A program in Python that cannot
+    /// go on as that one ends with those that are left out.
+    fn going_on(
+        known: Option<Kind>,
+        part: &Part,
+        old: &mut Vec<Member>,
+        name: &str,
+    ) -> Option<Kind> {
+        match (known, part) {
+            (Some(Kind::Python { python, started }), part) if !matches!(part, Part::Python(source) if python.goes_on_as(source)) =>
+            {
+                old.push(Member {
+                    name: name.to_owned(),
+                    kind: Kind::Python { python, started },
+                });
+                None
+            }
+            (known, _) => known,
         }
     }
 
@@ -135,10 +188,17 @@ impl Actions {
                     }
                     fresh.push(place);
                     if let Err(error) = shell.start() {
-                        let (jail, action) = (&self.jail, &member.name);
-                        let text =
-                            format!("Failed to start jail '{jail}' action '{action}': {error}");
-                        self.log.error("actions", &text);
+                        failed_to(&self.log, ("start", ""), &self.jail, &member.name, &error);
+                    }
+                }
+                Kind::Python { python, started } => {
+                    if std::mem::replace(started, true) {
+                        others = true;
+                        continue;
+                    }
+                    fresh.push(place);
+                    if let Err(error) = python.start() {
+                        failed_to(&self.log, ("start", ""), &self.jail, &member.name, &error);
                     }
                 }
             }
@@ -203,16 +263,19 @@ impl Actions {
         self.checked = Some(now);
         let mut repaired = Vec::new();
         for (place, Member { name, kind }) in self.members.iter_mut().enumerate() {
-            let Kind::Shell { shell, .. } = kind else {
-                continue;
+            let shell = match kind {
+                Kind::Shell { shell, .. } => shell,
+                Kind::Python { python, .. } => {
+                    if let Err(error) = python.check() {
+                        failed_to(&self.log, ("check", ""), &self.jail, name, &error);
+                    }
+                    continue;
+                }
+                Kind::Native { .. } | Kind::Dry => continue,
             };
             let before = shell.epoch();
             if let Err(error) = shell.consistency_check(Occasion::Ban) {
-                let text = format!(
-                    "Failed to check jail '{}' action '{name}': {error}",
-                    self.jail
-                );
-                self.log.error("actions", &text);
+                failed_to(&self.log, ("check", ""), &self.jail, name, &error);
             }
             if shell.epoch() != before {
                 repaired.push(place);
@@ -228,30 +291,44 @@ impl Actions {
             let text = format!("[{}] Reban {}, action '{name}'", self.jail, ban.id);
             self.log.line(crate::log::Level::Notice, "actions", &text);
         }
-        self.command(place, ("reban", ban), |shell| shell.reban(ban));
+        self.carry_out(place, Deed::Reban, ban);
     }
 
-    /// Has an action run a command for a ban, and tells if that went wrong.
-    fn command(
-        &mut self,
-        place: usize,
-        (what, ban): (&str, &Ban),
-        run: impl FnOnce(&mut Shell) -> Result<(), Error>,
-    ) {
-        let Some(Member {
-            name,
-            kind: Kind::Shell { shell, .. },
-        }) = self.members.get_mut(place)
-        else {
+    /// Has an action do something about a ban, and tells if that went wrong.
+    fn carry_out(&mut self, place: usize, deed: Deed, ban: &Ban) {
+        let Some(Member { name, kind }) = self.members.get_mut(place) else {
             return;
         };
-        if let Err(error) = run(shell) {
-            let (jail, info) = (&self.jail, shell.info(ban));
-            let text = format!(
-                "Failed to execute {what} jail '{jail}' action '{name}' info '{info}': {error}"
-            );
-            self.log.error("actions", &text);
-        }
+        let (error, info) = match kind {
+            Kind::Native { .. } | Kind::Dry => return,
+            Kind::Shell { shell, .. } => {
+                let result = match deed {
+                    Deed::Ban => shell.ban(ban),
+                    Deed::Reban => shell.reban(ban),
+                    Deed::Unban => shell.unban(ban),
+                };
+                let Err(error) = result else { return };
+                (error.to_string(), shell.info(ban))
+            }
+            Kind::Python { python, .. } => {
+                let result = match deed {
+                    Deed::Ban | Deed::Reban => python.ban(ban),
+                    Deed::Unban => python.unban(ban),
+                };
+                let Err(error) = result else { return };
+                (error.to_string(), python.info(ban))
+            }
+        };
+        let jail = &self.jail;
+        let what = match deed {
+            Deed::Ban => "ban",
+            Deed::Reban => "reban",
+            Deed::Unban => "unban",
+        };
+        let text = format!(
+            "Failed to execute {what} jail '{jail}' action '{name}' info '{info}': {error}"
+        );
+        self.log.error("actions", &text);
     }
 
     /// Calls a method of an action.
@@ -264,6 +341,7 @@ impl Actions {
         let member = self.members.iter_mut().find(|member| member.name == action);
         match member.map(|member| &mut member.kind) {
             Some(Kind::Shell { shell, .. }) => shell.call(method, arguments),
+            Some(Kind::Python { python, .. }) => python.call(method, arguments),
             Some(Kind::Native { .. } | Kind::Dry) => Err(CallError {
                 class: "NotImplementedError",
                 text: format!("{method}: the action {action} is no command action"),
@@ -276,7 +354,7 @@ impl Actions {
     }
 
     fn ban_with(&mut self, place: usize, ban: &Ban) {
-        self.command(place, ("ban", ban), |shell| shell.ban(ban));
+        self.carry_out(place, Deed::Ban, ban);
     }
 
     /// Has our own actions unban, with an answer for each. Who is not banned is unbanned
@@ -297,7 +375,7 @@ impl Actions {
     }
 
     fn unban_with(&mut self, place: usize, ban: &Ban) {
-        self.command(place, ("unban", ban), |shell| shell.unban(ban));
+        self.carry_out(place, Deed::Unban, ban);
     }
 
     /// Lifts all these bans: at once where an action can, else one after the other.
@@ -323,19 +401,28 @@ impl Actions {
                 Kind::Shell { shell, .. } if shell.has_flush() => {
                     self.log.line(crate::log::Level::Notice, "actions", &told);
                     if let Err(error) = shell.flush() {
-                        let text = format!(
-                            "Failed to flush bans in jail '{jail}' action '{name}': {error}"
-                        );
-                        self.log.error("actions", &text);
-                        self.log
-                            .info("actions", "No flush occurred, do consistency check");
+                        failed_to(&self.log, FLUSH, jail, name, &error);
+                        self.log.info("actions", NO_FLUSH);
                         if let Err(error) = shell.consistency_check(occasion) {
-                            let text =
-                                format!("Failed to check jail '{jail}' action '{name}': {error}");
-                            self.log.error("actions", &text);
+                            failed_to(&self.log, ("check", ""), jail, name, &error);
                         }
                     }
                 }
+                Kind::Python { python, .. } if python.has_flush() => {
+                    self.log.line(crate::log::Level::Notice, "actions", &told);
+                    match python.flush() {
+                        Ok(true) => {}
+                        Ok(false) => singly.push(place),
+                        Err(error) => {
+                            failed_to(&self.log, FLUSH, jail, name, &error);
+                            self.log.info("actions", NO_FLUSH);
+                            if let Err(error) = python.check() {
+                                failed_to(&self.log, ("check", ""), jail, name, &error);
+                            }
+                        }
+                    }
+                }
+                Kind::Python { .. } => singly.push(place),
                 Kind::Shell { .. } => singly.push(place),
             }
         }
@@ -350,14 +437,13 @@ impl Actions {
     /// Tells every action that the configuration was read again.
     pub(crate) fn reload(&mut self) {
         for Member { name, kind } in &mut self.members {
-            if let Kind::Shell { shell, .. } = kind
-                && let Err(error) = shell.reload()
-            {
-                let text = format!(
-                    "Failed to reload jail '{}' action '{name}': {error}",
-                    self.jail
-                );
-                self.log.error("actions", &text);
+            let error = match kind {
+                Kind::Native { .. } | Kind::Dry => None,
+                Kind::Shell { shell, .. } => shell.reload().err().map(|error| error.to_string()),
+                Kind::Python { python, .. } => python.reload().err().map(|error| error.to_string()),
+            };
+            if let Some(error) = error {
+                failed_to(&self.log, ("reload", ""), &self.jail, name, &error);
             }
         }
     }
@@ -376,11 +462,13 @@ impl Actions {
                 Kind::Shell { shell, started } => {
                     *started = false;
                     if let Err(error) = shell.stop() {
-                        let text = format!(
-                            "Failed to stop jail '{}' action '{name}': {error}",
-                            self.jail
-                        );
-                        self.log.error("actions", &text);
+                        failed_to(&self.log, ("stop", ""), &self.jail, name, &error);
+                    }
+                }
+                Kind::Python { python, started } => {
+                    *started = false;
+                    if let Err(error) = python.stop() {
+                        failed_to(&self.log, ("stop", ""), &self.jail, name, &error);
                     }
                 }
             }
@@ -409,6 +497,7 @@ impl Actions {
                     }
                 }
                 Kind::Dry => {}
+                Kind::Python { .. } => proof.kept_by = Keeper::Commands,
                 Kind::Shell { shell, .. } => {
                     proof.kept_by = Keeper::Commands;
                     proof.problem = libwrap::without_effect(shell.properties());
@@ -427,6 +516,22 @@ impl Actions {
                 _ => None,
             })
     }
+}
+
+/// As in `Failed to flush bans in jail …`.
+const FLUSH: (&str, &str) = ("flush", " bans in");
+const NO_FLUSH: &str = "No flush occurred, do consistency check";
+
+/// Tells what went wrong with a whole action.
+fn failed_to(
+    log: &Log,
+    (what, of): (&str, &str),
+    jail: &JailName,
+    action: &str,
+    error: &dyn std::fmt::Display,
+) {
+    let text = format!("Failed to {what}{of} jail '{jail}' action '{action}': {error}");
+    log.error("actions", &text);
 }
 
 /// Of two outcomes the one that needs more attention.

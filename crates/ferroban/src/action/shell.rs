@@ -28,15 +28,16 @@ use ferroban_engine::{Ban, BanTime, FailId, JailName};
 
 use crate::log::Log;
 use crate::process::script::Script;
-use bind::{Values, bind};
+use bind::bind;
 use family::{Families, Family, State};
 use running::Sanity;
 use texts::{Op, Texts};
-use values::OfBan;
 
+pub(in crate::action) use bind::Values;
 pub(crate) use error::Error;
 pub use filled::{Filled, fill};
 pub(crate) use tags::{Properties, TagError};
+pub(in crate::action) use values::OfBan;
 
 /// What only the daemon knows. Asked for tags that are there, and when they are needed.
 pub(crate) trait Facts: Send + Sync {
@@ -104,9 +105,9 @@ pub(crate) enum Occasion {
 }
 
 /// Where an action is.
-struct World {
-    jail: JailName,
-    facts: Arc<dyn Facts>,
+pub(in crate::action) struct World {
+    pub(in crate::action) jail: JailName,
+    pub(in crate::action) facts: Arc<dyn Facts>,
 }
 
 /// One action of one jail.

@@ -4,6 +4,7 @@ use std::sync::mpsc::SyncSender;
 
 use ferroban_engine::options::ACTION_METHODS;
 use ferroban_engine::{Command, Effect, JailName, JailStatus, JobId, Reply};
+use serde_json::json;
 
 use super::actor::Call;
 use super::main_loop::MainLoop;
@@ -12,6 +13,7 @@ use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
 use super::{status, words};
+use crate::action::python::{GET, NAMES, SET};
 use crate::load::{Note, Refusal, Setup, Word, whole};
 use crate::wire::{Shape, Value, answer};
 use crate::{clock, log};
@@ -22,6 +24,68 @@ pub(super) type Outcome = Result<(Value, Vec<JobId>), Value>;
 type Effects = Vec<Effect>;
 
 impl MainLoop {
+    /// Carries out a request and answers it, or has somebody else answer it.
+    pub(super) fn serve(
+        &mut self,
+        request: Request,
+        reply: SyncSender<Answer>,
+        effects: &mut Effects,
+    ) {
+        if let Some((jail, action, method, arguments)) = self.for_python(&request) {
+            let call = Call {
+                action,
+                method: method.to_owned(),
+                arguments: arguments.to_string(),
+                reply,
+            };
+            return self.call(&jail, call);
+        }
+        match self.carry_out(request, effects) {
+            Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
+            Err(exception) => Question::answer(&reply, Err(exception)),
+        }
+    }
+
+    /// The properties of an action in Python, which only it knows: whose, and what is
+    /// wanted of it.
+    fn for_python(
+        &self,
+        request: &Request,
+    ) -> Option<(String, String, &'static str, serde_json::Value)> {
+        let (jail, option, words) = match request {
+            Request::GetJail {
+                jail,
+                option,
+                values,
+            } => (jail.as_str(), option.as_str(), values.as_slice()),
+            Request::Tell(words) => match words.as_slice() {
+                [set, jail, option, rest @ ..] if set.as_str() == Some("set") => {
+                    (jail.as_str()?, option.as_str()?, rest)
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let word = |place: usize| words.get(place).and_then(Word::shown);
+        let action = word(0)?;
+        let known = self.setup.jail(jail).ok()?.action(&action).ok()?;
+        if !known.is_python() {
+            return None;
+        }
+        let is_set = matches!(request, Request::Tell(_));
+        let (method, arguments) = match option {
+            "actionproperties" => (NAMES, json!({ "callable": false })),
+            "actionmethods" => (NAMES, json!({ "callable": true })),
+            "action" if is_set => {
+                let value = word(2).unwrap_or_default();
+                (SET, json!({ "name": word(1)?, "value": value }))
+            }
+            "action" => (GET, json!({ "name": word(1)? })),
+            _ => return None,
+        };
+        Some((jail.to_owned(), action, method, arguments))
+    }
+
     /// Carries out a request, or refuses it and changes nothing.
     pub(super) fn carry_out(&mut self, request: Request, effects: &mut Effects) -> Outcome {
         match request {

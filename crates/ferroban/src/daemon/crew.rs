@@ -19,6 +19,7 @@ use super::message::{Answer, Message};
 use super::watcher::{self, Begin, Source, WatchPlan};
 use super::{Conduct, Watch};
 use crate::action::nftables::{self, Guard, KeptOut, Nftables};
+use crate::action::python::Source as Program;
 use crate::action::shell::Counters;
 use crate::action::{Actions, Native, Part, libwrap};
 use crate::load::{ActionPlan, JailPlan};
@@ -112,6 +113,10 @@ impl Crew {
         // Also in a dry run, so that it tells what would be wrong.
         let part = if is_native(action) {
             Part::Native(native(plan, action)?)
+        } else if let Some(python) = &action.python {
+            let program =
+                Program::read(&python.file, python.options.clone(), action.options.clone());
+            Part::Python(program.map_err(|error| format!("action '{}': {error}", action.name))?)
         } else if self.conduct.needs_commands && !action.has_commands() {
             return Err(format!(
                 "action '{}' is unknown; there is 'ferroban', and those of action.d",

@@ -300,10 +300,7 @@ impl MainLoop {
                 self.call(&jail, call);
             }
             Request::Own(Own::Check { jail }) => self.prove(&jail, reply),
-            request => match self.carry_out(request, effects) {
-                Ok((value, jobs)) => self.answer_after(Ok(value), jobs, reply),
-                Err(exception) => Question::answer(&reply, Err(exception)),
-            },
+            request => self.serve(request, reply, effects),
         }
     }
 
@@ -505,7 +502,12 @@ impl MainLoop {
     }
 
     /// Answers once these jobs are done.
-    fn answer_after(&mut self, answer: Answer, after: Vec<JobId>, to: SyncSender<Answer>) {
+    pub(super) fn answer_after(
+        &mut self,
+        answer: Answer,
+        after: Vec<JobId>,
+        to: SyncSender<Answer>,
+    ) {
         if after.is_empty() {
             return Question::answer(&to, answer);
         }

@@ -489,14 +489,10 @@ impl JailSetup {
                 if self.actions.iter().any(|action| action.name == name) {
                     return Err(Refusal::value(format!("Action {name} already exists")));
                 }
-                if let Some(file) = values.get(1) {
-                    let text = format!(
-                        "{}: actions in Python cannot be used yet; use one of action.d/*.conf",
-                        shown(file)
-                    );
-                    return Err(Refusal::Error("NotImplementedError", text));
-                }
-                self.actions.push(ActionSetup::new(&name));
+                self.actions.push(match values.get(1) {
+                    Some(file) => ActionSetup::python(&name, file, values.get(2))?,
+                    None => ActionSetup::new(&name),
+                });
                 Ok(())
             }
             "delaction" => {

@@ -37,7 +37,7 @@ pub(crate) use tell::{Whose, tell};
 /// How much of each output is kept, in bytes.
 const KEPT: usize = 64 * 1024;
 /// How long a command that is told to end may take before it is made to.
-const POLITE: Duration = Duration::from_millis(200);
+pub(super) const POLITE: Duration = Duration::from_millis(200);
 /// How long output is still read after the command itself has ended. What it wrote is
 /// in the pipes already; only what it left in the background can add to it.
 const GRACE: Duration = Duration::from_millis(50);
@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_millis(50);
 const MOST_LEFT: usize = 64;
 /// What systemd tells us and nobody else: a command that believed it was meant could
 /// report that we are ready, or keep our watchdog quiet.
-const OURS_ALONE: [&str; 6] = [
+pub(super) const OURS_ALONE: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -58,7 +58,7 @@ const OURS_ALONE: [&str; 6] = [
 const SHOWN: usize = 2000;
 
 /// The commands that run now.
-static RUNNING: Groups = Groups::new();
+pub(super) static RUNNING: Groups = Groups::new();
 
 /// What `sh -c` is given: a text, and the arguments that it calls `$0`, `$1`, and so on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -389,7 +389,7 @@ impl Pipe {
 }
 
 /// Something that can be polled for the end of our child.
-fn end_of(child: Pid) -> io::Result<OwnedFd> {
+pub(super) fn end_of(child: Pid) -> io::Result<OwnedFd> {
     // Linux before 5.3 has none, and a sandbox may forbid it.
     pidfd_open(child, PidfdFlags::empty()).or_else(|_| end_told(child))
 }

@@ -19,7 +19,7 @@ const MOST_VALUE: usize = 96 * 1024;
 const MOST_VALUES: usize = 1 << 20;
 
 /// What a ticket knows. Asked only for tags that are there.
-pub(super) trait Values {
+pub(in crate::action) trait Values {
     /// What a tag stands for; nothing if it is no tag of ours.
     fn value(&self, tag: &str) -> Option<Cow<'_, str>>;
 

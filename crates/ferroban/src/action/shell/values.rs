@@ -16,7 +16,7 @@ use super::{Merged, World};
 const MOST_INFO: usize = 2000;
 
 /// A ban.
-pub(super) struct OfBan<'a> {
+pub(in crate::action) struct OfBan<'a> {
     ban: &'a Ban,
     world: &'a World,
     /// The address behind the ban: what is banned may be a name.
@@ -26,7 +26,7 @@ pub(super) struct OfBan<'a> {
 }
 
 impl<'a> OfBan<'a> {
-    pub(super) fn new(ban: &'a Ban, world: &'a World) -> Self {
+    pub(in crate::action) fn new(ban: &'a Ban, world: &'a World) -> Self {
         Self {
             ban,
             world,
@@ -45,7 +45,7 @@ impl<'a> OfBan<'a> {
     }
 
     /// What the line about a failed ban tells of it.
-    pub(super) fn info(&self) -> String {
+    pub(in crate::action) fn info(&self) -> String {
         let family = match self.family() {
             Family::None => "None".to_owned(),
             family => quoted(&family.to_string()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ferroban_config::quoted;
 
 use super::super::word::Word;
-use super::super::{ActionPlan, Refusal};
+use super::super::{ActionPlan, PythonPlan, Refusal};
 use super::value::{first, seconds, shown};
 
 /// What a command action has before anybody sets anything.
@@ -30,6 +30,7 @@ pub(crate) struct ActionSetup {
     /// What it is called in this jail.
     pub(crate) name: String,
     properties: BTreeMap<String, Word>,
+    python: Option<PythonPlan>,
 }
 
 impl ActionSetup {
@@ -38,9 +39,38 @@ impl ActionSetup {
         let mut action = Self {
             name: name.to_owned(),
             properties: BTreeMap::new(),
+            python: None,
         };
         action.clear();
         action
+    }
+
+    /// A program in Python, with an object in JSON that its class is given.
+    pub(crate) fn python(name: &str, file: &Word, json: Option<&Word>) -> Result<Self, Refusal> {
+        let file = shown(file);
+        let json = json.map(shown).unwrap_or_default();
+        let options = match serde_json::from_str(if json.is_empty() { "{}" } else { &json }) {
+            Ok(serde_json::Value::Object(options)) => options,
+            Ok(_) => {
+                let text =
+                    format!("{file}: options are an object in JSON, as {{\"port\": \"22\"}}");
+                return Err(Refusal::Error("TypeError", text));
+            }
+            Err(error) => {
+                let text = format!("{file}: {error}; options are an object in JSON");
+                return Err(Refusal::Error("JSONDecodeError", text));
+            }
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            properties: BTreeMap::new(),
+            python: Some(PythonPlan { file, options }),
+        })
+    }
+
+    /// Whether it is a program in Python: then only it knows its properties.
+    pub(crate) fn is_python(&self) -> bool {
+        self.python.is_some()
     }
 
     /// Forgets what was set.
@@ -92,6 +122,7 @@ impl ActionSetup {
         ActionPlan {
             name: self.name.clone(),
             options: self.properties.iter().map(option).collect(),
+            python: self.python.clone(),
         }
     }
 }

@@ -7,25 +7,25 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// A list of process groups. A shell whose group is in it was not reaped, so no number
 /// in it can be somebody else's.
 #[derive(Debug)]
-pub(super) struct Groups(Mutex<Vec<Pid>>);
+pub(in crate::process) struct Groups(Mutex<Vec<Pid>>);
 
 impl Groups {
-    pub(super) const fn new() -> Self {
+    pub(in crate::process) const fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
     /// The list itself. Held while a command starts, so that none is missed.
-    pub(super) fn list(&self) -> MutexGuard<'_, Vec<Pid>> {
+    pub(in crate::process) fn list(&self) -> MutexGuard<'_, Vec<Pid>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To be called before the shell is reaped.
-    pub(super) fn remove(&self, group: Pid) {
+    pub(in crate::process) fn remove(&self, group: Pid) {
         self.list().retain(|known| *known != group);
     }
 
     /// Kills all of them. None is added as long as what is returned lives.
-    pub(super) fn end_all(&self) -> MutexGuard<'_, Vec<Pid>> {
+    pub(in crate::process) fn end_all(&self) -> MutexGuard<'_, Vec<Pid>> {
         let list = self.list();
         for group in &*list {
             // A group without members is what we want.
