@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ferroban_engine::{Ban, FailId, JailName, Outcome, Timestamp};
 
-use super::python::{self, Python};
+use super::python::Python;
 use super::shell::call::CallError;
 use super::shell::{Facts, Occasion, Shell};
 use super::{Failed, Native, libwrap};
@@ -26,7 +26,7 @@ pub(crate) enum Part {
     /// Commands of `action.d`, with their properties.
     Commands(super::Options),
     /// A program in Python.
-    Python(python::Source),
+    Python(Box<Python>),
 }
 
 /// An action at work.
@@ -105,24 +105,19 @@ impl Actions {
                     }
                 }
                 (
-                    Part::Python(source),
+                    Part::Python(wanted),
                     Some(Kind::Python {
                         mut python,
                         started,
                     }),
                 ) => {
-                    python.configure(source);
+                    python.go_on_as(&wanted);
                     Kind::Python { python, started }
                 }
-                (Part::Python(source), _) => {
-                    let facts = Arc::clone(&self.facts);
-                    let (jail, log) = (self.jail.clone(), self.log.clone());
-                    let python = Python::new(jail, name.clone(), source, log, facts);
-                    Kind::Python {
-                        python: Box::new(python),
-                        started: false,
-                    }
-                }
+                (Part::Python(python), _) => Kind::Python {
+                    python,
+                    started: false,
+                },
             };
             self.members.push(Member { name, kind });
         }
@@ -148,7 +143,7 @@ impl Actions {
         name: &str,
     ) -> Option<Kind> {
         match (known, part) {
-            (Some(Kind::Python { python, started }), part) if !matches!(part, Part::Python(source) if python.goes_on_as(source)) =>
+            (Some(Kind::Python { python, started }), part) if !matches!(part, Part::Python(wanted) if python.can_go_on_as(wanted)) =>
             {
                 old.push(Member {
                     name: name.to_owned(),

@@ -125,6 +125,8 @@ pub(crate) struct Python {
     traits: Option<Traits>,
     /// Whether its `start` was called and its `stop` was not.
     started: bool,
+    /// Whether the last that went wrong was that it took too long.
+    was_late: bool,
     /// What clients set.
     properties: BTreeMap<String, String>,
     breakdowns: Breakdowns,
@@ -148,6 +150,7 @@ impl Python {
             partner: None,
             traits: None,
             started: false,
+            was_late: false,
             properties: BTreeMap::new(),
             breakdowns: Breakdowns::default(),
         }
@@ -155,7 +158,8 @@ impl Python {
 
     /// Whether it can go on as the action that is wanted now: nothing has changed, or its
     /// class says that it can be told other options.
-    pub(crate) fn goes_on_as(&self, source: &Source) -> bool {
+    pub(crate) fn can_go_on_as(&self, wanted: &Self) -> bool {
+        let source = &wanted.source;
         let can_change = self
             .traits
             .is_some_and(|traits| traits.reload && traits.clear);
@@ -163,9 +167,25 @@ impl Python {
             || (can_change && self.source.path == source.path && self.source.text == source.text)
     }
 
-    /// Goes on with these options. It is told so when the reload is over.
-    pub(crate) fn configure(&mut self, source: Source) {
-        self.source = source;
+    /// Goes on with the options that are wanted now. It is told so when the reload is over.
+    pub(crate) fn go_on_as(&mut self, wanted: &Self) {
+        self.source = wanted.source.clone();
+    }
+
+    /// Loads the class now, to learn whether it can be. False if that takes longer than
+    /// `patience`: then it is loaded when it is needed.
+    pub(crate) fn try_load(&mut self, patience: Duration) -> Result<bool, Error> {
+        let limit = std::mem::replace(&mut self.limit, patience);
+        let result = self.ready();
+        self.limit = limit;
+        let was_late = std::mem::take(&mut self.was_late);
+        match result {
+            Err(_) if was_late => {
+                self.breakdowns = Breakdowns::default();
+                Ok(false)
+            }
+            result => result.map(|()| true),
+        }
     }
 
     /// Whether it can remove all bans at once.
@@ -196,6 +216,7 @@ impl Python {
             Ok(())
         };
         self.started = false;
+        self.traits = None;
         if let Some(partner) = self.partner.take() {
             partner.finish();
         }
@@ -418,6 +439,7 @@ impl Python {
     /// A program is of no use any more: ends it.
     fn broken(&mut self, partner: Partner, when: &str, broken: &Broken) -> Error {
         let ended = partner.kill();
+        self.was_late = matches!(broken, Broken::TimedOut);
         let text = match broken {
             Broken::TimedOut => format!(
                 "no answer {when} within {} seconds: its Python process was killed, and is started \

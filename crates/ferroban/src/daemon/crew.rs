@@ -3,10 +3,12 @@
 //! A new configuration is taken over by its differences: an actor or a watcher
 //! that nothing changes for goes on undisturbed.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ferroban_engine::{
     Ban, Filter, FilterSettings, JailName, JailSettings, Job, OptionChange, Task,
@@ -19,14 +21,19 @@ use super::message::{Answer, Message};
 use super::watcher::{self, Begin, Source, WatchPlan};
 use super::{Conduct, Watch};
 use crate::action::nftables::{self, Guard, KeptOut, Nftables};
-use crate::action::python::Source as Program;
+use crate::action::python::{Python, Source as Program};
 use crate::action::shell::Counters;
 use crate::action::{Actions, Native, Part, libwrap};
-use crate::load::{ActionPlan, JailPlan};
+use crate::load::{ActionPlan, JailPlan, PythonPlan};
 use crate::log::Log;
 use crate::source::Waker;
 use crate::wire::view::Keeper;
 use crate::{clock, report};
+
+/// How long everything may wait for an action in Python to be loaded for the first time.
+const LOADING: Duration = Duration::from_secs(2);
+/// How many of those that could be loaded are remembered.
+const MOST_LOADED: usize = 1000;
 
 /// Who does the work.
 pub(super) struct Crew {
@@ -45,6 +52,8 @@ pub(super) struct Crew {
     /// For questions about what the kernel has.
     kernel: Option<Nftables>,
     numbers: u64,
+    /// Marks of the actions in Python that could be loaded.
+    loaded: RefCell<HashSet<u64>>,
 }
 
 /// A jail's plan and the queue of its actor.
@@ -96,6 +105,7 @@ impl Crew {
             lookout: None,
             kernel: None,
             numbers: 0,
+            loaded: RefCell::default(),
         }
     }
 
@@ -114,9 +124,9 @@ impl Crew {
         let part = if is_native(action) {
             Part::Native(native(plan, action)?)
         } else if let Some(python) = &action.python {
-            let program =
-                Program::read(&python.file, python.options.clone(), action.options.clone());
-            Part::Python(program.map_err(|error| format!("action '{}': {error}", action.name))?)
+            let program = self.python(plan, action, python);
+            let program = program.map_err(|error| format!("action '{}': {error}", action.name));
+            Part::Python(Box::new(program?))
         } else if self.conduct.needs_commands && !action.has_commands() {
             return Err(format!(
                 "action '{}' is unknown; there is 'ferroban', and those of action.d",
@@ -126,6 +136,40 @@ impl Crew {
             Part::Commands(action.options.clone())
         };
         Ok(if self.conduct.dry { Part::Dry } else { part })
+    }
+
+    /// An action in Python. One that was never seen before is loaded, so that whoever adds
+    /// it learns what is wrong with it.
+    fn python(
+        &self,
+        plan: &JailPlan,
+        action: &ActionPlan,
+        python: &PythonPlan,
+    ) -> Result<Python, String> {
+        let options = (python.options.clone(), action.options.clone());
+        let source = Program::read(&python.file, options.0, options.1);
+        let source = source.map_err(|error| error.to_string())?;
+        let mark = source.mark();
+        let (jail, name) = (plan.jail.name.clone(), action.name.clone());
+        let (log, facts) = (self.log.clone(), self.facts.of(&jail));
+        let mut program = Python::new(jail.clone(), name, source, log, facts);
+        let mut loaded = self.loaded.borrow_mut();
+        if self.conduct.dry || loaded.contains(&mark) {
+            return Ok(program);
+        }
+        let is_loaded = program.try_load(LOADING);
+        if !is_loaded.map_err(|error| error.to_string())? {
+            let text = format!(
+                "[{jail}] action '{}': {} takes long to load; it is loaded when it is needed",
+                action.name, python.file
+            );
+            self.log.warning("ferroban.guard", &text);
+        }
+        if loaded.len() >= MOST_LOADED {
+            loaded.clear();
+        }
+        loaded.insert(mark);
+        Ok(program)
     }
 
     /// Takes a jail in: starts its actor. If one of that name is about to end, the new

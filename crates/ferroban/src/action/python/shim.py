@@ -285,6 +285,18 @@ module("fail2ban.server.action", ActionBase=ActionBase, CallingMap=CallingMap)
 module("fail2ban.server.actions", ActionBase=ActionBase, CallingMap=CallingMap)
 
 
+class IPAddr(str):
+    """An address, or whatever else is banned: a text that knows its family."""
+
+    def __new__(cls, text, family):
+        made = super().__new__(cls, text)
+        made.familyStr = family
+        made.isIPv4 = family == "inet4"
+        made.isIPv6 = family == "inet6"
+        made.ntoa = str(text)
+        return made
+
+
 class ActionInfo(CallingMap):
     """The values of a ticket."""
 
@@ -297,6 +309,9 @@ def ticket(request):
     lines = captures.get("matches") or []
     captures["matches"] = [tuple(line) if isinstance(line, list) else line for line in lines]
     values["F-*"] = captures
+
+    for name in ("ip", "fid"):
+        values[name] = IPAddr(values[name], values["family"])
 
     def later(name):
         number = request["id"]

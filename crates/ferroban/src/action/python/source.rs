@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -121,6 +122,16 @@ impl Source {
             properties,
             program,
         })
+    }
+}
+
+impl Source {
+    /// A number that another source hardly has.
+    pub(crate) fn mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let options = Value::Object(self.options.clone()).to_string();
+        (&self.path, &self.text, options, &self.properties).hash(&mut hasher);
+        hasher.finish()
     }
 }
 

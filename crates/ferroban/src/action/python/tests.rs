@@ -176,11 +176,15 @@ impl Scene {
         Python::new(jail, "rec".into(), source, self.log.clone(), facts)
     }
 
+    fn part(&self, source: Source) -> Part {
+        Part::Python(Box::new(self.python(source)))
+    }
+
     fn actions(&self, source: Source) -> Actions {
         let facts = Arc::clone(&self.facts);
         let mut actions = Actions::new("j".parse().unwrap(), self.log.clone(), facts);
         let parts = vec![
-            ("rec".to_owned(), Part::Python(source)),
+            ("rec".to_owned(), self.part(source)),
             ("next".to_owned(), Part::Commands(self.next())),
         ];
         actions.configure(parts, &[], true);
@@ -560,6 +564,24 @@ fn what_is_no_action_is_refused_in_words() {
 }
 
 #[test]
+fn what_takes_long_to_load_is_loaded_later() {
+    let Some(scene) = Scene::new() else { return };
+    let mut python = scene.python(scene.recorder(&[]));
+    assert_eq!(python.try_load(Duration::ZERO), Ok(false));
+    assert_eq!(python.try_load(LIMIT), Ok(true));
+    python.start().unwrap();
+    let made = scene
+        .recorded()
+        .iter()
+        .filter(|line| line.contains("made"))
+        .count();
+    assert_eq!(made, 1, "what was loaded is used");
+    let mut wrong = scene.python(scene.source("x = 1", &json!({})));
+    let error = wrong.try_load(LIMIT).unwrap_err().to_string();
+    assert!(error.contains("does not have 'Action' class"), "{error}");
+}
+
+#[test]
 fn restored_bans_do_not_concern_who_says_so() {
     let Some(scene) = Scene::new() else { return };
     let mut ban = ban_of("192.0.2.1");
@@ -626,7 +648,7 @@ fn a_reload_leaves_alone_what_did_not_change_and_makes_anew_what_did() {
         let recorded = scene.recorded();
         recorded.iter().filter(|line| line.contains("made")).count()
     };
-    let part = |source| vec![("rec".to_owned(), Part::Python(source))];
+    let part = |source| vec![("rec".to_owned(), scene.part(source))];
     actions.configure(part(scene.recorder(&[])), &held, false);
     actions.reload();
     actions.run_ban(&ban_of("192.0.2.1"));
@@ -658,7 +680,7 @@ class Action:
     let mut actions = scene.actions(source("1"));
     start(&mut actions, &[]);
     actions.configure(
-        vec![("rec".to_owned(), Part::Python(source("2")))],
+        vec![("rec".to_owned(), scene.part(source("2")))],
         &[],
         false,
     );
