@@ -78,6 +78,8 @@ pub(crate) struct PythonPlan {
     pub(crate) file: String,
     /// What its class is given.
     pub(crate) options: serde_json::Map<String, serde_json::Value>,
+    /// Differs once the file or its rights have changed; nothing if there is no file.
+    pub(crate) stamp: Option<[i64; 4]>,
 }
 
 impl ActionPlan {

@@ -367,10 +367,7 @@ impl Crew {
             let count = plan.filter.failregex.len() + plan.filter.ignoreregex.len();
             format!("{count} pattern(s)")
         };
-        let action = |plan: &JailPlan| {
-            let shown = |action: &ActionPlan| format!("{}{:?}", action.name, action.options);
-            lines(&plan.actions.iter().map(shown).collect::<Vec<_>>())
-        };
+        let action = |plan: &JailPlan| lines(&plan.actions.iter().map(shown).collect::<Vec<_>>());
         let mut all = vec![
             OptionChange::between(
                 "backend",
@@ -603,6 +600,17 @@ fn patterns(plan: &JailPlan) -> (&Option<String>, &[String], &[String]) {
         &plan.filter.failregex,
         &plan.filter.ignoreregex,
     )
+}
+
+/// What is to be told of an action where it differs.
+fn shown(action: &ActionPlan) -> String {
+    let python = action.python.as_ref().map(|python| {
+        let options = serde_json::Value::Object(python.options.clone());
+        let [secs, nanos, ..] = python.stamp.unwrap_or_default();
+        format!(" {} of {secs}.{nanos:09} {options}", python.file)
+    });
+    let python = python.unwrap_or_default();
+    format!("{}{:?}{python}", action.name, action.options)
 }
 
 /// Whether an action is our own: of that name, and without commands.

@@ -1,6 +1,8 @@
 //! The actions of a jail, as clients see them.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
 use ferroban_config::quoted;
 
@@ -23,6 +25,14 @@ const COMMANDS: [&str; 9] = [
 
 /// Attributes that fail2ban's own class has, which clients can list.
 const CONSTANTS: [(&str, &str); 2] = [("ESCAPE_CRE", ""), ("ESCAPE_VN_CRE", "")];
+
+/// What tells a file from what it was before.
+fn stamp(file: &str) -> Option<[i64; 4]> {
+    let about = fs::metadata(file).ok()?;
+    let number = i64::try_from(about.ino()).unwrap_or_default();
+    let size = i64::try_from(about.size()).unwrap_or_default();
+    Some([about.ctime(), about.ctime_nsec(), number, size])
+}
 
 /// One action of a jail.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +74,11 @@ impl ActionSetup {
         Ok(Self {
             name: name.to_owned(),
             properties: BTreeMap::new(),
-            python: Some(PythonPlan { file, options }),
+            python: Some(PythonPlan {
+                stamp: stamp(&file),
+                file,
+                options,
+            }),
         })
     }
 

@@ -171,6 +171,39 @@ fn a_multi_set_is_as_many_sets_and_actions_have_their_properties() {
 }
 
 #[test]
+fn an_action_in_python_is_another_once_its_options_or_its_file_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.py");
+    let path = file.to_str().unwrap().to_owned();
+    let added = |options: &str| {
+        let mut setup = told(&[]);
+        let command = [
+            words("set|a|addaction|x"),
+            vec![path.as_str().into(), options.into()],
+        ];
+        let added = setup.command(&command.concat(), &mut Vec::new());
+        added.map(|_| setup.jail("a").unwrap().plan().actions)
+    };
+    let missing = added("{}").unwrap();
+    std::fs::write(&file, "x = 1\n").unwrap();
+    let there = added("{}").unwrap();
+    assert_ne!(missing, there);
+    assert_eq!(added("{}").unwrap(), there);
+    assert_eq!(added("").unwrap(), there, "no options are none");
+    assert_ne!(added("{\"x\": \"1\"}").unwrap(), there);
+    std::fs::write(&file, "x = 12\n").unwrap();
+    assert_ne!(added("{}").unwrap(), there);
+    assert!(there[0].has_commands(), "it bans");
+    for (options, class) in [("[]", "TypeError"), ("{", "JSONDecodeError")] {
+        let refusal = added(options).unwrap_err();
+        let Refusal::Error(found, text) = refusal else {
+            panic!("{refusal:?}");
+        };
+        assert!(found == class && text.starts_with(&path), "{found} {text}");
+    }
+}
+
+#[test]
 fn journal_matches_belong_to_journals() {
     let mut setup = told(&["set|a|addjournalmatch|_COMM=x"]);
     assert!(setup.jail("a").unwrap().journalmatch.is_empty());
