@@ -26,7 +26,7 @@ use crate::log::Log;
 use crate::process::talk::Broken;
 use partner::{Fault, Partner, Raised, Whose};
 
-pub(crate) use source::Source;
+pub(crate) use source::{Source, refusal};
 
 /// How long a call may take, as that of a command.
 const LIMIT: Duration = Duration::from_secs(60);

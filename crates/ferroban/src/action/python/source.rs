@@ -40,6 +40,21 @@ pub(crate) struct Source {
     pub(super) program: &'static str,
 }
 
+/// Why a file would not be run; nothing if it would, or is not there.
+pub(crate) fn refusal(path: &Path) -> Option<String> {
+    match checked(path) {
+        Ok(_) => None,
+        Err(What::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(what) => Some(
+            Error {
+                path: path.display().to_string(),
+                what,
+            }
+            .to_string(),
+        ),
+    }
+}
+
 /// Why a file is not run.
 #[derive(Debug)]
 pub(crate) struct Error {
@@ -200,8 +215,8 @@ mod tests {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Why a file is refused; empty if it is not.
-    fn refusal(path: &Path) -> String {
+    /// Why a file is refused, missing or not; empty if it is not.
+    fn refused(path: &Path) -> String {
         let error = checked(path).err();
         let path = path.display().to_string();
         error.map_or_else(String::new, |what| Error { path, what }.to_string())
@@ -226,7 +241,7 @@ mod tests {
         ] {
             chmod(&path, file);
             chmod(folder.path(), around);
-            let told = refusal(&path);
+            let told = refused(&path);
             let why = why.replace("FOLDER", &folder.path().display().to_string());
             assert!(told.contains(&why), "{told}");
             assert!(told.starts_with(&path.display().to_string()), "{told}");
@@ -240,22 +255,25 @@ mod tests {
         fs::write(&path, "x = 1\n").unwrap();
         chmod(&path, 0o644);
         symlink(&path, &link).unwrap();
-        assert_eq!(refusal(&link), "");
+        assert_eq!(refused(&link), "");
+        assert_eq!(refusal(&link), None);
         chmod(there.path(), 0o777);
-        assert!(refusal(&link).contains("chmod"), "{}", refusal(&link));
+        assert!(refused(&link).contains("chmod"), "{}", refused(&link));
+        assert_eq!(refusal(&link), Some(refused(&link)));
     }
 
     #[test]
     fn what_is_no_file_or_no_text_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let refused = |name: &str, why: &str| {
-            let told = refusal(&path(name));
+        let must_be = |name: &str, why: &str| {
+            let told = refused(&path(name));
             assert!(told.contains(why), "{name}: {told}");
         };
-        refused("missing.py", "there is no such file; create it");
+        must_be("missing.py", "there is no such file; create it");
+        assert_eq!(refusal(&path("missing.py")), None, "others tell that");
         fs::create_dir(path("folder.py")).unwrap();
-        refused("folder.py", "no regular file");
+        must_be("folder.py", "no regular file");
         let mode = Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(
             rustix::fs::CWD,
@@ -265,13 +283,13 @@ mod tests {
             0,
         )
         .unwrap();
-        refused("fifo.py", "no regular file");
+        must_be("fifo.py", "no regular file");
         fs::write(path("latin.py"), b"x = '\xe9'\n").unwrap();
         chmod(&path("latin.py"), 0o600);
-        refused("latin.py", "not in UTF-8");
+        must_be("latin.py", "not in UTF-8");
         fs::write(path("long.py"), "#".repeat((1 << 20) + 1)).unwrap();
         chmod(&path("long.py"), 0o600);
-        refused("long.py", "more than 1048576 bytes");
+        must_be("long.py", "more than 1048576 bytes");
     }
 
     #[test]
@@ -284,7 +302,7 @@ mod tests {
             // Only root gives files away.
             return;
         }
-        let told = refusal(&path);
+        let told = refused(&path);
         assert!(
             told.contains("belongs to user 65534: run chown root"),
             "{told}"

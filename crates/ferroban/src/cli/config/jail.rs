@@ -319,6 +319,10 @@ impl Work<'_, '_> {
             let path = self.reader.base.join("action.d").join(&invocation.name);
             let read = self.reader.files.read(&path, 1);
             let absent = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+            if let Some(why) = crate::action::python::refusal(&path) {
+                let name = invocation.name.clone();
+                self.tell(Some(at.clone()), What::Program { name, why });
+            }
             read.is_err_and(absent).then_some(None)
         } else {
             let files = self.reader.part(Part::Action, &invocation.name);

@@ -70,6 +70,8 @@ pub(super) enum What {
         name: String,
         nearest: Option<String>,
     },
+    /// A program in Python that is not run, and why.
+    Program { name: String, why: String },
     /// A jail called like no filter, though its filter is to be called like it.
     NoOwnFilter {
         jail: String,
@@ -161,9 +163,10 @@ impl What {
     pub(super) fn mark(&self) -> String {
         match self {
             Self::Config(error) => mark_of(error),
-            Self::NoPart { name, .. } | Self::SecondFilter(name) | Self::SameAction(name) => {
-                name.clone()
-            }
+            Self::NoPart { name, .. }
+            | Self::Program { name, .. }
+            | Self::SecondFilter(name)
+            | Self::SameAction(name) => name.clone(),
             Self::NoOwnFilter { jail: name, .. }
             | Self::UnknownSection { name, .. }
             | Self::LongName(name) => format!("[{name}]"),
@@ -264,6 +267,7 @@ impl What {
         match self {
             Self::NoFilter => write!(f, "no filter, so nothing is found; set filter"),
             Self::NoAction => write!(f, "no action, so nobody is banned; set action"),
+            Self::Program { why, .. } => f.write_str(why),
             Self::NoPart {
                 part,
                 name,

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ferroban_config::{Files, Memory};
@@ -496,6 +498,32 @@ fn bad_input_is_one_error_and_nothing_else_is_lost() {
         let (text, good) = checked(files);
         assert_eq!(text, format!("{problem}\n{summary}").trim_start());
         assert_eq!(good, problem.is_empty());
+    }
+}
+
+#[test]
+fn an_action_in_python_that_others_may_write_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path();
+    for part in ["filter.d", "action.d"] {
+        std::fs::create_dir(base.join(part)).unwrap();
+        std::fs::set_permissions(base.join(part), Permissions::from_mode(0o755)).unwrap();
+    }
+    for (path, text) in stock() {
+        std::fs::write(base.join(path.strip_prefix(BASE).unwrap()), text).unwrap();
+    }
+    std::fs::write(base.join("jail.local"), "[web]\naction = ban.py\n").unwrap();
+    let file = base.join("action.d/ban.py");
+    std::fs::write(&file, "").unwrap();
+    for (mode, good) in [(0o644, true), (0o664, false)] {
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let told = check::run(&Disk, base, false);
+        let text = told.text.replace(base.to_str().unwrap(), "DIR");
+        let expected = "DIR/jail.local:2: DIR/action.d/ban.py: not run, since others than its owner \
+                        may write DIR/action.d/ban.py (mode 664): run chmod go-w on it\n    action \
+                        = ban.py\n             ^^^^^^\njail 'web' skipped, 0 fine";
+        assert_eq!(text.starts_with(expected), !good, "{text}");
+        assert_eq!(told.good, good, "{text}");
     }
 }
 
