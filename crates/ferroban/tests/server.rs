@@ -27,6 +27,9 @@ mod manager;
 #[path = "server/monitor.rs"]
 mod monitor;
 #[cfg(test)]
+#[path = "server/python.rs"]
+mod python;
+#[cfg(test)]
 #[path = "server/raw.rs"]
 mod raw;
 #[cfg(test)]
