@@ -14,7 +14,9 @@ pub(crate) mod shell;
 
 use std::collections::BTreeMap;
 
-pub(crate) use list::{Actions, Part};
+#[cfg(test)]
+pub(crate) use list::Failure;
+pub(crate) use list::{Actions, Fate, Part, Proven};
 pub(crate) use native::Native;
 pub use shell::{Filled, fill};
 

@@ -8,14 +8,14 @@
 
 use std::sync::Arc;
 
-use ferroban_engine::{Ban, FailId, JailName, Outcome, Timestamp};
+use ferroban_engine::event::Step;
+use ferroban_engine::{Ban, FailId, JailName, Network, Outcome, Timestamp};
 
 use super::python::Python;
 use super::shell::call::CallError;
 use super::shell::{Facts, Occasion, Shell};
 use super::{Failed, Native, libwrap};
 use crate::log::Log;
-use crate::wire::view::{Keeper, ProofView};
 
 /// One action of a jail, made from its plan.
 pub(crate) enum Part {
@@ -52,6 +52,35 @@ enum Deed {
 struct Member {
     name: String,
     kind: Kind,
+    /// Whether the last ban or start failed, of an action that is run.
+    fails: bool,
+}
+
+/// Whether an action bans.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Proven {
+    /// The kernel was asked: the addresses with which it was tried, or what went wrong.
+    Kernel(Result<Vec<Network>, String>),
+    /// It is run, and nobody looks whether it did it; perhaps it is known to be without effect.
+    Commands(Option<String>),
+    /// It is a dry run.
+    Nobody,
+}
+
+/// How an action fares that is run: it failed, or works again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Fate {
+    pub(crate) action: String,
+    /// What went wrong; nothing if it works again.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// What went wrong with an action that is run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) during: Step,
+    pub(crate) id: Option<FailId>,
+    pub(crate) error: String,
 }
 
 /// The actions of a jail.
@@ -62,6 +91,8 @@ pub(crate) struct Actions {
     members: Vec<Member>,
     /// When the firewall was last looked after.
     checked: Option<Timestamp>,
+    /// What nobody has asked for yet.
+    fates: Vec<Fate>,
 }
 
 impl Actions {
@@ -73,6 +104,7 @@ impl Actions {
             facts,
             members: Vec::new(),
             checked: None,
+            fates: Vec::new(),
         }
     }
 
@@ -83,7 +115,10 @@ impl Actions {
         let mut old = std::mem::take(&mut self.members);
         for (name, part) in parts {
             let known = old.iter().position(|member| member.name == name);
-            let known = known.map(|place| old.remove(place).kind);
+            let known = known.map(|place| old.remove(place));
+            // Changed, it has not failed yet.
+            self.fates.extend(known.as_ref().and_then(Member::excused));
+            let known = known.map(|member| member.kind);
             let known = Self::going_on(known, &part, &mut old, &name);
             let kind = match (part, known) {
                 (Part::Native(native), known) => Kind::Native {
@@ -119,8 +154,10 @@ impl Actions {
                     started: false,
                 },
             };
-            self.members.push(Member { name, kind });
+            let fails = false;
+            self.members.push(Member { name, kind, fails });
         }
+        self.fates.extend(old.iter().filter_map(Member::excused));
         if !forgotten && !old.is_empty() {
             let mut gone = Self {
                 jail: self.jail.clone(),
@@ -128,6 +165,7 @@ impl Actions {
                 facts: Arc::clone(&self.facts),
                 members: old,
                 checked: None,
+                fates: Vec::new(),
             };
             // That it does not work is logged; nobody else waits for it.
             drop(gone.stop(held));
@@ -148,6 +186,7 @@ impl Actions {
                 old.push(Member {
                     name: name.to_owned(),
                     kind: Kind::Python { python, started },
+                    fails: false,
                 });
                 None
             }
@@ -184,6 +223,7 @@ impl Actions {
                     fresh.push(place);
                     if let Err(error) = shell.start() {
                         failed_to(&self.log, ("start", ""), &self.jail, &member.name, &error);
+                        self.fates.extend(member.failed(Step::Start, None, &error));
                     }
                 }
                 Kind::Python { python, started } => {
@@ -194,6 +234,7 @@ impl Actions {
                     fresh.push(place);
                     if let Err(error) = python.start() {
                         failed_to(&self.log, ("start", ""), &self.jail, &member.name, &error);
+                        self.fates.extend(member.failed(Step::Start, None, &error));
                     }
                 }
             }
@@ -257,7 +298,7 @@ impl Actions {
         }
         self.checked = Some(now);
         let mut repaired = Vec::new();
-        for (place, Member { name, kind }) in self.members.iter_mut().enumerate() {
+        for (place, Member { name, kind, .. }) in self.members.iter_mut().enumerate() {
             let shell = match kind {
                 Kind::Shell { shell, .. } => shell,
                 Kind::Python { python, .. } => {
@@ -291,10 +332,10 @@ impl Actions {
 
     /// Has an action do something about a ban, and tells if that went wrong.
     fn carry_out(&mut self, place: usize, deed: Deed, ban: &Ban) {
-        let Some(Member { name, kind }) = self.members.get_mut(place) else {
+        let Some(member) = self.members.get_mut(place) else {
             return;
         };
-        let (error, info) = match kind {
+        let result = match &mut member.kind {
             Kind::Native { .. } | Kind::Dry => return,
             Kind::Shell { shell, .. } => {
                 let result = match deed {
@@ -302,18 +343,27 @@ impl Actions {
                     Deed::Reban => shell.reban(ban),
                     Deed::Unban => shell.unban(ban),
                 };
-                let Err(error) = result else { return };
-                (error.to_string(), shell.info(ban))
+                result.map_err(|error| (error.to_string(), shell.info(ban)))
             }
             Kind::Python { python, .. } => {
                 let result = match deed {
                     Deed::Ban | Deed::Reban => python.ban(ban),
                     Deed::Unban => python.unban(ban),
                 };
-                let Err(error) = result else { return };
-                (error.to_string(), python.info(ban))
+                result.map_err(|error| (error.to_string(), python.info(ban)))
             }
         };
+        let during = match deed {
+            Deed::Ban | Deed::Reban => Step::Ban,
+            Deed::Unban => Step::Unban,
+        };
+        let Err((error, info)) = result else {
+            self.fates.extend(member.worked(during));
+            return;
+        };
+        let fate = member.failed(during, Some(&ban.id), &error);
+        self.fates.extend(fate);
+        let name = &member.name;
         let jail = &self.jail;
         let what = match deed {
             Deed::Ban => "ban",
@@ -324,6 +374,11 @@ impl Actions {
             "Failed to execute {what} jail '{jail}' action '{name}' info '{info}': {error}"
         );
         self.log.error("actions", &text);
+    }
+
+    /// How the actions that are run fare since that was last asked.
+    pub(crate) fn take_fates(&mut self) -> (&JailName, Vec<Fate>) {
+        (&self.jail, std::mem::take(&mut self.fates))
     }
 
     /// Calls a method of an action.
@@ -382,7 +437,7 @@ impl Actions {
     fn flush_for(&mut self, held: &[Ban], occasion: Occasion) -> Result<(), Failed> {
         let mut result = Ok(());
         let mut singly = Vec::new();
-        for (place, Member { name, kind }) in self.members.iter_mut().enumerate() {
+        for (place, Member { name, kind, .. }) in self.members.iter_mut().enumerate() {
             let jail = &self.jail;
             let told = format!("[{jail}] Flush ticket(s) with {name}");
             match kind {
@@ -431,7 +486,7 @@ impl Actions {
 
     /// Tells every action that the configuration was read again.
     pub(crate) fn reload(&mut self) {
-        for Member { name, kind } in &mut self.members {
+        for Member { name, kind, .. } in &mut self.members {
             let error = match kind {
                 Kind::Native { .. } | Kind::Dry => None,
                 Kind::Shell { shell, .. } => shell.reload().err().map(|error| error.to_string()),
@@ -446,7 +501,7 @@ impl Actions {
     /// Lifts `held` and removes everything, the last action first.
     pub(crate) fn stop(&mut self, held: &[Ban]) -> Result<(), Failed> {
         let mut result = self.flush_for(held, Occasion::Flush);
-        for Member { name, kind } in self.members.iter_mut().rev() {
+        for Member { name, kind, .. } in self.members.iter_mut().rev() {
             match kind {
                 Kind::Native { native, started } => {
                     if std::mem::take(started) {
@@ -471,34 +526,22 @@ impl Actions {
         result
     }
 
-    /// Finds out of each action whether it bans.
-    pub(crate) fn prove(&mut self) -> Vec<ProofView> {
-        let prove = |Member { name, kind }: &mut Member| {
-            let mut proof = ProofView {
-                action: name.clone(),
-                ..ProofView::default()
-            };
-            match kind {
-                Kind::Native { native, started } => {
-                    proof.kept_by = Keeper::Kernel;
-                    let proven = match started {
-                        true => native.prove().map_err(Failed::into_text),
-                        false => Err("the jail is not started".to_owned()),
-                    };
-                    proof.proven = Some(proven.is_ok());
-                    match proven {
-                        Ok(tried) => proof.tried = tried.iter().map(ToString::to_string).collect(),
-                        Err(problem) => proof.problem = Some(problem),
-                    }
-                }
-                Kind::Dry => {}
-                Kind::Python { .. } => proof.kept_by = Keeper::Commands,
+    /// Finds out of each action, by its name, whether it bans.
+    pub(crate) fn prove(&mut self) -> Vec<(String, Proven)> {
+        let prove = |Member { name, kind, .. }: &mut Member| {
+            let proven = match kind {
+                Kind::Native {
+                    native,
+                    started: true,
+                } => Proven::Kernel(native.prove().map_err(Failed::into_text)),
+                Kind::Native { .. } => Proven::Kernel(Err("the jail is not started".to_owned())),
+                Kind::Dry => Proven::Nobody,
+                Kind::Python { .. } => Proven::Commands(None),
                 Kind::Shell { shell, .. } => {
-                    proof.kept_by = Keeper::Commands;
-                    proof.problem = libwrap::without_effect(shell.properties());
+                    Proven::Commands(libwrap::without_effect(shell.properties()))
                 }
-            }
-            proof
+            };
+            (name.clone(), proven)
         };
         self.members.iter_mut().map(prove).collect()
     }
@@ -510,6 +553,42 @@ impl Actions {
                 Kind::Native { native, .. } => Some(&mut **native),
                 _ => None,
             })
+    }
+}
+
+impl Member {
+    /// It failed. What is to be told of that.
+    fn failed(
+        &mut self,
+        during: Step,
+        id: Option<&FailId>,
+        error: &dyn std::fmt::Display,
+    ) -> Option<Fate> {
+        // Who cannot be unbanned is kept out all the same.
+        self.fails |= during != Step::Unban;
+        Some(Fate {
+            action: self.name.clone(),
+            failure: Some(Failure {
+                during,
+                id: id.cloned(),
+                error: error.to_string(),
+            }),
+        })
+    }
+
+    /// It did what it should. What is to be told of that, if it is news.
+    fn worked(&mut self, during: Step) -> Option<Fate> {
+        let news = self.excused().filter(|_| during == Step::Ban);
+        self.fails &= news.is_none();
+        news
+    }
+
+    /// What is to be told when that it failed no longer matters; nothing if it did not.
+    fn excused(&self) -> Option<Fate> {
+        self.fails.then(|| Fate {
+            action: self.name.clone(),
+            failure: None,
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Reason, Task};
 
 use super::message::{Answer, Message, Question};
-use super::words;
+use super::{status, words};
 use crate::action::shell::call::CallError;
 use crate::action::{Actions, Failed, Part};
 use crate::wire::Value;
@@ -183,9 +183,8 @@ impl Actor {
                     }
                     Order::Prove(reply) => {
                         self.carry_out(std::mem::take(&mut batch));
-                        let proofs = serde_json::to_string(&self.actions.prove());
-                        let text = proofs.unwrap_or_default();
-                        Question::answer(&reply, Ok(text.as_str().into()));
+                        let proofs = status::proofs(self.actions.prove());
+                        Question::answer(&reply, Ok(proofs.as_str().into()));
                     }
                     Order::Call(call) => {
                         self.carry_out(std::mem::take(&mut batch));
@@ -230,6 +229,16 @@ impl Actor {
                     self.tell(job, result);
                 }
             }
+            self.tell_fates();
+        }
+    }
+
+    /// Tells how actions that are run fare.
+    fn tell_fates(&mut self) {
+        let (jail, fates) = self.actions.take_fates();
+        if !fates.is_empty() {
+            // At the end nobody listens any more.
+            drop(self.inbox.send(Message::Fates(jail.clone(), fates)));
         }
     }
 
@@ -342,6 +351,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use ferroban_engine::event::Step;
     use ferroban_engine::{BanTime, Ticket, Timestamp};
 
     use super::super::facts::Board;
@@ -415,13 +425,20 @@ mod tests {
         let (inbox, messages) = std::sync::mpsc::sync_channel(16);
         // The stop is told late: nothing is left out.
         Actor::new(actions(folder.path()), inbox, Arc::default()).carry_out(jobs);
-        let done: Vec<(u64, bool)> = messages
-            .try_iter()
-            .map(|message| match message {
-                Message::Done(done) => (done.job.0, done.outcome == Outcome::Ok),
+        let (mut done, mut fates) = (Vec::new(), Vec::new());
+        for message in messages.try_iter() {
+            match message {
+                Message::Done(Done { job, outcome }) => done.push((job.0, outcome == Outcome::Ok)),
+                Message::Fates(_, told) => fates.extend(told.into_iter().map(|fate| {
+                    let failure = fate.failure.map(|failure| (failure.during, failure.error));
+                    (fate.action, failure)
+                })),
                 other => panic!("{other:?}"),
-            })
-            .collect();
+            }
+        }
+        let failure = (Step::Ban, "Error banning 192.0.2.66".to_owned());
+        let told = [Some(failure), None].map(|failure| ("rec".to_owned(), failure));
+        assert_eq!(fates, told, "that it works is told when it did not");
         let all: Vec<(u64, bool)> = (0..8).map(|id| (id, true)).collect();
         assert_eq!(
             done, all,

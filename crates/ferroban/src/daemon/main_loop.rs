@@ -255,6 +255,7 @@ impl MainLoop {
             }
             Message::FoundOut(told) => self.found_out(told, effects),
             Message::Firewall(news) => self.firewall(&news, effects),
+            Message::Fates(jail, fates) => self.trouble.note_fates(&jail, fates, clock::now()),
             Message::Committed(transaction) => {
                 self.late = self.late.filter(|(late, ..)| *late > transaction);
                 self.release(|held| held.transaction <= transaction);

@@ -8,6 +8,7 @@ use super::asker::Told;
 use super::lookout::News;
 use super::request::Request;
 use super::watcher::Begin;
+use crate::action::Fate;
 use crate::load::Settings;
 use crate::wire::Value;
 
@@ -24,6 +25,8 @@ pub(super) enum Message {
     Done(Done),
     /// Somebody else has changed the firewall.
     Firewall(News),
+    /// How actions of a jail fare that are run.
+    Fates(JailName, Vec<Fate>),
     /// The recorder has written transactions up to this one.
     Committed(u64),
     /// The recorder has read bans that could not be read at the start.

@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::main_loop::MainLoop;
 use super::watcher;
 use crate::action::nftables::{self, KeptOut};
+use crate::action::{Fate, Proven};
 use crate::clock;
 use crate::load::{JailSetup, Refusal};
 use crate::wire::view::{
-    BanView, FailureView, JailView, Keeper, KeptOutView, Medium, ServerView, WatchView,
+    BanView, FailureView, JailView, Keeper, KeptOutView, Medium, ProofView, ServerView, WatchView,
 };
 use crate::wire::{Value, dumps};
 
@@ -29,6 +30,8 @@ struct Trouble {
     standing: Option<FailureView>,
     /// The last ban that did not get into the firewall.
     ban: Option<FailureView>,
+    /// Actions that are run and have failed last.
+    run: BTreeMap<String, FailureView>,
     last: Option<FailureView>,
 }
 
@@ -73,6 +76,29 @@ impl Troubles {
         trouble.last = Some(view);
     }
 
+    /// Learns how actions fare that are run.
+    pub(super) fn note_fates(&mut self, jail: &JailName, fates: Vec<Fate>, now: Timestamp) {
+        for Fate { action, failure } in fates {
+            let Some(failure) = failure else {
+                if let Some(trouble) = self.0.get_mut(jail) {
+                    trouble.run.remove(&action);
+                }
+                continue;
+            };
+            let view = FailureView {
+                time: now.secs(),
+                during: step(Some(failure.during)).to_owned(),
+                id: failure.id.as_ref().map(written),
+                error: format!("action '{action}': {}", failure.error),
+            };
+            let trouble = self.0.entry(jail.clone()).or_default();
+            if failure.during != Step::Unban {
+                trouble.run.insert(action, view.clone());
+            }
+            trouble.last = Some(view);
+        }
+    }
+
     /// No ban of a jail holds, and nothing of ours failed.
     fn stand(&mut self, jail: &JailName, error: String, now: Timestamp) {
         let view = FailureView {
@@ -104,7 +130,8 @@ impl Troubles {
     fn now(&self, jail: &JailName, missing: bool) -> Option<String> {
         let trouble = self.0.get(jail)?;
         let ban = trouble.ban.as_ref().filter(|_| missing);
-        let failure = trouble.standing.as_ref().or(ban)?;
+        let run = trouble.run.values().next();
+        let failure = trouble.standing.as_ref().or(ban).or(run)?;
         Some(failure.error.clone())
     }
 
@@ -180,6 +207,27 @@ fn jail(
             bytes: sum.bytes,
         }),
     })
+}
+
+/// Whether the actions of a jail ban.
+pub(super) fn proofs(proven: Vec<(String, Proven)>) -> String {
+    let proof = |(action, proven)| {
+        let (kept_by, proven, problem) = match proven {
+            Proven::Kernel(result) => (Keeper::Kernel, Some(result), None),
+            Proven::Commands(problem) => (Keeper::Commands, None, problem),
+            Proven::Nobody => (Keeper::Nobody, None, None),
+        };
+        let tried = proven.iter().flatten().flatten();
+        ProofView {
+            action,
+            kept_by,
+            tried: tried.map(ToString::to_string).collect(),
+            problem: problem.or_else(|| proven.clone()?.err()),
+            proven: proven.map(|result| result.is_ok()),
+        }
+    };
+    let all: Vec<ProofView> = proven.into_iter().map(proof).collect();
+    text(&all)
 }
 
 /// What a jail reads, or what it will read when it is started.
@@ -273,6 +321,7 @@ fn text(view: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Failure;
 
     fn jail() -> JailName {
         "sshd".parse().unwrap()
@@ -285,6 +334,37 @@ mod tests {
             id: Some(FailId::parse("192.0.2.7")),
             error: error.to_owned(),
             attempt: 1,
+        }
+    }
+
+    #[test]
+    fn an_action_that_is_run_is_trouble_until_it_works_again() {
+        let fate = |action: &str, during: Option<Step>| Fate {
+            action: action.to_owned(),
+            failure: during.map(|during| Failure {
+                during,
+                id: Some(FailId::parse("192.0.2.7")),
+                error: "no".to_owned(),
+            }),
+        };
+        let mut troubles = Troubles::default();
+        let first = "action 'a': no";
+        for (fate, trouble, last) in [
+            (fate("a", None), None, None),
+            (fate("a", Some(Step::Unban)), None, Some("unban")),
+            (
+                fate("b", Some(Step::Ban)),
+                Some("action 'b': no"),
+                Some("ban"),
+            ),
+            (fate("a", Some(Step::Start)), Some(first), Some("start")),
+            (fate("b", None), Some(first), Some("start")),
+            (fate("a", None), None, Some("start")),
+        ] {
+            troubles.note_fates(&jail(), vec![fate.clone()], Timestamp::from_secs(9));
+            assert_eq!(troubles.now(&jail(), false).as_deref(), trouble, "{fate:?}");
+            let during = troubles.last(&jail()).map(|view| view.during);
+            assert_eq!(during.as_deref(), last, "{fate:?}");
         }
     }
 
