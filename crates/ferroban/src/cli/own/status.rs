@@ -227,7 +227,9 @@ fn notes(jail: &JailView, paint: Paint) -> Vec<String> {
     let name = shown(&jail.name);
     let mut notes = Vec::new();
     if let Some(trouble) = &jail.trouble {
-        let missing = jail.banned.saturating_sub(jail.holding.unwrap_or_default());
+        // Of commands nobody knows.
+        let holding = jail.holding.unwrap_or(jail.banned);
+        let missing = jail.banned.saturating_sub(holding);
         let what = match missing {
             0 => "its action does not work".to_owned(),
             missing => format!("{} not in the firewall", count(missing, "ban")),
@@ -376,6 +378,19 @@ TROUBLE  web   waits for /w.log         2  12 banned, 3 not in the firewall  for
         for (but, expected) in rows {
             assert_eq!(banned(&jail(but.clone())).1, expected, "{but}");
         }
+    }
+
+    #[test]
+    fn commands_that_fail_are_no_bans_that_are_missing() {
+        let trouble = "action 'iptables': Error banning 192.0.2.7";
+        let told = notes(
+            &jail(json!({ "kept_by": "commands", "holding": null, "trouble": trouble })),
+            Paint::NONE,
+        );
+        assert_eq!(
+            told,
+            [format!("[sshd] its action does not work: {trouble}")]
+        );
     }
 
     #[test]
