@@ -32,6 +32,7 @@ use bind::bind;
 use family::{Families, Family, State};
 use running::Sanity;
 use texts::{Op, Texts};
+use values::Asked;
 
 pub(in crate::action) use bind::Values;
 pub(crate) use error::Error;
@@ -118,6 +119,8 @@ pub(crate) struct Shell {
     families: Families,
     log: Log,
     epoch: u64,
+    /// What the last command for a ban asked for.
+    asked: Asked,
 }
 
 impl std::fmt::Debug for Shell {
@@ -147,6 +150,7 @@ impl Shell {
             families: Families::default(),
             log,
             epoch: 0,
+            asked: Asked::default(),
         }
     }
 
@@ -180,9 +184,9 @@ impl Shell {
         self.epoch
     }
 
-    /// What the line about a failed ban or unban tells of it.
+    /// What the line about a failed ban or unban tells of it: right after the failure.
     pub(crate) fn info(&self, ban: &Ban) -> String {
-        OfBan::new(ban, &self.world).info()
+        OfBan::new(ban, &self.world).told(self.asked)
     }
 
     /// Prepares the firewall, unless that waits for the first ban.
@@ -239,14 +243,18 @@ impl Shell {
         }
         let world = Arc::clone(&self.world);
         let ticket = OfBan::new(ban, &world);
-        self.prolong_ticket(&ticket, &ticket.family(), &|| ticket.ip())
+        let result = self.prolong_ticket(&ticket, &ticket.family(), &|| ticket.ip());
+        self.asked = ticket.asked();
+        result
     }
 
     /// Unbans, if it has bans of that family at all.
     pub(crate) fn unban(&mut self, ban: &Ban) -> Result<(), Error> {
         let world = Arc::clone(&self.world);
         let ticket = OfBan::new(ban, &world);
-        self.unban_ticket(&ticket, &ticket.family(), &|| ticket.ip())
+        let result = self.unban_ticket(&ticket, &ticket.family(), &|| ticket.ip());
+        self.asked = ticket.asked();
+        result
     }
 
     /// Checks the firewall for every family that was started, and repairs it. False if
@@ -273,9 +281,11 @@ impl Shell {
         let world = Arc::clone(&self.world);
         let ticket = OfBan::new(ban, &world);
         let family = ticket.family();
+        self.asked = Asked::default();
         self.before_ban(&family)?;
-        let text = self.texts.text(op, &family, &*world.facts)?;
-        self.ban_ticket(&bind(&text, &ticket), &family, &|| ticket.ip())
+        let script = bind(&self.texts.text(op, &family, &*world.facts)?, &ticket);
+        self.asked = ticket.asked();
+        self.ban_ticket(&script, &family, &|| ticket.ip())
     }
 
     /// Starts on demand. What has no family needs all of them.

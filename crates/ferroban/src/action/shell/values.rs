@@ -1,7 +1,7 @@
 //! What the tags of a ticket stand for.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -15,6 +15,49 @@ use super::{Merged, World};
 /// The most text of an info, in bytes.
 const MOST_INFO: usize = 2000;
 
+/// What an info tells besides who it is: tags, in the order of the original, and whether
+/// their values are texts there.
+const TOLD: [(&str, bool); 19] = [
+    ("ip-rev", true),
+    ("ip-host", true),
+    ("fid", true),
+    ("failures", false),
+    ("time", false),
+    ("bantime", false),
+    ("bancount", false),
+    ("matches", true),
+    ("restored", false),
+    ("F-*", false),
+    ("ipmatches", true),
+    ("ipjailmatches", true),
+    ("ipfailures", false),
+    ("ipjailfailures", false),
+    ("raw-ticket", true),
+    ("jail.banned", false),
+    ("jail.banned_total", false),
+    ("jail.found", false),
+    ("jail.found_total", false),
+];
+
+/// What the original tells of two tags that no command has asked for: the place in memory
+/// of what would find them. Ours has none, but programs read such lines.
+const UNASKED: &str = "<function Actions.ActionInfo.<lambda> at 0x7f0000000000>";
+
+/// The tags of [`TOLD`] that a command has asked for: a bit for each.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Asked(u32);
+
+impl Asked {
+    fn with(self, tag: &str) -> Self {
+        let place = TOLD.iter().position(|(known, _)| *known == tag);
+        Self(self.0 | place.map_or(0, |place| 1 << place))
+    }
+
+    fn has(self, tag: &str) -> bool {
+        self.with(tag) == self
+    }
+}
+
 /// A ban.
 pub(in crate::action) struct OfBan<'a> {
     ban: &'a Ban,
@@ -23,6 +66,7 @@ pub(in crate::action) struct OfBan<'a> {
     address: Cow<'a, FailId>,
     /// What all bans of the id come to, in all jails and in this one.
     merged: [OnceCell<Option<Merged>>; 2],
+    asked: Cell<Asked>,
 }
 
 impl<'a> OfBan<'a> {
@@ -32,7 +76,13 @@ impl<'a> OfBan<'a> {
             world,
             address: address(ban),
             merged: Default::default(),
+            asked: Cell::default(),
         }
+    }
+
+    /// The tags that were asked for.
+    pub(super) fn asked(&self) -> Asked {
+        self.asked.get()
     }
 
     pub(super) fn family(&self) -> Family {
@@ -46,23 +96,39 @@ impl<'a> OfBan<'a> {
 
     /// What the line about a failed ban tells of it.
     pub(in crate::action) fn info(&self) -> String {
+        self.told(self.asked())
+    }
+
+    /// The same, if the command asked for these tags.
+    pub(super) fn told(&self, asked: Asked) -> String {
         let family = match self.family() {
             Family::None => "None".to_owned(),
             family => quoted(&family.to_string()),
         };
-        let mut text = format!(
-            "ActionInfo({{'ip': {}, 'family': {family}, 'fid': {}, 'F-*': ",
-            quoted(&self.ip()),
-            quoted(&self.ban.id.to_string()),
-        );
-        let data = self.data();
-        let kept = data.floor_char_boundary(MOST_INFO);
-        text.push_str(data.get(..kept).unwrap_or_default());
-        if kept < data.len() {
-            text.push('…');
+        let mut rest = String::new();
+        for (tag, is_text) in TOLD {
+            let value = match (asked.has(tag), tag) {
+                (true, "ip-host") => self.host().map_or_else(|| "None".to_owned(), |n| quoted(&n)),
+                (true, _) if is_text => quoted(&self.find(tag).unwrap_or_default()),
+                (true, _) => self.find(tag).unwrap_or_default().into_owned(),
+                (false, "fid" | "raw-ticket") => UNASKED.to_owned(),
+                (false, _) => continue,
+            };
+            // Writing to a string cannot fail.
+            write!(rest, ", {}: {value}", quoted(tag)).ok();
         }
-        text.push_str("})");
-        text
+        let kept = rest.floor_char_boundary(MOST_INFO);
+        let cut = if kept < rest.len() { "…" } else { "" };
+        rest.truncate(kept);
+        let ip = quoted(&self.ip());
+        format!("ActionInfo({{'ip': {ip}, 'family': {family}{rest}{cut}}})")
+    }
+
+    fn host(&self) -> Option<String> {
+        match *self.address {
+            FailId::Address(address) => self.world.facts.host(address),
+            _ => None,
+        }
     }
 
     fn merged(&self, everywhere: bool) -> Option<&Merged> {
@@ -122,31 +188,14 @@ impl<'a> OfBan<'a> {
         )
     }
 
-    /// The database keeps whole seconds, and they look like it.
-    fn time(&self) -> String {
-        if self.ban.restored {
-            self.ban.time.secs().to_string()
-        } else {
-            float(self.ban.time)
-        }
-    }
-}
-
-impl Values for OfBan<'_> {
-    fn value(&self, tag: &str) -> Option<Cow<'_, str>> {
+    /// What a tag stands for.
+    fn find(&self, tag: &str) -> Option<Cow<'_, str>> {
         let ban = self.ban;
         let text = match tag {
             "ip" => self.ip(),
             "family" => self.family().to_string(),
             "ip-rev" => reversed(&self.address),
-            "ip-host" => match *self.address {
-                FailId::Address(address) => self
-                    .world
-                    .facts
-                    .host(address)
-                    .unwrap_or_else(|| "None".to_owned()),
-                _ => "None".to_owned(),
-            },
+            "ip-host" => self.host().unwrap_or_else(|| "None".to_owned()),
             "fid" => ban.id.to_string(),
             "failures" => ban.ticket.failures.to_string(),
             "time" => self.time(),
@@ -165,7 +214,24 @@ impl Values for OfBan<'_> {
         Some(text.into())
     }
 
+    /// The database keeps whole seconds, and they look like it.
+    fn time(&self) -> String {
+        if self.ban.restored {
+            self.ban.time.secs().to_string()
+        } else {
+            float(self.ban.time)
+        }
+    }
+}
+
+impl Values for OfBan<'_> {
+    fn value(&self, tag: &str) -> Option<Cow<'_, str>> {
+        self.asked.set(self.asked().with(tag));
+        self.find(tag)
+    }
+
     fn capture(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.asked.set(self.asked().with("F-*"));
         let ticket = &self.ban.ticket;
         let captured = ticket.captures.iter().find(|(known, _)| **known == *name);
         if let Some((_, value)) = captured {

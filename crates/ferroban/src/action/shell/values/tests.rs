@@ -340,27 +340,64 @@ fn what_concerns_nobody_is_an_empty_ticket() {
     );
 }
 
-#[test]
-fn the_info_says_who_it_is_and_does_not_grow() {
+/// The info of a ban whose command asked for some tags.
+fn info(ban: &Ban, command: &str) -> String {
     let world = world(Known);
-    let found = ban(
-        "10.0.0.1",
-        &[("ip4", "10.0.0.1"), ("user", "it's")],
-        &[" bad 10.0.0.1"],
-    );
+    let ticket = OfBan::new(ban, &world);
+    bind(command, &ticket);
+    OfBan::new(ban, &world).told(ticket.asked())
+}
+
+/// The lines are those of the original, but for the number behind `0x`.
+#[test]
+fn the_info_says_who_it_is_and_what_the_command_asked_for() {
+    let unasked = "<function Actions.ActionInfo.<lambda> at 0x7f0000000000>";
+    let captures = [("ip4", "10.0.0.1"), ("user", "it's")];
+    let found = ban("10.0.0.1", &captures, &[" bad 10.0.0.1"]);
+    let line = "2026-11-25 16:34:13 bad 10.0.0.1";
+    let data = "{'matches': [('', '2026-11-25 16:34:13', ' bad 10.0.0.1')], 'failures': 1, \
+                'ip4': '10.0.0.1', 'user': \"it's\"}";
+    let raw = "BanTicket: ip=10.0.0.1 time=1795624453.0 bantime=None bancount=1 #attempts=1 \
+               matches=[('', '2026-11-25 16:34:13', ' bad 10.0.0.1')]";
+    let cases = [
+        (
+            "echo <ip> <family> <br> <nope>",
+            format!("'fid': {unasked}, 'raw-ticket': {unasked}"),
+        ),
+        (
+            "<F-USER> <fid>",
+            format!("'fid': '10.0.0.1', 'F-*': {data}, 'raw-ticket': {unasked}"),
+        ),
+        (
+            "<raw-ticket> <jail.found_total> <jail.found> <jail.banned_total> <jail.banned> \
+             <ipjailfailures> <ipfailures> <ipjailmatches> <ipmatches> <restored> <matches> \
+             <bancount> <bantime> <time> <failures> <fid> <ip-host> <ip-rev> <jail.name>",
+            format!(
+                "'ip-rev': '1.0.0.10.', 'ip-host': None, 'fid': '10.0.0.1', 'failures': 1, \
+                 'time': 1795624453.0, 'bantime': 600, 'bancount': 1, 'matches': '{line}', \
+                 'restored': 0, 'ipmatches': '{line}', 'ipjailmatches': '{line}', \
+                 'ipfailures': 1, 'ipjailfailures': 1, 'raw-ticket': \"{raw}\", \
+                 'jail.banned': 1, 'jail.banned_total': 2, 'jail.found': 3, \
+                 'jail.found_total': 4"
+            ),
+        ),
+    ];
+    for (command, expected) in cases {
+        let expected = format!("ActionInfo({{'ip': '10.0.0.1', 'family': 'inet4', {expected}}})");
+        assert_eq!(info(&found, command), expected, "{command}");
+    }
     assert_eq!(
-        OfBan::new(&found, &world).info(),
-        "ActionInfo({'ip': '10.0.0.1', 'family': 'inet4', 'fid': '10.0.0.1', 'F-*': {'matches': \
-         [('', '2026-11-25 16:34:13', ' bad 10.0.0.1')], 'failures': 1, 'ip4': '10.0.0.1', \
-         'user': \"it's\"}})"
+        info(&ban("bob", &[], &[]), "<fid>"),
+        format!("ActionInfo({{'ip': 'bob', 'family': None, 'fid': 'bob', 'raw-ticket': {unasked}}})")
     );
-    let nobody = ban("bob", &[], &[]);
-    assert_eq!(
-        OfBan::new(&nobody, &world).info(),
-        "ActionInfo({'ip': 'bob', 'family': None, 'fid': 'bob', 'F-*': {'matches': [], 'failures': 0}})"
-    );
+    let named = info(&ban("192.0.2.99", &[], &[]), "<ip-host>");
+    assert!(named.contains("'ip-host': 'host.example', 'fid': <f"), "{named}");
+}
+
+#[test]
+fn the_info_does_not_grow_with_what_strangers_wrote() {
     let long = ban("10.0.0.1", &[("user", &"é".repeat(4000))], &[]);
-    let info = OfBan::new(&long, &world).info();
+    let info = info(&long, "<F-USER>");
     assert!(
         info.len() < MOST_INFO + 200 && info.ends_with("é…})"),
         "{}",
