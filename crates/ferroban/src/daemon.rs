@@ -37,6 +37,8 @@ mod reload;
 mod request;
 mod signals;
 mod status;
+#[cfg(test)]
+mod stock_actions_tests;
 mod watcher;
 pub(crate) mod words;
 

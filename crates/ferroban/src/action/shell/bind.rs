@@ -3,11 +3,12 @@
 //! What fills them was written by an attacker. A text with anything in it that means
 //! something to a shell is never put into the script: there stands a variable, which a
 //! line before the script sets from an argument of `sh`. Safe text stands in the script
-//! itself, as with fail2ban, and as actions expect it.
+//! itself, as with fail2ban, and as actions expect it; but not where it would be more than
+//! the value of an assignment, see [`assigns`].
 
 use std::borrow::Cow;
 
-use super::tags::{is_special, replace};
+use super::tags::{is_special, replace, replace_behind};
 use crate::process::script::Script;
 
 /// The longest value that may stand in a script, in bytes. A script has a tag many
@@ -30,14 +31,14 @@ pub(in crate::action) trait Values {
 /// Fills the tags of a command.
 pub(super) fn bind(text: &str, values: &dyn Values) -> Script {
     let mut bound = Bound::default();
-    let text = replace(text, |tag| {
+    let text = replace_behind(text, |before, tag| {
         let value = values.value(tag)?;
-        Some(bound.put(tag, &value))
+        Some(bound.put(before, tag, &value))
     });
-    let text = replace(&text, |tag| {
+    let text = replace_behind(&text, |before, tag| {
         let name = capture_name(tag)?;
         let value = values.capture(&capture_of(&name)).unwrap_or_default();
-        Some(bound.put(&format!("F_{name}"), &value))
+        Some(bound.put(before, &format!("F_{name}"), &value))
     });
     bound.script(&text)
 }
@@ -73,6 +74,39 @@ fn capture_of(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether what comes next in a script is the value of an assignment, outside of quotes:
+/// `IP=<ip>`. There, a blank would end the value, and the word behind it would be a command
+/// that is run. Stock actions have such lines, and who is banned may be a text that a
+/// stranger wrote.
+fn assigns(before: &str) -> bool {
+    let mut word = before;
+    let mut quote = None;
+    let mut chars = before.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let rest = before.get(at + c.len_utf8()..).unwrap_or_default();
+        match (quote, c) {
+            (None | Some('"'), '\\') => {
+                chars.next();
+            }
+            (None, '\'' | '"') => quote = Some(c),
+            // A comment, whose quotes mean nothing.
+            (None, '#') if word.len() == rest.len() + 1 => {
+                if chars.any(|(_, c)| c == '\n') {
+                    word = chars.as_str();
+                } else {
+                    return false;
+                }
+            }
+            (None, ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | ')' | '`') => word = rest,
+            (Some(open), c) if c == open => quote = None,
+            _ => {}
+        }
+    }
+    let name = word.split_once('=').map_or("", |(name, _)| name);
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    quote.is_none() && !name.is_empty() && name.chars().all(fits)
+}
+
 /// The variables of a script.
 #[derive(Debug, Default)]
 pub(super) struct Bound {
@@ -81,11 +115,14 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// What to write into the script for a value.
-    pub(super) fn put(&mut self, tag: &str, value: &str) -> String {
+    /// What to write into the script for a value, with what stands before it.
+    fn put(&mut self, before: &str, tag: &str, value: &str) -> String {
         // The kernel ends an argument there.
         let value = value.replace('\0', "");
-        if value.len() <= MOST_LITERAL && !value.contains(is_special) {
+        let is_short = value.len() <= MOST_LITERAL;
+        let is_plain = |value: &str| !value.contains(is_special);
+        let is_one = |value: &str| !value.contains(char::is_whitespace) || !assigns(before);
+        if is_short && is_plain(&value) && is_one(&value) {
             return value;
         }
         format!("${}", self.set(tag, value))

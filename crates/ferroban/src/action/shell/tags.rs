@@ -207,12 +207,21 @@ fn next(text: &str, from: usize) -> Option<Found<'_>> {
 
 /// Replaces each tag that `value` knows, once.
 pub(super) fn replace(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> Cow<'_, str> {
+    replace_behind(text, |_, tag| value(tag))
+}
+
+/// The same for a `value` that wants to know what stands before the tag.
+pub(super) fn replace_behind(
+    text: &str,
+    mut value: impl FnMut(&str, &str) -> Option<String>,
+) -> Cow<'_, str> {
     let mut out = String::new();
     let mut done = 0;
     let mut from = 0;
     while let Some(found) = next(text, from) {
         from = found.end;
-        if let Some(value) = value(found.name) {
+        let before = text.get(..found.start).unwrap_or_default();
+        if let Some(value) = value(before, found.name) {
             out.push_str(text.get(done..found.start).unwrap_or_default());
             out.push_str(&value);
             done = found.end;

@@ -108,7 +108,9 @@ impl<'a> OfBan<'a> {
         let mut rest = String::new();
         for (tag, is_text) in TOLD {
             let value = match (asked.has(tag), tag) {
-                (true, "ip-host") => self.host().map_or_else(|| "None".to_owned(), |n| quoted(&n)),
+                (true, "ip-host") => self
+                    .host()
+                    .map_or_else(|| "None".to_owned(), |n| quoted(&n)),
                 (true, _) if is_text => quoted(&self.find(tag).unwrap_or_default()),
                 (true, _) => self.find(tag).unwrap_or_default().into_owned(),
                 (false, "fid" | "raw-ticket") => UNASKED.to_owned(),

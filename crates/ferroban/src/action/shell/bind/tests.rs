@@ -108,6 +108,45 @@ fn each_dangerous_character_alone_makes_a_variable() {
     }
 }
 
+/// Where a text with a blank would stand, and whether it stands there.
+#[test]
+fn a_value_with_a_blank_is_no_command_behind_an_assignment() {
+    let cases = [
+        ("IP=<v>", false),
+        ("true; IP=<v> true", false),
+        ("A=1\n\tB_2=x<v>", false),
+        ("x=`A=<v>`", false),
+        ("(A=<v>)", false),
+        ("# don't\nA=<v>", false),
+        ("A=\\'<v>", false),
+        ("A='x'<v>", false),
+        ("A=\"<v>\"", true),
+        ("A='<v>'", true),
+        ("# A=<v>", true),
+        ("x --a=<v>", true),
+        ("x <v>", true),
+        ("x '' <v>", true),
+        ("awk '{ a=<v> }'", true),
+        ("=<v>", true),
+        ("<v>", true),
+    ];
+    for (text, literal) in cases {
+        for value in ["x canary", "x\tcanary"] {
+            let script = bound(text, &[("v", value)]);
+            assert_eq!(script.len() == 1, literal, "{text}: {script:?}");
+        }
+        assert_eq!(bound(text, &[("v", "x,y")]), [text.replace("<v>", "x,y")]);
+    }
+    // What was meant is what comes of it.
+    let values = Made([("ip", "x exit"), ("F-user", "y exit")].into());
+    let script = bind(
+        "IP=<ip>\nU=<F-USER> V=\"<F-USER>\"; echo $IP,$U,$V",
+        &values,
+    );
+    let run = run(&script, Duration::from_secs(60), ()).unwrap();
+    assert_eq!(run.stdout.bytes, b"x exit,y exit,y exit\n");
+}
+
 #[test]
 fn past_ten_variables_a_shell_still_reads_the_right_ones() {
     let names: Vec<String> = (0..13).map(|n| format!("v{n}")).collect();
@@ -177,6 +216,20 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn however_many_values_there_are_each_arrives_as_it_is(
+        values in prop::collection::vec(hostile(), 1..24),
+    ) {
+        let names: Vec<String> = (0..values.len()).map(|n| format!("F-v{n}")).collect();
+        let pairs = names.iter().zip(&values);
+        let pairs = pairs.map(|(name, value)| (name.as_str(), value.as_str()));
+        let tags: String = names.iter().map(|n| format!(" \"<{}>\"", n.to_uppercase())).collect();
+        let script = bind(&format!("printf '%s\\0'{tags}"), &Made(pairs.collect()));
+        let run = run(&script, Duration::from_secs(60), ()).unwrap();
+        let expected: String = values.iter().map(|v| v.replace('\0', "") + "\0").collect();
+        prop_assert_eq!(String::from_utf8(run.stdout.bytes).unwrap(), expected);
+    }
 
     #[test]
     fn no_value_ever_changes_what_a_shell_makes_of_a_script(

@@ -388,10 +388,15 @@ fn the_info_says_who_it_is_and_what_the_command_asked_for() {
     }
     assert_eq!(
         info(&ban("bob", &[], &[]), "<fid>"),
-        format!("ActionInfo({{'ip': 'bob', 'family': None, 'fid': 'bob', 'raw-ticket': {unasked}}})")
+        format!(
+            "ActionInfo({{'ip': 'bob', 'family': None, 'fid': 'bob', 'raw-ticket': {unasked}}})"
+        )
     );
     let named = info(&ban("192.0.2.99", &[], &[]), "<ip-host>");
-    assert!(named.contains("'ip-host': 'host.example', 'fid': <f"), "{named}");
+    assert!(
+        named.contains("'ip-host': 'host.example', 'fid': <f"),
+        "{named}"
+    );
 }
 
 #[test]
