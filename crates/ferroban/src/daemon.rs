@@ -52,6 +52,7 @@ use ferroban_engine::{Engine, Protection};
 
 use crate::load::{Settings, Setup};
 use crate::log::{Level, Log};
+use crate::names::Resolver;
 use crate::sys;
 use crate::wire::UNCONFIGURED;
 use crew::Crew;
@@ -307,7 +308,7 @@ impl Server {
         let protected = protect::find(&[]);
         tell_protected(&protected, self.conduct.own, log);
         engine.protect(protected);
-        let facts = Facts::default();
+        let facts = Facts::new(Resolver::system());
         let crew = Crew::new(
             inbox.clone(),
             log.clone(),
@@ -315,7 +316,7 @@ impl Server {
             self.by_hand.clone(),
             facts.clone(),
         );
-        let database = Database::new(inbox.clone(), log.clone());
+        let database = Database::new(inbox.clone(), log.clone()).with_readers(facts.history());
         let inquiries = Inquiries::new(inbox.clone(), facts, log.clone());
         MainLoop::new(engine, crew, database, inquiries, log.clone())
     }

@@ -3,7 +3,7 @@
 //! Other programs read the file while we run, and one may switch back to
 //! fail2ban, so nothing of theirs is changed; facts of our own would go into
 //! tables called `ferroban_*`. While we run, memory is the truth and this is its
-//! mirror: it is written, and read only at the start.
+//! mirror: it is written, and read at the start and for actions that tell of earlier bans.
 
 mod data;
 mod schema;
@@ -14,10 +14,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ferroban_engine::{Ban, BanTime, FailId, JailName, LogPosition, Save, Timestamp};
+use ferroban_engine::{Ban, BanTime, FailId, JailName, LogPosition, Match, Save, Timestamp};
 #[cfg(test)]
 use rusqlite::OptionalExtension;
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 /// How long a write waits for another program that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -164,6 +164,50 @@ impl Stored {
             )
         })
     }
+}
+
+/// How many bans of one id are looked at.
+const MOST_PAST: u32 = 1000;
+
+/// What the bans of an id come to that were made until now.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// All failures.
+    pub(crate) failures: u64,
+    /// The last lines.
+    pub(crate) matches: Vec<Match>,
+}
+
+/// Looks up all bans of an id, in one jail or in all, and keeps `most` of their lines.
+/// Nothing if there is none. Reads beside whoever writes, with a handle of its own.
+pub(crate) fn past(
+    path: &Path,
+    id: &FailId,
+    jail: Option<&JailName>,
+    most: usize,
+) -> rusqlite::Result<Option<Past>> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(BUSY_BRIEFLY)?;
+    let mut statement = connection.prepare(
+        "SELECT data FROM bans WHERE ip = ?1 AND (?2 IS NULL OR jail = ?2) \
+         ORDER BY timeofban DESC, rowid DESC LIMIT ?3",
+    )?;
+    let jail = jail.map(JailName::as_str);
+    let mut rows = statement.query(params![id.to_string(), jail, MOST_PAST])?;
+    let mut past = None;
+    while let Some(row) = rows.next()? {
+        let ticket = data::read(row.get_ref(0)?.as_bytes_or_null()?.unwrap_or_default());
+        let past = past.get_or_insert_with(Past::default);
+        past.failures += u64::from(ticket.failures);
+        // From the last line to the first.
+        let room = most.saturating_sub(past.matches.len());
+        past.matches
+            .extend(ticket.matches.into_iter().rev().take(room));
+    }
+    if let Some(past) = &mut past {
+        past.matches.reverse();
+    }
+    Ok(past)
 }
 
 impl Store {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ferroban_engine::{BanTime, JailName, Save};
 
+use super::facts::History;
 use super::message::Message;
 use super::recorder::{self, Limits, Record, Started, Stored};
 use crate::log::Log;
@@ -28,6 +29,7 @@ pub(super) struct Database {
     recorder: Option<Recorder>,
     transactions: u64,
     limits: Limits,
+    history: History,
     /// Answers that nobody waits for any more.
     late: Vec<Receiver<Vec<Stored>>>,
     /// What is left of [`MORE_PATIENCE`].
@@ -50,10 +52,17 @@ impl Database {
             recorder: None,
             transactions: 0,
             limits: Limits::default(),
+            history: History::default(),
             late: Vec::new(),
             patience: MORE_PATIENCE,
             ending: Vec::new(),
         }
+    }
+
+    /// The same, for actions that look up earlier bans too.
+    pub(super) fn with_readers(mut self, history: &History) -> Self {
+        self.history = history.clone();
+        self
     }
 
     /// Where it is.
@@ -67,6 +76,7 @@ impl Database {
     /// the host without a guard: it is told, and opened as soon as it can be.
     pub(super) fn open(&mut self, path: Option<&Path>) -> std::io::Result<()> {
         self.let_go();
+        self.history.note(path, self.limits.max_matches);
         let Some(path) = path else { return Ok(()) };
         let before = self.ending_with(path);
         let store = if before.is_empty() {
@@ -109,6 +119,7 @@ impl Database {
     /// Keeps this much from now on.
     pub(super) fn limit(&mut self, limits: Limits) {
         self.limits = limits;
+        self.history.note(self.path(), limits.max_matches);
         if let Some(recorder) = &self.recorder {
             // It ends only when this queue is closed.
             drop(recorder.at_work.queue.send(Record::Limits(limits)));

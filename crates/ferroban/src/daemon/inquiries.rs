@@ -30,7 +30,8 @@ pub(super) struct Inquiries {
 
 impl Inquiries {
     pub(super) fn new(inbox: SyncSender<Message>, facts: Facts, log: Log) -> Self {
-        let resolver = Resolver::system();
+        let resolver = facts.resolver().cloned();
+        let resolver = resolver.unwrap_or_else(Resolver::system);
         Self {
             means: Means {
                 resolver,
