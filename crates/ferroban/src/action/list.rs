@@ -292,6 +292,17 @@ impl Actions {
     /// Somebody who is banned fails on: looks whether the firewall is as the commands left
     /// it, and repairs it. Not when the ban is quite new, and not all the time.
     pub(crate) fn check(&mut self, ban: &Ban, now: Timestamp) {
+        // Somebody else's ban had it repaired: this one may be missing there.
+        let lacks = |member: &Member| match &member.kind {
+            Kind::Shell { shell, .. } => shell.may_lack(ban),
+            _ => false,
+        };
+        let members = self.members.iter().enumerate();
+        let behind = members.filter(|(_, member)| lacks(member));
+        let behind: Vec<usize> = behind.map(|(place, _)| place).collect();
+        if !behind.is_empty() {
+            return self.reban(&behind, ban);
+        }
         let long_since = |time: Timestamp| now.secs() - time.secs() > SETTLING;
         if !long_since(ban.time) || !self.checked.is_none_or(long_since) {
             return;
@@ -317,17 +328,25 @@ impl Actions {
                 repaired.push(place);
             }
         }
-        for place in repaired {
-            self.reban_with(place, ban);
+        if !repaired.is_empty() {
+            self.reban(&repaired, ban);
         }
     }
 
-    fn reban_with(&mut self, place: usize, ban: &Ban) {
-        if let Some(Member { name, .. }) = self.members.get(place) {
-            let text = format!("[{}] Reban {}, action '{name}'", self.jail, ban.id);
-            self.log.line(crate::log::Level::Notice, "actions", &text);
+    fn reban(&mut self, places: &[usize], ban: &Ban) {
+        let mut text = format!("[{}] Reban {}", self.jail, ban.id);
+        if let [place] = places
+            && let Some(Member { name, .. }) = self.members.get(*place)
+        {
+            text.push_str(", action '");
+            text.push_str(name);
+            text.push('\'');
         }
-        self.carry_out(place, Deed::Reban, ban);
+        let level = crate::log::Level::Notice;
+        self.log.line(level, "actions", &text);
+        for place in places {
+            self.carry_out(*place, Deed::Reban, ban);
+        }
     }
 
     /// Has an action do something about a ban, and tells if that went wrong.

@@ -20,6 +20,7 @@ mod tags;
 mod texts;
 mod values;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,6 +120,9 @@ pub(crate) struct Shell {
     families: Families,
     log: Log,
     epoch: u64,
+    /// Who was banned since the firewall had to be repaired: others may be missing there.
+    /// `None` if it never had to be.
+    since: Option<HashSet<FailId>>,
     /// What the last command for a ban asked for.
     asked: Asked,
 }
@@ -150,6 +154,7 @@ impl Shell {
             families: Families::default(),
             log,
             epoch: 0,
+            since: None,
             asked: Asked::default(),
         }
     }
@@ -184,6 +189,17 @@ impl Shell {
         self.epoch
     }
 
+    /// Whether the firewall was repaired since this ban was made, so that it may be missing.
+    pub(crate) fn may_lack(&self, ban: &Ban) -> bool {
+        let since = self.since.as_ref();
+        since.is_some_and(|since| !since.contains(&ban.id))
+    }
+
+    fn begin_epoch(&mut self) {
+        self.epoch += 1;
+        self.since = Some(HashSet::new());
+    }
+
     /// What the line about a failed ban or unban tells of it: right after the failure.
     pub(crate) fn info(&self, ban: &Ban) -> String {
         OfBan::new(ban, &self.world).told(self.asked)
@@ -203,6 +219,9 @@ impl Shell {
         let families = self.families.from(State::Started);
         let result = self.operate(Op::Stop, &families);
         self.families.clear();
+        if let Some(since) = &mut self.since {
+            since.clear();
+        }
         result
     }
 
@@ -252,6 +271,9 @@ impl Shell {
     pub(crate) fn unban(&mut self, ban: &Ban) -> Result<(), Error> {
         let world = Arc::clone(&self.world);
         let ticket = OfBan::new(ban, &world);
+        if let Some(since) = &mut self.since {
+            since.remove(&ban.id);
+        }
         let result = self.unban_ticket(&ticket, &ticket.family(), &|| ticket.ip());
         self.asked = ticket.asked();
         result
@@ -275,6 +297,15 @@ impl Shell {
     }
 
     fn ban_with(&mut self, op: Op, ban: &Ban) -> Result<(), Error> {
+        let result = self.try_ban_with(op, ban);
+        // It counts as made, whatever came of it.
+        if let Some(since) = &mut self.since {
+            since.insert(ban.id.clone());
+        }
+        result
+    }
+
+    fn try_ban_with(&mut self, op: Op, ban: &Ban) -> Result<(), Error> {
         if ban.restored && self.norestored() {
             return Ok(());
         }

@@ -117,7 +117,7 @@ impl Shell {
                 value_of(bind(text(given, "realCmd")?, &ticket))
             }
             "invalidateBanEpoch" => {
-                self.epoch += 1;
+                self.begin_epoch();
                 Value::Null
             }
             "clearAllParams" => Value::Null,

@@ -134,7 +134,7 @@ impl Shell {
             Level::Error,
             "Invariant check failed. Trying to restore a sane environment",
         );
-        self.epoch += 1;
+        self.begin_epoch();
         if self.repair(family, occasion)? {
             return Ok(Sanity::Sane);
         }

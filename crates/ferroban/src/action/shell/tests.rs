@@ -351,6 +351,28 @@ fn each_repair_begins_an_epoch() {
 }
 
 #[test]
+fn whom_a_repair_may_have_lost_is_known_until_he_is_banned_again() {
+    let own = [
+        ("actioncheck", "test -e DIR/sane"),
+        ("actionstart", "touch DIR/sane"),
+        ("actionban", "test -e DIR/sane"),
+    ];
+    let mut scene = scribe(&own);
+    let [old, new] = ["192.0.2.1", "192.0.2.2"].map(ban_of);
+    scene.shell.start().unwrap();
+    scene.shell.ban(&old).unwrap();
+    assert!(!scene.shell.may_lack(&old), "there was no repair");
+    fs::remove_file(scene.path().join("sane")).unwrap();
+    scene.shell.ban(&new).unwrap();
+    assert!(scene.shell.may_lack(&old) && !scene.shell.may_lack(&new));
+    scene.shell.reban(&old).unwrap();
+    assert!(!scene.shell.may_lack(&old));
+    scene.shell.unban(&new).unwrap();
+    scene.shell.ban(&new).unwrap();
+    assert!(!scene.shell.may_lack(&new));
+}
+
+#[test]
 fn a_command_that_hangs_is_ended_twice_and_then_given_up() {
     let hang = ("actionban", "echo ban >> DIR/rec; trap '' TERM; sleep 60");
     let mut scene = scribe(&[hang, ("timeout", "0.05")]);
