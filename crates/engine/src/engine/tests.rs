@@ -780,7 +780,7 @@ fn tamper(engine: &mut Engine, second: i64, what: Tampering) -> Vec<Effect> {
 
 fn taken() -> Tampering {
     let by = "nft (process 7)".into();
-    Tampering::Taken { by }
+    Tampering::Taken { by, anew: false }
 }
 
 /// How many bans the starts among some effects are to hold.
@@ -860,6 +860,24 @@ fn a_firewall_that_is_loaded_anew_is_healed_and_one_that_is_emptied_is_not() {
         let starts = usize::from(expected == Some(&healing));
         assert_eq!(started(&effects), vec![2; starts], "{what:?}");
     }
+}
+
+#[test]
+fn what_is_loaded_in_one_step_is_healed_at_once() {
+    let anew = || Tampering::Taken {
+        by: "nft (process 7)".into(),
+        anew: true,
+    };
+    let mut engine = guarded(false);
+    tamper(&mut engine, 10, anew());
+    assert_eq!(engine.next_wakeup(), Some(at(10)));
+    let healed = woken(&mut engine, 10);
+    assert_eq!(started(&healed), [2]);
+    finish(&mut engine, 10, &healed, &Outcome::Ok);
+    // Emptied, and loaded by somebody else before it is known why.
+    tamper(&mut engine, 11, taken());
+    tamper(&mut engine, 12, anew());
+    assert_eq!(started(&woken(&mut engine, 12)), [2]);
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub enum Tampering {
     Taken {
         /// Who did it, for people.
         by: String,
+        /// Whether he made rules of his own in the same step: then the firewall is loaded anew,
+        /// and all of it is there.
+        anew: bool,
     },
     /// Rules were made, whosever: perhaps the firewall is loaded anew.
     Made,
@@ -88,7 +91,7 @@ impl Jail {
     /// Learns what somebody else did to the firewall.
     pub(crate) fn tampered(&mut self, what: Tampering, turn: &mut Turn<'_>) {
         match what {
-            Tampering::Taken { by } => {
+            Tampering::Taken { by, anew } => {
                 let error = format!("{by} has taken its rules away");
                 match &mut self.actions {
                     Actions::Missing(missing) => {
@@ -96,6 +99,9 @@ impl Jail {
                     }
                     Actions::Up | Actions::Starting { .. } => self.miss(error, Some(by), turn),
                     _ => {}
+                }
+                if let (true, Actions::Missing(missing)) = (anew, &mut self.actions) {
+                    missing.heal = Some((turn.now, turn.now));
                 }
             }
             Tampering::Made => {

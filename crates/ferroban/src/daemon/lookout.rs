@@ -137,8 +137,8 @@ impl MainLoop {
 fn told(news: &News, guard: &Guard, crew: &mut Crew) -> Vec<Tampering> {
     let mut all = Vec::new();
     let News::Foreign(foreign) = news else {
-        let by = "somebody".to_owned();
-        all.extend((!crew.is_whole(guard)).then_some(Tampering::Taken { by }));
+        let (by, anew) = ("somebody".to_owned(), false);
+        all.extend((!crew.is_whole(guard)).then_some(Tampering::Taken { by, anew }));
         return all;
     };
     let name = nftables::identifier(&guard.name);
@@ -147,9 +147,12 @@ fn told(news: &News, guard: &Guard, crew: &mut Crew) -> Vec<Tampering> {
         // Whoever takes back what was his alone has taken nothing of ours. Whoever loads what
         // he has saved of ours may have saved it without the bans.
         if foreign.made || !crew.is_whole(guard) {
-            all.push(Tampering::Taken { by });
+            let anew = foreign.made;
+            all.push(Tampering::Taken { by, anew });
         }
-    } else if let Some(networks) = foreign.lifted.get(&name) {
+        return all;
+    }
+    if let Some(networks) = foreign.lifted.get(&name) {
         let ids = networks.iter().map(|network| (*network).into()).collect();
         all.push(Tampering::Lifted { ids, by });
     }

@@ -67,8 +67,9 @@ fn a_program_in_python_lives_with_its_jail() {
     home.must_act(&["tell: ban 192.0.2.66 0 600"]);
     home.must_tell(
         "fail2ban.actions ERROR Failed to execute ban jail 'j1' action 'tell' info \
-         'ActionInfo({'ip': '192.0.2.66', 'family': 'inet4', 'fid': '192.0.2.66', 'F-*': \
-         {'matches': [], 'failures': 0}})': boom",
+         'ActionInfo({'ip': '192.0.2.66', 'family': 'inet4', 'fid': <function \
+         Actions.ActionInfo.<lambda> at 0x7f0000000000>, 'raw-ticket': <function \
+         Actions.ActionInfo.<lambda> at 0x7f0000000000>})': boom",
     );
     for (words, answer) in [
         (&["get", "j1", "action", "tell", "port"][..], "80"),
