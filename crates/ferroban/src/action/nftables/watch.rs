@@ -22,6 +22,8 @@ const GROUP: u32 = 1 << 6;
 /// A flush of a large set is told element by element.
 const ROOM: usize = 32 << 20;
 const BUFFER: usize = 128 << 10;
+/// So that there is an end to it where others change the firewall all the time.
+const MOST_READS: usize = 1000;
 
 const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
@@ -116,13 +118,13 @@ impl Watch {
         })
     }
 
-    /// What has been told and not been read; nothing is waited for.
+    /// What has been told and not been read, or a good part of it; nothing is waited for.
     ///
     /// # Errors
     /// The socket is broken.
     pub fn read(&mut self) -> Result<Told, Errno> {
         let mut all = Vec::new();
-        loop {
+        for _ in 0..MOST_READS {
             let read =
                 retry_on_intr(|| net::recv(&self.fd, &mut self.buffer[..], RecvFlags::DONTWAIT));
             match read {
@@ -140,6 +142,7 @@ impl Watch {
                 Err(errno) => return Err(errno),
             }
         }
+        Ok(Told::Foreign(all))
     }
 }
 
@@ -152,14 +155,12 @@ impl AsFd for Watch {
 impl Open {
     /// Takes in a change; at the end of a transaction of somebody else, what it came to.
     fn take(&mut self, message: Message<'_>) -> Option<Foreign> {
-        if message.is_control() {
+        // The changes of one transaction come one after the other.
+        if message.is_control() || is_ours(message.port) {
             return None;
         }
         match message.kind() {
-            NEW_GENERATION => {
-                let done = std::mem::take(self);
-                return (!is_ours(message.port)).then(|| done.of(message));
-            }
+            NEW_GENERATION => return Some(std::mem::take(self).of(message)),
             NEW_TABLE | NEW_CHAIN | NEW_RULE | NEW_SET => self.made = true,
             DELETE_TABLE | DELETE_CHAIN | DELETE_RULE | DELETE_SET if is_in_our_table(message) => {
                 self.lose(message);
@@ -193,9 +194,11 @@ impl Open {
     fn of(mut self, end: Message<'_>) -> Foreign {
         let attributes = end.attributes();
         let name = attributes.text(GENERATION_NAME).unwrap_or("a program");
+        // A program may call itself what it likes.
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
         let by = match attributes.number(GENERATION_PROCESS) {
             Some(process) => format!("{name} (process {process})"),
-            None => name.to_owned(),
+            None => name,
         };
         self.lifted.remove(&self.restored);
         let mut taken = self.taken;
