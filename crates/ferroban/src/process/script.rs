@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_millis(50);
 const MOST_LEFT: usize = 64;
 /// What systemd tells us and nobody else: a command that believed it was meant could
 /// report that we are ready, or keep our watchdog quiet.
-pub(super) const OURS_ALONE: [&str; 6] = [
+const OURS_ALONE: [&str; 6] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -189,14 +189,22 @@ fn after(time: Duration) -> Option<Instant> {
     clock::tick().checked_add(time)
 }
 
-#[expect(clippy::disallowed_methods, reason = "children start here")]
 fn command(script: &Script) -> Command {
-    let mut command = Command::new("/bin/sh");
+    let mut command = alone("/bin/sh");
     command
         .arg("-c")
         .arg(&script.text)
         .args(&script.args)
-        .stdin(Stdio::null())
+        .stdin(Stdio::null());
+    command
+}
+
+/// A program in a group of its own, which is listened to and learns nothing that is ours
+/// alone.
+#[expect(clippy::disallowed_methods, reason = "children start here")]
+pub(super) fn alone(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);

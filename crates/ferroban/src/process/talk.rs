@@ -8,8 +8,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::script::{OURS_ALONE, POLITE, RUNNING, end_of};
+use super::script::{POLITE, RUNNING, alone, end_of};
 use crate::clock;
 
 /// The longest line of its standard output, in bytes.
@@ -91,7 +91,7 @@ impl Talk {
     ) -> io::Result<Self> {
         let (quitting, quit) = io::pipe()?;
         let mut list = RUNNING.list();
-        let mut child = command(program, args).spawn()?;
+        let mut child = alone(program).args(args).stdin(Stdio::piped()).spawn()?;
         let group = Pid::from_child(&child);
         let prepared = prepare(&mut child, group);
         let (stdin, end, [stdout, stderr]) = prepared.inspect_err(|_| {
@@ -223,21 +223,6 @@ fn how(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("it was ended by signal {signal}"),
         (None, None) => "it ended".to_owned(),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "children start here")]
-fn command(program: &str, args: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    for name in OURS_ALONE {
-        command.env_remove(name);
-    }
-    command
 }
 
 /// The near ends of its pipes, and something that is readable from its end on.
