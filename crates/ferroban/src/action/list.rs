@@ -1,10 +1,13 @@
 //! The actions of a jail, in their order.
 //!
 //! Each may be of our own kind, which is told of many bans at once and may be repeated,
-//! or a command action or one in Python, which is carried out once for each ban in the order of bans and,
+//! or one that is [run](run::Run): carried out once for each ban in the order of bans and,
 //! within a ban, of the actions. What goes wrong with one of those is logged here and
 //! is no business of the engine: fail2ban counts its ban as made, and repeating it could
 //! send a mail twice.
+
+mod member;
+mod run;
 
 use std::sync::Arc;
 
@@ -14,8 +17,13 @@ use ferroban_engine::{Ban, FailId, JailName, Network, Outcome, Timestamp};
 use super::python::Python;
 use super::shell::call::CallError;
 use super::shell::{Facts, Occasion, Shell};
-use super::{Failed, Native, libwrap};
-use crate::log::Log;
+use super::{Failed, Native, Options};
+use crate::log::{Level, Log};
+use member::{Kind, Member};
+
+#[cfg(test)]
+pub(crate) use member::Failure;
+pub(crate) use member::Fate;
 
 /// One action of a jail, made from its plan.
 pub(crate) enum Part {
@@ -24,17 +32,9 @@ pub(crate) enum Part {
     /// Nothing: a dry run.
     Dry,
     /// Commands of `action.d`, with their properties.
-    Commands(super::Options),
+    Commands(Options),
     /// A program in Python.
     Python(Box<Python>),
-}
-
-/// An action at work.
-enum Kind {
-    Native { native: Box<Native>, started: bool },
-    Dry,
-    Shell { shell: Box<Shell>, started: bool },
-    Python { python: Box<Python>, started: bool },
 }
 
 /// How long a ban is given to take effect before a failure of the banned is a reason to
@@ -49,11 +49,22 @@ enum Deed {
     Unban,
 }
 
-struct Member {
-    name: String,
-    kind: Kind,
-    /// Whether the last ban or start failed, of an action that is run.
-    fails: bool,
+impl Deed {
+    /// As in `Failed to execute ban jail …`.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ban => "ban",
+            Self::Reban => "reban",
+            Self::Unban => "unban",
+        }
+    }
+
+    fn step(self) -> Step {
+        match self {
+            Self::Ban | Self::Reban => Step::Ban,
+            Self::Unban => Step::Unban,
+        }
+    }
 }
 
 /// Whether an action bans.
@@ -65,22 +76,6 @@ pub(crate) enum Proven {
     Commands(Option<String>),
     /// It is a dry run.
     Nobody,
-}
-
-/// How an action fares that is run: it failed, or works again.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Fate {
-    pub(crate) action: String,
-    /// What went wrong; nothing if it works again.
-    pub(crate) failure: Option<Failure>,
-}
-
-/// What went wrong with an action that is run.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Failure {
-    pub(crate) during: Step,
-    pub(crate) id: Option<FailId>,
-    pub(crate) error: String,
 }
 
 /// The actions of a jail.
@@ -108,90 +103,46 @@ impl Actions {
         }
     }
 
-    /// Goes on with these actions. Of those that stay, commands keep what they have
-    /// started; those that are left out end, and lift `held` before, unless they are to
-    /// be `forgotten`.
+    /// Goes on with these actions. What is run and stays keeps what it has started;
+    /// actions that are left out end, and lift `held` before, unless they are to
+    /// be `forgotten`. So do those that cannot go on as what is wanted.
     pub(crate) fn configure(&mut self, parts: Vec<(String, Part)>, held: &[Ban], forgotten: bool) {
         let mut old = std::mem::take(&mut self.members);
         for (name, part) in parts {
             let known = old.iter().position(|member| member.name == name);
-            let known = known.map(|place| old.remove(place));
-            // Changed, it has not failed yet.
+            let mut known = known.map(|place| old.remove(place));
             self.fates.extend(known.as_ref().and_then(Member::excused));
-            let known = known.map(|member| member.kind);
-            let known = Self::going_on(known, &part, &mut old, &name);
-            let kind = match (part, known) {
-                (Part::Native(native), known) => Kind::Native {
-                    native: Box::new(native),
-                    started: matches!(known, Some(Kind::Native { started: true, .. })),
-                },
-                (Part::Dry, _) => Kind::Dry,
-                (Part::Commands(properties), Some(Kind::Shell { mut shell, started })) => {
-                    shell.configure(properties);
-                    Kind::Shell { shell, started }
-                }
-                (Part::Commands(properties), _) => {
-                    let facts = Arc::clone(&self.facts);
-                    let (jail, log) = (self.jail.clone(), self.log.clone());
-                    let shell = Shell::new(jail, name.clone(), properties, log, facts);
-                    Kind::Shell {
-                        shell: Box::new(shell),
-                        started: false,
-                    }
-                }
-                (
-                    Part::Python(wanted),
-                    Some(Kind::Python {
-                        mut python,
-                        started,
-                    }),
-                ) => {
-                    python.go_on_as(&wanted);
-                    Kind::Python { python, started }
-                }
-                (Part::Python(python), _) => Kind::Python {
-                    python,
-                    started: false,
-                },
+            let part = match &mut known {
+                Some(member) => member.go_on_as(part),
+                None => Some(part),
             };
-            let fails = false;
-            self.members.push(Member { name, kind, fails });
+            match part {
+                None => self.members.extend(known),
+                Some(part) => {
+                    old.extend(known);
+                    let member = self.member(name, part);
+                    self.members.push(member);
+                }
+            }
         }
         self.fates.extend(old.iter().filter_map(Member::excused));
         if !forgotten && !old.is_empty() {
-            let mut gone = Self {
-                jail: self.jail.clone(),
-                log: self.log.clone(),
-                facts: Arc::clone(&self.facts),
-                members: old,
-                checked: None,
-                fates: Vec::new(),
-            };
+            let facts = Arc::clone(&self.facts);
+            let mut gone = Self::new(self.jail.clone(), self.log.clone(), facts);
+            gone.members = old;
             // That it does not work is logged; nobody else waits for it.
             drop(gone.stop(held));
         }
     }
 
-    /// What of an action stays for the one that is wanted. A program in Python that cannot
-    /// go on as that one ends with those that are left out.
-    fn going_on(
-        known: Option<Kind>,
-        part: &Part,
-        old: &mut Vec<Member>,
-        name: &str,
-    ) -> Option<Kind> {
-        match (known, part) {
-            (Some(Kind::Python { python, started }), part) if !matches!(part, Part::Python(wanted) if python.can_go_on_as(wanted)) =>
-            {
-                old.push(Member {
-                    name: name.to_owned(),
-                    kind: Kind::Python { python, started },
-                    fails: false,
-                });
-                None
-            }
-            (known, _) => known,
-        }
+    /// An action that has done nothing yet.
+    fn member(&self, name: String, part: Part) -> Member {
+        let kind = Kind::new(part, |properties| {
+            let (jail, log) = (self.jail.clone(), self.log.clone());
+            let facts = Arc::clone(&self.facts);
+            Box::new(Shell::new(jail, name.clone(), properties, log, facts))
+        });
+        Member::new(name, kind)
     }
 
     /// Prepares every action that is not prepared, and has it hold what is `held`. Commands
@@ -215,26 +166,15 @@ impl Actions {
                     outcome = worse(outcome, native.start(held, now));
                 }
                 Kind::Dry => {}
-                Kind::Shell { shell, started } => {
+                Kind::Run { run, started } => {
                     if std::mem::replace(started, true) {
                         others = true;
                         continue;
                     }
                     fresh.push(place);
-                    if let Err(error) = shell.start() {
+                    if let Err(error) = run.start() {
                         failed_to(&self.log, ("start", ""), &self.jail, &member.name, &error);
-                        self.fates.extend(member.failed(Step::Start, None, &error));
-                    }
-                }
-                Kind::Python { python, started } => {
-                    if std::mem::replace(started, true) {
-                        others = true;
-                        continue;
-                    }
-                    fresh.push(place);
-                    if let Err(error) = python.start() {
-                        failed_to(&self.log, ("start", ""), &self.jail, &member.name, &error);
-                        self.fates.extend(member.failed(Step::Start, None, &error));
+                        self.fates.push(member.failed(Step::Start, None, &error));
                     }
                 }
             }
@@ -294,8 +234,8 @@ impl Actions {
     pub(crate) fn check(&mut self, ban: &Ban, now: Timestamp) {
         // Somebody else's ban had it repaired: this one may be missing there.
         let lacks = |member: &Member| match &member.kind {
-            Kind::Shell { shell, .. } => shell.may_lack(ban),
-            _ => false,
+            Kind::Run { run, .. } => run.may_lack(ban),
+            Kind::Native { .. } | Kind::Dry => false,
         };
         let members = self.members.iter().enumerate();
         let behind = members.filter(|(_, member)| lacks(member));
@@ -310,21 +250,14 @@ impl Actions {
         self.checked = Some(now);
         let mut repaired = Vec::new();
         for (place, Member { name, kind, .. }) in self.members.iter_mut().enumerate() {
-            let shell = match kind {
-                Kind::Shell { shell, .. } => shell,
-                Kind::Python { python, .. } => {
-                    if let Err(error) = python.check() {
-                        failed_to(&self.log, ("check", ""), &self.jail, name, &error);
-                    }
-                    continue;
-                }
-                Kind::Native { .. } | Kind::Dry => continue,
+            let Kind::Run { run, .. } = kind else {
+                continue;
             };
-            let before = shell.epoch();
-            if let Err(error) = shell.consistency_check(Occasion::Ban) {
+            let before = run.epoch();
+            if let Err(error) = run.check(Occasion::Ban) {
                 failed_to(&self.log, ("check", ""), &self.jail, name, &error);
             }
-            if shell.epoch() != before {
+            if run.epoch() != before {
                 repaired.push(place);
             }
         }
@@ -342,8 +275,7 @@ impl Actions {
             text.push_str(name);
             text.push('\'');
         }
-        let level = crate::log::Level::Notice;
-        self.log.line(level, "actions", &text);
+        self.log.line(Level::Notice, "actions", &text);
         for place in places {
             self.carry_out(*place, Deed::Reban, ban);
         }
@@ -354,41 +286,22 @@ impl Actions {
         let Some(member) = self.members.get_mut(place) else {
             return;
         };
-        let result = match &mut member.kind {
-            Kind::Native { .. } | Kind::Dry => return,
-            Kind::Shell { shell, .. } => {
-                let result = match deed {
-                    Deed::Ban => shell.ban(ban),
-                    Deed::Reban => shell.reban(ban),
-                    Deed::Unban => shell.unban(ban),
-                };
-                result.map_err(|error| (error.to_string(), shell.info(ban)))
-            }
-            Kind::Python { python, .. } => {
-                let result = match deed {
-                    Deed::Ban | Deed::Reban => python.ban(ban),
-                    Deed::Unban => python.unban(ban),
-                };
-                result.map_err(|error| (error.to_string(), python.info(ban)))
-            }
-        };
-        let during = match deed {
-            Deed::Ban | Deed::Reban => Step::Ban,
-            Deed::Unban => Step::Unban,
-        };
-        let Err((error, info)) = result else {
-            self.fates.extend(member.worked(during));
+        let Kind::Run { run, .. } = &mut member.kind else {
             return;
         };
-        let fate = member.failed(during, Some(&ban.id), &error);
-        self.fates.extend(fate);
-        let name = &member.name;
-        let jail = &self.jail;
-        let what = match deed {
-            Deed::Ban => "ban",
-            Deed::Reban => "reban",
-            Deed::Unban => "unban",
+        let result = match deed {
+            Deed::Ban => run.ban(ban),
+            Deed::Reban => run.reban(ban),
+            Deed::Unban => run.unban(ban),
         };
+        let Err(error) = result else {
+            self.fates.extend(member.worked(deed.step()));
+            return;
+        };
+        let info = run.info(ban);
+        let fate = member.failed(deed.step(), Some(&ban.id), &error);
+        self.fates.push(fate);
+        let (jail, name, what) = (&self.jail, &member.name, deed.word());
         let text = format!(
             "Failed to execute {what} jail '{jail}' action '{name}' info '{info}': {error}"
         );
@@ -409,8 +322,7 @@ impl Actions {
     ) -> Result<serde_json::Value, CallError> {
         let member = self.members.iter_mut().find(|member| member.name == action);
         match member.map(|member| &mut member.kind) {
-            Some(Kind::Shell { shell, .. }) => shell.call(method, arguments),
-            Some(Kind::Python { python, .. }) => python.call(method, arguments),
+            Some(Kind::Run { run, .. }) => run.call(method, arguments),
             Some(Kind::Native { .. } | Kind::Dry) => Err(CallError {
                 class: "NotImplementedError",
                 text: format!("{method}: the action {action} is no command action"),
@@ -461,38 +373,27 @@ impl Actions {
             let told = format!("[{jail}] Flush ticket(s) with {name}");
             match kind {
                 Kind::Native { native, .. } => {
-                    self.log.line(crate::log::Level::Notice, "actions", &told);
+                    self.log.line(Level::Notice, "actions", &told);
                     let ids: Vec<FailId> = held.iter().map(|ban| ban.id.clone()).collect();
                     let failed = native.unban(&ids).into_iter().find(Result::is_err);
                     result = failed.unwrap_or(result);
                 }
                 Kind::Dry => {}
-                Kind::Shell { shell, .. } if shell.has_flush() => {
-                    self.log.line(crate::log::Level::Notice, "actions", &told);
-                    if let Err(error) = shell.flush() {
-                        failed_to(&self.log, FLUSH, jail, name, &error);
-                        self.log.info("actions", NO_FLUSH);
-                        if let Err(error) = shell.consistency_check(occasion) {
-                            failed_to(&self.log, ("check", ""), jail, name, &error);
-                        }
-                    }
-                }
-                Kind::Python { python, .. } if python.has_flush() => {
-                    self.log.line(crate::log::Level::Notice, "actions", &told);
-                    match python.flush() {
+                Kind::Run { run, .. } if run.has_flush() => {
+                    self.log.line(Level::Notice, "actions", &told);
+                    match run.flush() {
                         Ok(true) => {}
                         Ok(false) => singly.push(place),
                         Err(error) => {
                             failed_to(&self.log, FLUSH, jail, name, &error);
                             self.log.info("actions", NO_FLUSH);
-                            if let Err(error) = python.check() {
+                            if let Err(error) = run.check(occasion) {
                                 failed_to(&self.log, ("check", ""), jail, name, &error);
                             }
                         }
                     }
                 }
-                Kind::Python { .. } => singly.push(place),
-                Kind::Shell { .. } => singly.push(place),
+                Kind::Run { .. } => singly.push(place),
             }
         }
         for ban in held {
@@ -506,12 +407,9 @@ impl Actions {
     /// Tells every action that the configuration was read again.
     pub(crate) fn reload(&mut self) {
         for Member { name, kind, .. } in &mut self.members {
-            let error = match kind {
-                Kind::Native { .. } | Kind::Dry => None,
-                Kind::Shell { shell, .. } => shell.reload().err().map(|error| error.to_string()),
-                Kind::Python { python, .. } => python.reload().err().map(|error| error.to_string()),
-            };
-            if let Some(error) = error {
+            if let Kind::Run { run, .. } = kind
+                && let Err(error) = run.reload()
+            {
                 failed_to(&self.log, ("reload", ""), &self.jail, name, &error);
             }
         }
@@ -528,15 +426,9 @@ impl Actions {
                     }
                 }
                 Kind::Dry => {}
-                Kind::Shell { shell, started } => {
+                Kind::Run { run, started } => {
                     *started = false;
-                    if let Err(error) = shell.stop() {
-                        failed_to(&self.log, ("stop", ""), &self.jail, name, &error);
-                    }
-                }
-                Kind::Python { python, started } => {
-                    *started = false;
-                    if let Err(error) = python.stop() {
+                    if let Err(error) = run.stop() {
                         failed_to(&self.log, ("stop", ""), &self.jail, name, &error);
                     }
                 }
@@ -555,10 +447,7 @@ impl Actions {
                 } => Proven::Kernel(native.prove().map_err(Failed::into_text)),
                 Kind::Native { .. } => Proven::Kernel(Err("the jail is not started".to_owned())),
                 Kind::Dry => Proven::Nobody,
-                Kind::Python { .. } => Proven::Commands(None),
-                Kind::Shell { shell, .. } => {
-                    Proven::Commands(libwrap::without_effect(shell.properties()))
-                }
+                Kind::Run { run, .. } => Proven::Commands(run.without_effect()),
             };
             (name.clone(), proven)
         };
@@ -570,44 +459,8 @@ impl Actions {
             .iter_mut()
             .filter_map(|member| match &mut member.kind {
                 Kind::Native { native, .. } => Some(&mut **native),
-                _ => None,
+                Kind::Dry | Kind::Run { .. } => None,
             })
-    }
-}
-
-impl Member {
-    /// It failed. What is to be told of that.
-    fn failed(
-        &mut self,
-        during: Step,
-        id: Option<&FailId>,
-        error: &dyn std::fmt::Display,
-    ) -> Option<Fate> {
-        // Who cannot be unbanned is kept out all the same.
-        self.fails |= during != Step::Unban;
-        Some(Fate {
-            action: self.name.clone(),
-            failure: Some(Failure {
-                during,
-                id: id.cloned(),
-                error: error.to_string(),
-            }),
-        })
-    }
-
-    /// It did what it should. What is to be told of that, if it is news.
-    fn worked(&mut self, during: Step) -> Option<Fate> {
-        let news = self.excused().filter(|_| during == Step::Ban);
-        self.fails &= news.is_none();
-        news
-    }
-
-    /// What is to be told when that it failed no longer matters; nothing if it did not.
-    fn excused(&self) -> Option<Fate> {
-        self.fails.then(|| Fate {
-            action: self.name.clone(),
-            failure: None,
-        })
     }
 }
 
@@ -645,82 +498,4 @@ fn merge(results: &mut [Result<(), Failed>], more: Vec<Result<(), Failed>>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    use std::fs;
-
-    use ferroban_engine::{BanTime, Ticket};
-
-    use crate::log::{Level, Target};
-
-    struct Nothing;
-
-    impl Facts for Nothing {}
-
-    fn ban_of(id: &str) -> Ban {
-        Ban {
-            id: FailId::parse(id),
-            time: Timestamp::from_secs(1000),
-            bantime: BanTime::For(600),
-            count: 1,
-            ticket: Ticket::default(),
-            restored: false,
-        }
-    }
-
-    /// As the original tells it, with the same actions.
-    #[test]
-    fn who_was_banned_before_a_repair_is_banned_again_by_what_was_repaired() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().display().to_string();
-        let log = Log::open(&Target::File(folder.path().join("log")), Level::Notice).unwrap();
-        let mut actions = Actions::new("j".parse().unwrap(), log.clone(), Arc::new(Nothing));
-        let part = |name: &str| {
-            let options = [
-                ("actionstart", "touch DIR/NAME"),
-                ("actionstop", "rm -f DIR/NAME"),
-                ("actioncheck", "test -e DIR/NAME"),
-                (
-                    "actionban",
-                    "test -e DIR/NAME && echo NAME ban <ip> >> DIR/rec",
-                ),
-                ("actionreban", "echo NAME reban <ip> >> DIR/rec"),
-            ];
-            let filled = |text: &str| text.replace("DIR", &dir).replace("NAME", name);
-            let options = options.map(|(option, text)| (option.to_owned(), filled(text)));
-            (name.to_owned(), Part::Commands(options.into()))
-        };
-        actions.configure(vec![part("a"), part("b")], &[], true);
-        drop(actions.start(&[], Timestamp::from_secs(0), &|| true));
-        let [one, two] = ["192.0.2.1", "192.0.2.2"].map(ban_of);
-        actions.run_ban(&one);
-        fs::remove_file(folder.path().join("a")).unwrap();
-        actions.run_ban(&two);
-        // At once, and once only.
-        let now = Timestamp::from_secs(1001);
-        for ban in [&two, &one, &one] {
-            actions.check(ban, now);
-        }
-        for name in ["a", "b"] {
-            fs::remove_file(folder.path().join(name)).unwrap();
-        }
-        actions.check(&one, Timestamp::from_secs(2000));
-        let recorded = fs::read_to_string(folder.path().join("rec")).unwrap();
-        let expected = [
-            "a ban 192.0.2.1",
-            "b ban 192.0.2.1",
-            "a ban 192.0.2.2",
-            "b ban 192.0.2.2",
-            "a reban 192.0.2.1",
-            "a reban 192.0.2.1",
-            "b reban 192.0.2.1",
-        ];
-        assert_eq!(recorded.lines().collect::<Vec<_>>(), expected);
-        log.flush();
-        let told = fs::read_to_string(folder.path().join("log")).unwrap();
-        let told = told.lines().filter_map(|line| line.split_once("[j] "));
-        let told: Vec<&str> = told.map(|(_, text)| text).collect();
-        assert_eq!(told, ["Reban 192.0.2.1, action 'a'", "Reban 192.0.2.1"]);
-    }
-}
+mod tests;
