@@ -8,6 +8,7 @@ mod cut;
 pub(crate) mod libwrap;
 mod list;
 mod native;
+mod netlink;
 pub mod nftables;
 pub(crate) mod python;
 pub(crate) mod shell;

@@ -8,32 +8,20 @@ use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use ferroban_engine::Network;
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{
-    self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt,
-};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, netlink};
 
-/// The kernel answers at once; this only keeps a fault from hanging a jail.
-const PATIENCE: Duration = Duration::from_secs(10);
-const BUFFER: usize = 64 << 10;
+use super::netlink::{self as link, ACK, Attributes, DONE, DUMP, ERROR, Head, messages};
 
 const DIAG_BY_FAMILY: u16 = 20;
 const DESTROY: u16 = 21;
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
-const REQUEST: u16 = 0x1;
-const ACK: u16 = 0x4;
-const DUMP: u16 = 0x300;
 
 const TCP: u8 = 6;
 /// All states but those of a socket that listens (10) or is as good as gone (6, 7).
 const STATES: u32 = 0xfff & !(1 << 6 | 1 << 7 | 1 << 10);
 
-const HEADER: usize = 16;
 /// Of a message about a socket: family, state and two more bytes, then what names the socket.
 const SOCKET: usize = 4;
 const NAME: usize = 48;
@@ -112,26 +100,14 @@ impl Connection {
 }
 
 struct Socket {
-    fd: OwnedFd,
+    link: link::Socket,
     seq: u32,
-    buffer: Vec<u8>,
 }
 
 impl Socket {
     fn open() -> io::Result<Self> {
-        let fd = net::socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            Some(netlink::SOCK_DIAG),
-        )?;
-        net::connect(&fd, &netlink::SocketAddrNetlink::new(0, 0))?;
-        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(PATIENCE))?;
-        Ok(Self {
-            fd,
-            seq: 0,
-            buffer: vec![0; BUFFER],
-        })
+        let link = link::Socket::open(netlink::SOCK_DIAG)?;
+        Ok(Self { link, seq: 0 })
     }
 
     /// All connections of a family.
@@ -156,67 +132,32 @@ impl Socket {
     }
 
     fn ask(&mut self, kind: u16, flags: u16, family: u8, name: &[u8; NAME]) -> io::Result<()> {
-        self.seq = self.seq.wrapping_add(1);
-        let mut bytes = Vec::with_capacity(HEADER + 8 + NAME);
-        let length = u32::try_from(HEADER + 8 + NAME).unwrap_or(0);
-        bytes.extend(length.to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend((REQUEST | flags).to_ne_bytes());
-        bytes.extend(self.seq.to_ne_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend([family, TCP, 0, 0]);
-        bytes.extend(STATES.to_ne_bytes());
-        bytes.extend(name);
-        retry_on_intr(|| net::send(&self.fd, &bytes, SendFlags::empty()))?;
+        self.seq = self.link.next();
+        let mut out = Attributes::default();
+        let seq = self.seq;
+        out.message(&Head { kind, flags, seq }, |out| {
+            out.raw(&[family, TCP, 0, 0]);
+            out.raw(&STATES.to_ne_bytes());
+            out.raw(name);
+        });
+        self.link.send(&out.into_bytes())?;
         Ok(())
     }
 
     /// Takes one reading of answers to the last question. Whether they were the last.
     fn receive(&mut self, mut each: impl FnMut(u16, &[u8])) -> io::Result<bool> {
-        let read = retry_on_intr(|| net::recv(&self.fd, &mut self.buffer[..], RecvFlags::empty()));
-        let (count, _) = read?;
-        let mut rest = self.buffer.get(..count).unwrap_or_default();
         let mut last = false;
-        while let Some((kind, seq, body, after)) = message(rest) {
-            rest = after;
-            if seq != self.seq {
-                continue;
-            }
-            match kind {
+        for message in messages(self.link.wait()?).filter(|message| message.seq == self.seq) {
+            match message.kind {
                 DONE => last = true,
                 ERROR => {
-                    outcome(body)?;
+                    message.outcome()?;
                     last = true;
                 }
-                _ => each(kind, body),
+                kind => each(kind, message.body()),
             }
         }
         Ok(last)
-    }
-}
-
-/// The first of some messages: kind, number and body; and what follows.
-fn message(bytes: &[u8]) -> Option<(u16, u32, &[u8], &[u8])> {
-    let length = u32::from_ne_bytes(*bytes.first_chunk()?);
-    let length = usize::try_from(length)
-        .ok()
-        .filter(|length| *length >= HEADER)?;
-    let kind = u16::from_ne_bytes(*bytes.get(4..)?.first_chunk()?);
-    let seq = u32::from_ne_bytes(*bytes.get(8..)?.first_chunk()?);
-    let body = bytes.get(HEADER..length.min(bytes.len()))?;
-    let after = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((kind, seq, body, after))
-}
-
-/// What an error message says; 0 is none.
-fn outcome(body: &[u8]) -> io::Result<()> {
-    let code = body
-        .first_chunk()
-        .map_or(0, |code| i32::from_ne_bytes(*code));
-    match code.checked_neg() {
-        Some(0) => Ok(()),
-        Some(errno @ 1..=4095) => Err(io::Error::from_raw_os_error(errno)),
-        _ => Err(io::Error::from_raw_os_error(Errno::PROTO.raw_os_error())),
     }
 }
 
@@ -257,14 +198,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_kernel_says_is_read_to_its_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut rest = bytes.as_slice();
-            while let Some((_, _, body, after)) = message(rest) {
-                Connection::read(body);
-                let _either = outcome(body);
-                prop_assert!(after.len() < rest.len());
-                rest = after;
-            }
+        fn whatever_a_message_holds_is_read(body in prop::collection::vec(any::<u8>(), 0..80)) {
+            let connection = Connection::read(&body);
+            prop_assert_eq!(connection.is_some(), body.len() >= SOCKET + NAME);
         }
     }
 }

@@ -7,22 +7,16 @@
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{
-    self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt,
-};
+use rustix::io::Errno;
+use rustix::net::{self, netlink, sockopt};
 
+use super::super::netlink as link;
 use super::message::{self, Attributes, Batch, DONE, DUMP, ERROR, INTERRUPTED, Message};
 
 /// Room for a large batch and for the answers to it; the kernel takes it only
 /// while it is in use.
 const ROOM: usize = 32 << 20;
-/// An answer quotes the refused message, which may be 64 KiB long.
-const BUFFER: usize = 128 << 10;
-/// The kernel answers at once; this only keeps a fault from hanging a jail.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a dump is repeated because the ruleset changed meanwhile.
 const DUMP_ATTEMPTS: u32 = 6;
 
@@ -51,9 +45,7 @@ impl BatchError {
 /// A socket that speaks with netfilter and with nobody else.
 #[derive(Debug)]
 pub(super) struct Socket {
-    fd: OwnedFd,
-    seq: u32,
-    buffer: Vec<u8>,
+    link: link::Socket,
 }
 
 /// The addresses of all sockets that this process has had. The kernel tells of each change by
@@ -69,46 +61,38 @@ pub(super) fn is_ours(port: u32) -> bool {
 impl Socket {
     /// Opens and binds it. Needs no right yet: the first question does.
     pub(super) fn open() -> Result<Self, Errno> {
-        let fd = bound(0)?;
-        let port = net::getsockname(&fd)?;
+        let link = link::Socket::open(netlink::NETFILTER)?;
+        let port = net::getsockname(&link.fd)?;
         if let Ok(own) = netlink::SocketAddrNetlink::try_from(port) {
             let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
             ours.insert(own.pid());
         }
-        // Connected to the kernel, it takes no message from other processes.
-        net::connect(&fd, &netlink::SocketAddrNetlink::new(0, 0))?;
-        if sockopt::set_socket_send_buffer_size_force(&fd, ROOM).is_err() {
-            sockopt::set_socket_send_buffer_size(&fd, ROOM)?;
+        if sockopt::set_socket_send_buffer_size_force(&link.fd, ROOM).is_err() {
+            sockopt::set_socket_send_buffer_size(&link.fd, ROOM)?;
         }
-        if sockopt::set_socket_recv_buffer_size_force(&fd, ROOM).is_err() {
-            sockopt::set_socket_recv_buffer_size(&fd, ROOM)?;
+        if sockopt::set_socket_recv_buffer_size_force(&link.fd, ROOM).is_err() {
+            sockopt::set_socket_recv_buffer_size(&link.fd, ROOM)?;
         }
-        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(PATIENCE))?;
-        Ok(Self {
-            fd,
-            seq: 0,
-            buffer: vec![0; BUFFER],
-        })
+        Ok(Self { link })
     }
 
     /// How many bytes one batch may have. Half of what the kernel says, which
     /// counts its own bookkeeping too.
     pub(super) fn capacity(&self) -> usize {
-        sockopt::socket_send_buffer_size(&self.fd).unwrap_or(0) / 2
+        sockopt::socket_send_buffer_size(&self.link.fd).unwrap_or(0) / 2
     }
 
     /// The descriptor, for tests that make it small.
     #[cfg(test)]
     pub(super) fn fd(&self) -> &OwnedFd {
-        &self.fd
+        &self.link.fd
     }
 
     /// An empty batch, to be sent before the next question is asked. With a
     /// `generation` it is refused with [`Errno::RESTART`] once the ruleset is no
     /// longer that one.
     pub(super) fn batch(&mut self, generation: Option<u32>) -> Batch {
-        self.seq = self.seq.wrapping_add(1);
-        Batch::new(self.seq, generation)
+        Batch::new(self.link.next(), generation)
     }
 
     /// Carries out a batch: all of it or nothing.
@@ -116,15 +100,12 @@ impl Socket {
         if batch.is_empty() {
             return Ok(());
         }
-        self.seq = batch.last_seq().wrapping_add(1);
+        self.link.go_on_after(batch.last_seq().wrapping_add(1));
         let bytes = batch.finish().map_err(BatchError::Whole)?;
-        self.send(bytes).map_err(BatchError::Whole)?;
+        self.link.send(bytes).map_err(BatchError::Whole)?;
         let mut answers = Answers::default();
-        while let Some(count) = self
-            .receive(RecvFlags::DONTWAIT)
-            .map_err(BatchError::Whole)?
-        {
-            answers.take(&batch, &self.buffer[..count]);
+        while let Some(told) = self.link.poll().map_err(BatchError::Whole)? {
+            answers.take(&batch, told);
         }
         answers.verdict()
     }
@@ -162,19 +143,19 @@ impl Socket {
         questions: &[T],
         fill: impl Fn(&T, &mut Attributes),
     ) -> Result<Vec<Result<(), Errno>>, Errno> {
-        let first = self.seq.wrapping_add(1);
+        let mut first = None;
         let mut bytes = Vec::new();
         for question in questions {
-            self.seq = self.seq.wrapping_add(1);
-            bytes.extend(message::request(kind, 0, self.seq, |out| {
-                fill(question, out);
-            }));
+            let seq = self.link.next();
+            first = first.or(Some(seq));
+            bytes.extend(message::request(kind, 0, seq, |out| fill(question, out)));
         }
-        self.send(&bytes)?;
+        self.link.send(&bytes)?;
         let mut answers = vec![Err(Errno::NOMSG); questions.len()];
-        while let Some(count) = self.receive(RecvFlags::DONTWAIT)? {
-            for answer in message::messages(&self.buffer[..count]) {
-                let place = usize::try_from(answer.seq.wrapping_sub(first)).ok();
+        while let Some(told) = self.link.poll()? {
+            for answer in message::messages(told) {
+                let place = answer.seq.wrapping_sub(first.unwrap_or(answer.seq));
+                let place = usize::try_from(place).ok();
                 if let Some(place) = place.and_then(|place| answers.get_mut(place)) {
                     *place = if answer.is_control() {
                         answer.outcome()
@@ -190,13 +171,12 @@ impl Socket {
     /// The number of the ruleset's present state. The first question of all, it
     /// also tells whether we may ask and whether anybody answers.
     pub(super) fn generation(&mut self) -> Result<u32, Errno> {
-        self.seq = self.seq.wrapping_add(1);
-        let question = message::request(GET_GENERATION, 0, self.seq, |_| ());
-        self.send(&question)?;
+        let seq = self.link.next();
+        let question = message::request(GET_GENERATION, 0, seq, |_| ());
+        self.link.send(&question)?;
         loop {
-            let count = self.receive(RecvFlags::empty())?.ok_or(Errno::TIMEDOUT)?;
-            for answer in message::messages(&self.buffer[..count]) {
-                if answer.seq != self.seq {
+            for answer in message::messages(self.link.wait()?) {
+                if answer.seq != seq {
                     continue;
                 }
                 if answer.is_control() {
@@ -218,17 +198,16 @@ impl Socket {
         fill: &mut impl FnMut(&mut Attributes),
         parts: &mut Vec<Vec<u8>>,
     ) -> Result<bool, Errno> {
-        self.seq = self.seq.wrapping_add(1);
-        let question = message::request(kind, DUMP, self.seq, fill);
-        self.send(&question)?;
+        let seq = self.link.next();
+        let question = message::request(kind, DUMP, seq, fill);
+        self.link.send(&question)?;
         let mut steady = true;
         loop {
-            let count = self.receive(RecvFlags::empty())?.ok_or(Errno::TIMEDOUT)?;
-            let part = &self.buffer[..count];
+            let part = self.link.wait()?;
             let mut done = false;
-            for answer in message::messages(part).filter(|answer| answer.seq == self.seq) {
+            for answer in message::messages(part).filter(|answer| answer.seq == seq) {
                 steady &= answer.flags & INTERRUPTED == 0;
-                if answer.is_control() && matches!(answer.kind(), DONE | ERROR) {
+                if answer.is_control() && matches!(answer.kind, DONE | ERROR) {
                     match answer.outcome() {
                         Err(Errno::INTR | Errno::AGAIN) => steady = false,
                         other => other?,
@@ -238,7 +217,7 @@ impl Socket {
             }
             if message::messages(part)
                 .next()
-                .is_some_and(|answer| answer.seq == self.seq)
+                .is_some_and(|answer| answer.seq == seq)
             {
                 parts.push(part.to_vec());
             }
@@ -247,36 +226,11 @@ impl Socket {
             }
         }
     }
-
-    fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
-        let sent = retry_on_intr(|| net::send(&self.fd, bytes, SendFlags::empty()))?;
-        if sent == bytes.len() {
-            Ok(())
-        } else {
-            Err(Errno::MSGSIZE)
-        }
-    }
-
-    /// How many bytes came; `None` if there is nothing (more) to read.
-    fn receive(&mut self, flags: RecvFlags) -> Result<Option<usize>, Errno> {
-        match retry_on_intr(|| net::recv(&self.fd, &mut self.buffer[..], flags)) {
-            Ok((count, _)) => Ok(Some(count)),
-            Err(Errno::AGAIN) => Ok(None),
-            Err(errno) => Err(errno),
-        }
-    }
 }
 
 /// A netfilter socket that hears these groups.
 pub(super) fn bound(groups: u32) -> Result<OwnedFd, Errno> {
-    let fd = net::socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        Some(netlink::NETFILTER),
-    )?;
-    net::bind(&fd, &netlink::SocketAddrNetlink::new(0, groups))?;
-    Ok(fd)
+    link::bound(netlink::NETFILTER, groups)
 }
 
 /// What the kernel had to say about a batch.
@@ -290,7 +244,7 @@ struct Answers {
 impl Answers {
     fn take(&mut self, batch: &Batch, bytes: &[u8]) {
         for answer in message::messages(bytes) {
-            if !answer.is_control() || answer.kind() != ERROR || !batch.owns(answer.seq) {
+            if !answer.is_control() || answer.kind != ERROR || !batch.owns(answer.seq) {
                 continue;
             }
             match (batch.index(answer.seq), answer.outcome()) {

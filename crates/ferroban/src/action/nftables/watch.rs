@@ -159,7 +159,7 @@ impl Open {
         if message.is_control() || is_ours(message.port) {
             return None;
         }
-        match message.kind() {
+        match message::kind(message)? {
             NEW_GENERATION => return Some(std::mem::take(self).of(message)),
             NEW_TABLE | NEW_CHAIN | NEW_RULE | NEW_SET => self.made = true,
             DELETE_TABLE | DELETE_CHAIN | DELETE_RULE | DELETE_SET if is_in_our_table(message) => {
@@ -174,7 +174,7 @@ impl Open {
 
     fn lose(&mut self, message: Message<'_>) {
         let attributes = message.attributes();
-        let name = match message.kind() {
+        let name = match message::kind(message).unwrap_or_default() {
             DELETE_CHAIN => attributes.text(CHAIN_NAME),
             DELETE_RULE => attributes.text(RULE_CHAIN),
             DELETE_SET => attributes.text(SET_NAME),
