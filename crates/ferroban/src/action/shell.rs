@@ -6,8 +6,8 @@
 //! When it is asked to do what, and what follows from its failures, is left to the
 //! daemon.
 //!
-//! At most one command of an action runs at a time, in all jails together: many of them
-//! edit the same file or table, and were written for a daemon that has it so.
+//! Commands that touch the same program or file run one after the other, in all jails
+//! together ([`turn`]): they were written for a daemon that has it so.
 
 mod bind;
 pub(crate) mod call;
@@ -18,6 +18,7 @@ pub(crate) mod free;
 mod running;
 mod tags;
 mod texts;
+mod turn;
 mod values;
 
 use std::collections::HashSet;

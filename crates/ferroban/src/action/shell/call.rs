@@ -146,7 +146,7 @@ impl Shell {
         Ok(self.ban_ticket(&bind(&text, &ticket), &family, &|| ip.clone())?)
     }
 
-    fn call_execute(&self, given: &Map<String, Value>) -> Result<bool, CallError> {
+    fn call_execute(&mut self, given: &Map<String, Value>) -> Result<bool, CallError> {
         let mut script = match given.get("realCmd") {
             Some(Value::Array(words)) => {
                 let mut words = words.iter().map(display);

@@ -1,20 +1,21 @@
 //! Running the commands of an action: for which families, what is checked when one
 //! fails, and how the firewall is repaired.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bind::bind;
 use super::family::{Family, State};
 use super::texts::Op;
+use super::turn::Turns;
 use super::values::{OfFamily, OfNobody};
 use super::{Error, Occasion, Shell, TagError};
 use crate::clock;
 use crate::log::Level;
 use crate::process::script::{self, Script, Whose};
 
-/// Held while a command runs.
-static TURN: Mutex<()> = Mutex::new(());
+/// Of all commands of actions.
+static TURNS: Turns = Turns::new();
 
 const LOGGER: &str = "CommandAction";
 
@@ -199,16 +200,16 @@ impl Shell {
         Ok(self.run(&script))
     }
 
-    fn run(&self, script: &Script) -> bool {
+    fn run(&mut self, script: &Script) -> bool {
         self.run_within(script, self.timeout())
     }
 
     /// Runs one command, when it is its turn. Nothing to run is a success.
-    pub(super) fn run_within(&self, script: &Script, limit: Duration) -> bool {
+    pub(super) fn run_within(&mut self, script: &Script, limit: Duration) -> bool {
         if script.text.is_empty() {
             return true;
         }
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = TURNS.take(self.texts.touched(&*self.world.facts));
         let ran = script::run(script, limit, turn);
         let whose = Whose {
             jail: self.world.jail.as_str(),

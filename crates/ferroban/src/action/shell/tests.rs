@@ -439,3 +439,22 @@ fn hostile_captures_of_a_ban_are_only_data() {
     assert_eq!(scene.recorded().first(), Some(&expected));
     assert!(!canary.exists());
 }
+
+#[test]
+fn no_command_waits_for_one_that_touches_nothing_of_its_own() {
+    let mut slow = Scene::new(&[("actionban", "read x < DIR/gate")], Known::default());
+    let gate = slow.path().join("gate");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut quick = scribe(&[("actionban", "echo banned >> DIR/rec")]);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| slow.shell.ban(&ban_of("192.0.2.1")));
+        // Opens when the slow one is at work.
+        let mut gate = fs::OpenOptions::new().write(true).open(&gate).unwrap();
+        quick.shell.ban(&ban_of("192.0.2.1")).unwrap();
+        assert_eq!(quick.recorded(), ["banned"]);
+        assert!(!slow.is_finished());
+        std::io::Write::write_all(&mut gate, b"\n").unwrap();
+        slow.join().unwrap().unwrap();
+    });
+}

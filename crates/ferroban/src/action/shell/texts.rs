@@ -9,6 +9,7 @@ use ferroban_config::Seconds;
 use super::Facts;
 use super::family::Family;
 use super::tags::{Properties, Resolved, TagError};
+use super::turn::Touched;
 
 /// A command of an action.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -26,6 +27,19 @@ pub(super) enum Op {
 }
 
 impl Op {
+    const ALL: [Self; 10] = [
+        Self::Start,
+        Self::Stop,
+        Self::Flush,
+        Self::Reload,
+        Self::Check,
+        Self::Repair,
+        Self::Ban,
+        Self::Reban,
+        Self::Prolong,
+        Self::Unban,
+    ];
+
     /// The option that has it.
     pub(super) fn option(self) -> &'static str {
         match self {
@@ -71,6 +85,7 @@ pub(super) struct Texts {
     resolved: HashMap<String, Result<Arc<Resolved>, TagError>>,
     filled: HashMap<(Op, Family), Result<Arc<str>, TagError>>,
     timeout: Duration,
+    touched: Option<Touched>,
 }
 
 impl Texts {
@@ -84,6 +99,7 @@ impl Texts {
             properties,
             resolved: HashMap::new(),
             filled: HashMap::new(),
+            touched: None,
         }
     }
 
@@ -149,6 +165,25 @@ impl Texts {
         }
         self.filled.insert((op, family.clone()), text.clone());
         text
+    }
+
+    /// What its commands may touch, for any family.
+    pub(super) fn touched(&mut self, facts: &dyn Facts) -> &Touched {
+        if self.touched.is_none() {
+            let mut families = vec![Family::None, super::family::INET4, super::family::INET6];
+            families.extend(self.families(facts));
+            let all = families
+                .iter()
+                .flat_map(|family| Op::ALL.map(|op| (op, family)));
+            let all: Vec<(Op, &Family)> = all.collect();
+            // What cannot be filled is not run.
+            let texts = all
+                .into_iter()
+                .filter_map(|(op, family)| self.text(op, family, facts).ok());
+            let texts: Vec<Arc<str>> = texts.collect();
+            self.touched = Some(Touched::by(texts.iter().map(|text| &**text)));
+        }
+        self.touched.get_or_insert_default()
     }
 
     /// Any text for a family.
