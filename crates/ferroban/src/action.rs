@@ -5,8 +5,11 @@
 //! where several wait, so that a thousand cost one transaction.
 
 mod cut;
+pub mod ipset;
 pub(crate) mod libwrap;
 mod list;
+#[cfg(test)]
+mod namespace;
 mod native;
 mod netlink;
 pub mod nftables;

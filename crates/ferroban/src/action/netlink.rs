@@ -35,6 +35,9 @@ pub(super) const CREATE: u16 = 0x400;
 pub(super) const APPEND: u16 = 0x800;
 
 const NESTED: u16 = 0x8000;
+/// `NLA_F_NET_BYTEORDER`: goes with the kind of an attribute, where a part of the kernel wants to
+/// be told.
+pub(super) const NET_BYTEORDER: u16 = 0x4000;
 const KIND_MASK: u16 = 0x3fff;
 const HEADER: usize = 16;
 const FLAGS: usize = 6;
@@ -67,6 +70,11 @@ impl Attributes {
         self.bytes.extend_from_slice(value.as_bytes());
         self.bytes.push(0);
         self.close(start);
+    }
+
+    /// A number of one byte.
+    pub(super) fn byte(&mut self, kind: u16, value: u8) {
+        self.bytes(kind, &[value]);
     }
 
     /// A 32-bit number.
@@ -206,6 +214,11 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The message that an [`ERROR`] refuses, as it quotes it.
+    pub(super) fn quoted(&self) -> Option<Self> {
+        messages(self.payload.get(4..)?).next()
+    }
+
     /// What follows the head.
     pub(super) fn body(&self) -> &'a [u8] {
         self.payload
@@ -270,6 +283,11 @@ impl<'a> Reader<'a> {
     /// The same, as the attributes it holds.
     pub(super) fn inside(self, kind: u16) -> Self {
         Self(self.find(kind).unwrap_or_default())
+    }
+
+    /// The same, as a number of one byte.
+    pub(super) fn byte(self, kind: u16) -> Option<u8> {
+        self.find(kind)?.first().copied()
     }
 
     /// The same, as a 32-bit number.
