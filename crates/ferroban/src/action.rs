@@ -7,6 +7,7 @@
 mod cut;
 pub mod ipset;
 pub(crate) mod libwrap;
+mod lift;
 mod list;
 #[cfg(test)]
 mod namespace;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 
 #[cfg(test)]
 pub(crate) use list::Failure;
-pub(crate) use list::{Actions, Fate, Part, Proven};
+pub(crate) use list::{Actions, Fate, Part, Proven, Row};
 pub(crate) use native::Native;
 pub use shell::{Filled, fill};
 

@@ -7,6 +7,7 @@
 //! send a mail twice.
 
 mod member;
+mod row;
 mod run;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use member::{Kind, Member};
 #[cfg(test)]
 pub(crate) use member::Failure;
 pub(crate) use member::Fate;
+pub(crate) use row::Row;
 
 /// One action of a jail, made from its plan.
 pub(crate) enum Part {
@@ -179,18 +181,18 @@ impl Actions {
                 }
             }
         }
-        let mut rest = held;
-        while let [ban, more @ ..] = rest
-            && go_on()
-        {
-            for place in &fresh {
-                self.ban_with(*place, ban);
-            }
-            rest = more;
+        let mut row = Row::among(held, fresh);
+        while row.ban().is_some() && go_on() {
+            self.next(&mut row, Deed::Ban);
         }
-        // Those that were started before hold all of them.
-        let rest = if others { &[] } else { rest };
-        (outcome, rest.iter().map(|ban| ban.id.clone()).collect())
+        let mut rest = Vec::new();
+        while let Some(ban) = row.ban() {
+            // Those that were started before hold all of them.
+            if !row.skip() && !others {
+                rest.push(ban.id.clone());
+            }
+        }
+        (outcome, rest)
     }
 
     /// Has our own actions ban, with an answer for each.
@@ -222,10 +224,57 @@ impl Actions {
         }
     }
 
-    /// Runs the commands for a ban.
-    pub(crate) fn run_ban(&mut self, ban: &Ban) {
-        for place in 0..self.members.len() {
-            self.ban_with(place, ban);
+    /// Has the actions that are run carry out the next ban of a row.
+    pub(crate) fn ban_next(&mut self, row: &mut Row<'_>) {
+        self.next(row, Deed::Ban);
+    }
+
+    /// Has them lift the next ban of a row.
+    pub(crate) fn unban_next(&mut self, row: &mut Row<'_>) {
+        self.next(row, Deed::Unban);
+    }
+
+    fn next(&mut self, row: &mut Row<'_>, deed: Deed) {
+        let Some(ban) = row.ban() else {
+            return;
+        };
+        for place in row.places(self.members.len()) {
+            if !row.is_done(place) {
+                self.carry_out(place, deed, ban);
+            }
+        }
+        if row.go_on() {
+            self.look_ahead(row, deed);
+        }
+    }
+
+    /// Has actions do for the whole rest of a row what they can do for many at once: the
+    /// first ones in their order, as long as they can do all of it. So every ban has its
+    /// actions in their order, and nobody stays in because a mail to others takes long.
+    fn look_ahead(&mut self, row: &mut Row<'_>, deed: Deed) {
+        for place in row.places(self.members.len()) {
+            let Some(member) = self.members.get_mut(place) else {
+                continue;
+            };
+            let Kind::Run { run, .. } = &mut member.kind else {
+                continue;
+            };
+            let done = match deed {
+                Deed::Ban => run.ban_many(row.rest()),
+                Deed::Unban => run.unban_many(row.rest()),
+                Deed::Reban => None,
+            };
+            let Some(done) = done else {
+                break;
+            };
+            if done.contains(&true) {
+                self.fates.extend(member.worked(deed.step()));
+            }
+            let is_whole = !done.contains(&false);
+            row.set_done(place, done);
+            if !is_whole {
+                break;
+            }
         }
     }
 
@@ -334,10 +383,6 @@ impl Actions {
         }
     }
 
-    fn ban_with(&mut self, place: usize, ban: &Ban) {
-        self.carry_out(place, Deed::Ban, ban);
-    }
-
     /// Has our own actions unban, with an answer for each. Who is not banned is unbanned
     /// already.
     pub(crate) fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
@@ -346,17 +391,6 @@ impl Actions {
             merge(&mut results, native.unban(ids));
         }
         results
-    }
-
-    /// Runs the commands that lift a ban.
-    pub(crate) fn run_unban(&mut self, ban: &Ban) {
-        for place in 0..self.members.len() {
-            self.unban_with(place, ban);
-        }
-    }
-
-    fn unban_with(&mut self, place: usize, ban: &Ban) {
-        self.carry_out(place, Deed::Unban, ban);
     }
 
     /// Lifts all these bans: at once where an action can, else one after the other.
@@ -396,10 +430,9 @@ impl Actions {
                 Kind::Run { .. } => singly.push(place),
             }
         }
-        for ban in held {
-            for place in &singly {
-                self.unban_with(*place, ban);
-            }
+        let mut row = Row::among(held, singly);
+        while row.ban().is_some() {
+            self.next(&mut row, Deed::Unban);
         }
         result
     }
@@ -494,6 +527,19 @@ fn merge(results: &mut [Result<(), Failed>], more: Vec<Result<(), Failed>>) {
         if result.is_ok() {
             *result = other;
         }
+    }
+}
+
+#[cfg(test)]
+impl Actions {
+    /// Carries out one ban.
+    pub(crate) fn run_ban(&mut self, ban: &Ban) {
+        self.ban_next(&mut Row::new([ban]));
+    }
+
+    /// Lifts one ban.
+    pub(crate) fn run_unban(&mut self, ban: &Ban) {
+        self.unban_next(&mut Row::new([ban]));
     }
 }
 

@@ -12,6 +12,7 @@
 //! time, in this or other processes, do not disturb each other.
 
 mod apply;
+pub(in crate::action) mod elsewhere;
 mod error;
 mod message;
 mod name;

@@ -15,6 +15,7 @@ mod error;
 mod family;
 mod filled;
 pub(crate) mod free;
+mod many;
 mod running;
 mod tags;
 mod texts;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use ferroban_engine::{Ban, BanTime, FailId, JailName};
 
+use super::lift::{Edit, Lift};
 use crate::log::Log;
 use crate::process::script::Script;
 use bind::bind;
@@ -126,6 +128,7 @@ pub(crate) struct Shell {
     since: Option<HashSet<FailId>>,
     /// What the last command for a ban asked for.
     asked: Asked,
+    lift: Lift,
 }
 
 impl std::fmt::Debug for Shell {
@@ -157,6 +160,7 @@ impl Shell {
             epoch: 0,
             since: None,
             asked: Asked::default(),
+            lift: Lift::default(),
         }
     }
 

@@ -19,7 +19,7 @@ use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Reason, 
 use super::message::{Answer, Message, Question};
 use super::{status, words};
 use crate::action::shell::call::CallError;
-use crate::action::{Actions, Failed, Part};
+use crate::action::{Actions, Failed, Part, Row};
 use crate::wire::Value;
 use crate::{clock, sys};
 
@@ -252,10 +252,12 @@ impl Actor {
         if reason != Reason::Hold && !self.is_ending() {
             self.actions.cut(&bans);
         }
+        let mut row = Row::new(&bans);
         for ((job, ban), result) in jobs.into_iter().zip(&bans).zip(results) {
             match (reason, self.is_ending()) {
-                (Reason::New, false) => self.actions.run_ban(ban),
+                (Reason::New, false) => self.actions.ban_next(&mut row),
                 (Reason::FailsOn, false) => self.actions.check(ban, clock::now()),
+                (Reason::New, true) if row.skip() => {}
                 // The stop removes all that our own action holds.
                 (Reason::New, true) => drop(self.left_out.insert(ban.id.clone())),
                 (Reason::FailsOn, true) | (Reason::Hold, _) => {}
@@ -267,10 +269,15 @@ impl Actor {
     fn unban(&mut self, lifted: Vec<(JobId, Lifted)>) {
         let ids: Vec<FailId> = lifted.iter().map(|(_, (id, _))| id.clone()).collect();
         let results = self.actions.unban(&ids);
-        for ((job, (id, ban)), result) in lifted.into_iter().zip(results) {
-            let is_done = !self.left_out.remove(&id);
-            if let Some(ban) = ban.filter(|_| is_done) {
-                self.actions.run_unban(&ban);
+        let known = |(_, (id, ban)): &(JobId, Lifted)| {
+            let is_done = !self.left_out.remove(id);
+            ban.clone().filter(|_| is_done)
+        };
+        let bans: Vec<Option<Ban>> = lifted.iter().map(known).collect();
+        let mut row = Row::new(bans.iter().flatten());
+        for (((job, _), ban), result) in lifted.into_iter().zip(&bans).zip(results) {
+            if ban.is_some() {
+                self.actions.unban_next(&mut row);
             }
             self.tell(job, result);
         }

@@ -39,6 +39,17 @@ pub(super) trait Run: Send {
     /// Lifts a ban.
     fn unban(&mut self, ban: &Ban) -> Ran;
 
+    /// Bans at once whomever it can, in this order, and tells for each whether it did; the
+    /// others are banned one by one. Nothing if it never can.
+    fn ban_many(&mut self, _bans: &[&Ban]) -> Option<Vec<bool>> {
+        None
+    }
+
+    /// The same for unbans.
+    fn unban_many(&mut self, _bans: &[&Ban]) -> Option<Vec<bool>> {
+        None
+    }
+
     /// Whether it can remove all bans at once.
     fn has_flush(&self) -> bool {
         false
@@ -108,6 +119,14 @@ impl Run for Shell {
 
     fn unban(&mut self, ban: &Ban) -> Ran {
         Ok(self.unban(ban)?)
+    }
+
+    fn ban_many(&mut self, bans: &[&Ban]) -> Option<Vec<bool>> {
+        Some(self.ban_many(bans))
+    }
+
+    fn unban_many(&mut self, bans: &[&Ban]) -> Option<Vec<bool>> {
+        Some(self.unban_many(bans))
     }
 
     fn has_flush(&self) -> bool {

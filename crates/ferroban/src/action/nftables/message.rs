@@ -31,10 +31,20 @@ pub(super) fn request(
     seq: u32,
     fill: impl FnOnce(&mut Attributes),
 ) -> Vec<u8> {
+    request_in(INET, (kind, flags), seq, fill)
+}
+
+/// The same about a table of any family.
+pub(super) fn request_in(
+    family: u8,
+    (kind, flags): (u16, u16),
+    seq: u32,
+    fill: impl FnOnce(&mut Attributes),
+) -> Vec<u8> {
     let mut out = Attributes::default();
     let kind = SUBSYSTEM << 8 | kind;
     out.message(&Head { kind, flags, seq }, |out| {
-        out.netfilter(INET, 0);
+        out.netfilter(family, 0);
         fill(out);
     });
     out.into_bytes()
@@ -77,13 +87,23 @@ impl Batch {
         flags: u16,
         fill: impl FnOnce(&mut Attributes),
     ) -> u32 {
+        self.push_in(INET, (kind, flags), fill)
+    }
+
+    /// The same about a table of any family.
+    pub(super) fn push_in(
+        &mut self,
+        family: u8,
+        (kind, flags): (u16, u16),
+        fill: impl FnOnce(&mut Attributes),
+    ) -> u32 {
         let index = self.count;
         self.count = index.wrapping_add(1);
         self.last = self.out.len();
         let seq = self.seq(self.count);
         let kind = SUBSYSTEM << 8 | kind;
         self.out.message(&Head { kind, flags, seq }, |out| {
-            out.netfilter(INET, 0);
+            out.netfilter(family, 0);
             fill(out);
         });
         index

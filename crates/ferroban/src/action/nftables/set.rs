@@ -9,29 +9,29 @@ use std::time::Duration;
 use ferroban_engine::Network;
 use rustix::io::Errno;
 
-use super::message::{Attributes, Batch, CREATE, EXCLUSIVE, Message, Reader};
+use super::message::{Attributes, Batch, CREATE, EXCLUSIVE, INET, Message, Reader};
 use super::network::{Family, Span};
 use super::socket::Socket;
 use super::table::TABLE;
 
 const NEW_SET: u16 = 9;
-const NEW_ELEMENTS: u16 = 12;
+pub(super) const NEW_ELEMENTS: u16 = 12;
 const GET_ELEMENTS: u16 = 13;
-const DELETE_ELEMENTS: u16 = 14;
+pub(super) const DELETE_ELEMENTS: u16 = 14;
 
 // NFTA_SET_*
-const SET_TABLE: u16 = 1;
+pub(super) const SET_TABLE: u16 = 1;
 pub(super) const SET_NAME: u16 = 2;
 pub(super) const SET_FLAGS: u16 = 3;
-const SET_KEY_TYPE: u16 = 4;
-const SET_KEY_LENGTH: u16 = 5;
+pub(super) const SET_KEY_TYPE: u16 = 4;
+pub(super) const SET_KEY_LENGTH: u16 = 5;
 const SET_ID: u16 = 10;
-const FLAG_INTERVAL: u32 = 0x4;
-const FLAG_TIMEOUT: u32 = 0x10;
+pub(super) const FLAG_INTERVAL: u32 = 0x4;
+pub(super) const FLAG_TIMEOUT: u32 = 0x10;
 
 // NFTA_SET_ELEM_LIST_*
-const LIST_TABLE: u16 = 1;
-const LIST_SET: u16 = 2;
+pub(super) const LIST_TABLE: u16 = 1;
+pub(super) const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
 const LIST_ITEM: u16 = 1;
 
@@ -189,16 +189,28 @@ impl Set {
         batch.push(kind, flags, |message| {
             message.text(LIST_TABLE, TABLE);
             message.text(LIST_SET, &self.name(jail));
-            message.nested(LIST_ELEMENTS, |list| {
-                let start = list.len();
-                for entry in entries {
-                    if list.len() - start > FULL {
-                        break;
-                    }
-                    self.write_entry(list, verb, entry);
-                    written += 1;
+            written = self.write_entries(message, verb, entries);
+        });
+        written
+    }
+
+    /// As many entries as fit into one message; how many.
+    pub(super) fn write_entries(
+        self,
+        message: &mut Attributes,
+        verb: Verb,
+        entries: &[Entry],
+    ) -> usize {
+        let mut written = 0;
+        message.nested(LIST_ELEMENTS, |list| {
+            let start = list.len();
+            for entry in entries {
+                if list.len() - start > FULL {
+                    break;
                 }
-            });
+                self.write_entry(list, verb, entry);
+                written += 1;
+            }
         });
         written
     }
@@ -248,13 +260,23 @@ impl Set {
 
     /// Everything the kernel holds in this set.
     pub(super) fn read(self, socket: &mut Socket, jail: &str) -> Result<Vec<Held>, Errno> {
-        let name = self.name(jail);
+        self.read_in(socket, INET, (TABLE, &self.name(jail)))
+    }
+
+    /// The same of a set of that kind in any table, by the names of both.
+    pub(super) fn read_in(
+        self,
+        socket: &mut Socket,
+        family: u8,
+        (table, set): (&str, &str),
+    ) -> Result<Vec<Held>, Errno> {
         let mut raw = Raw::default();
         let fill = |question: &mut Attributes| {
-            question.text(LIST_TABLE, TABLE);
-            question.text(LIST_SET, &name);
+            question.text(LIST_TABLE, table);
+            question.text(LIST_SET, set);
         };
-        socket.dump(GET_ELEMENTS, fill, |message| raw.take(self.family, message))?;
+        let take = |message: Message<'_>| raw.take(self.family, message);
+        socket.dump_in(family, GET_ELEMENTS, fill, take)?;
         Ok(match self.kind {
             Kind::Address => raw.addresses(),
             Kind::Network => raw.ranges(self.family),

@@ -12,7 +12,9 @@ use rustix::io::Errno;
 use rustix::net::{self, netlink, sockopt};
 
 use super::super::netlink as link;
-use super::message::{self, Attributes, Batch, DONE, DUMP, ERROR, INTERRUPTED, Message};
+use super::message::{
+    self, Attributes, Batch, DONE, DUMP, ERROR, INET, INTERRUPTED, Message, Reader,
+};
 
 /// Room for a large batch and for the answers to it; the kernel takes it only
 /// while it is in use.
@@ -117,13 +119,24 @@ impl Socket {
     pub(super) fn dump(
         &mut self,
         kind: u16,
+        fill: impl FnMut(&mut Attributes),
+        each: impl FnMut(Message<'_>),
+    ) -> Result<(), Errno> {
+        self.dump_in(INET, kind, fill, each)
+    }
+
+    /// The same about a table of any family.
+    pub(super) fn dump_in(
+        &mut self,
+        family: u8,
+        kind: u16,
         mut fill: impl FnMut(&mut Attributes),
         mut each: impl FnMut(Message<'_>),
     ) -> Result<(), Errno> {
         let mut parts = Vec::new();
         for _ in 0..DUMP_ATTEMPTS {
             parts.clear();
-            if self.dump_once(kind, &mut fill, &mut parts)? {
+            if self.dump_once((family, kind), &mut fill, &mut parts)? {
                 break;
             }
         }
@@ -171,22 +184,30 @@ impl Socket {
     /// The number of the ruleset's present state. The first question of all, it
     /// also tells whether we may ask and whether anybody answers.
     pub(super) fn generation(&mut self) -> Result<u32, Errno> {
+        let number = |answer: Reader<'_>| answer.number(GENERATION_ID);
+        let number = self.question((0, GET_GENERATION), |_| (), number)?;
+        number.ok_or(Errno::PROTO)
+    }
+
+    /// Asks about one thing, in a table of any family, and reads the answer.
+    pub(super) fn question<T>(
+        &mut self,
+        (family, kind): (u8, u16),
+        fill: impl FnOnce(&mut Attributes),
+        read: impl FnOnce(Reader<'_>) -> T,
+    ) -> Result<T, Errno> {
         let seq = self.link.next();
-        let question = message::request(GET_GENERATION, 0, seq, |_| ());
+        let question = message::request_in(family, (kind, 0), seq, fill);
         self.link.send(&question)?;
         loop {
             for answer in message::messages(self.link.wait()?) {
                 if answer.seq != seq {
                     continue;
                 }
-                if answer.is_control() {
-                    answer.outcome()?;
-                } else {
-                    return answer
-                        .attributes()
-                        .number(GENERATION_ID)
-                        .ok_or(Errno::PROTO);
+                if !answer.is_control() {
+                    return Ok(read(answer.attributes()));
                 }
+                answer.outcome()?;
             }
         }
     }
@@ -194,12 +215,12 @@ impl Socket {
     /// One dump; whether nothing changed while it ran.
     fn dump_once(
         &mut self,
-        kind: u16,
+        (family, kind): (u8, u16),
         fill: &mut impl FnMut(&mut Attributes),
         parts: &mut Vec<Vec<u8>>,
     ) -> Result<bool, Errno> {
         let seq = self.link.next();
-        let question = message::request(kind, DUMP, seq, fill);
+        let question = message::request_in(family, (kind, DUMP), seq, fill);
         self.link.send(&question)?;
         let mut steady = true;
         loop {

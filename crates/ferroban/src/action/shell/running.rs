@@ -38,7 +38,7 @@ impl Shell {
         family: &Family,
         occasion: Occasion,
     ) -> Result<bool, Error> {
-        if self.run(script) {
+        if self.run_or_lift(script) {
             return Ok(true);
         }
         if self.texts.has(Op::Check) && self.sanity(family, occasion)? != Sanity::Sane {
@@ -200,7 +200,7 @@ impl Shell {
         Ok(self.run(&script))
     }
 
-    fn run(&mut self, script: &Script) -> bool {
+    pub(super) fn run(&mut self, script: &Script) -> bool {
         self.run_within(script, self.timeout())
     }
 

@@ -8,6 +8,7 @@ use ferroban_engine::{Ticket, Timestamp};
 use tempfile::TempDir;
 
 use crate::log::{Level, Target};
+use crate::process::script;
 
 /// Facts that never change.
 #[derive(Default)]
@@ -456,5 +457,88 @@ fn no_command_waits_for_one_that_touches_nothing_of_its_own() {
         assert!(!slow.is_finished());
         std::io::Write::write_all(&mut gate, b"\n").unwrap();
         slow.join().unwrap().unwrap();
+    });
+}
+
+/// In a set of its own, as `nftables.conf` has it.
+fn nft_action(more: &[(&str, &str)]) -> Scene {
+    let mut options = vec![
+        (
+            "actionstart",
+            "nft add table inet t\nnft add set inet t s \\{ type ipv4_addr\\; \\}",
+        ),
+        ("actionban", "nft add element inet t s \\{ <ip> \\}"),
+        ("actionunban", "nft delete element inet t s \\{ <ip> \\}"),
+    ];
+    options.extend_from_slice(more);
+    let mut scene = Scene::new(&options, Known::default());
+    scene.shell.start().unwrap();
+    scene
+}
+
+#[test]
+fn plain_commands_are_done_in_process_once_they_are_proven_and_many_at_once() {
+    crate::action::namespace::inside("nft list ruleset", || {
+        let bans: Vec<Ban> = (1..=9).map(|n| ban_of(&format!("192.0.2.{n}"))).collect();
+        let (first, rest) = bans.split_first().unwrap();
+        let rest: Vec<&Ban> = rest.iter().collect();
+        let mut scene = nft_action(&[]);
+        assert_eq!(
+            scene.shell.ban_many(&rest),
+            [false; 8],
+            "it has no bans yet"
+        );
+        scene.shell.ban(first).unwrap();
+        let told = scene.told();
+        let [told] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        assert!(
+            told.starts_with(
+                "[j] a: 'nft add element inet t s \\{ 192.0.2.1 \\}' did what we would have done"
+            ),
+            "{told}"
+        );
+        assert_eq!(scene.shell.ban_many(&rest), [true; 8]);
+        let text = ban_of("someone");
+        assert_eq!(
+            scene.shell.ban_many(&[&text]),
+            [false],
+            "that is no address"
+        );
+        assert_eq!(scene.shell.unban_many(&rest), [false; 8]);
+        scene.shell.unban(first).unwrap();
+        assert_eq!(scene.shell.unban_many(&rest), [true; 8]);
+        // What is not there any more is refused in process, and by the program.
+        scene.told();
+        assert!(scene.shell.unban(first).is_err());
+        // Somebody took the set away: the commands fail, and say so.
+        let gone = script::run(
+            &"nft delete table inet t".into(),
+            Duration::from_secs(9),
+            (),
+        );
+        assert!(gone.unwrap().is_success());
+        assert_eq!(scene.shell.ban_many(&rest), [false; 8]);
+        assert!(scene.shell.ban(first).is_err());
+    });
+}
+
+#[test]
+fn a_lift_that_is_off_leaves_every_command_to_the_shell() {
+    crate::action::namespace::inside("nft list ruleset", || {
+        for (lift, expected) in [("off", false), ("No", false), ("on", true), ("", true)] {
+            let mut scene = nft_action(&[("lift", lift)]);
+            scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+            let next = ban_of("192.0.2.2");
+            assert_eq!(scene.shell.ban_many(&[&next]), [expected], "{lift}");
+            scene.shell.ban(&next).unwrap();
+            let gone = script::run(
+                &"nft delete table inet t".into(),
+                Duration::from_secs(9),
+                (),
+            );
+            assert!(gone.unwrap().is_success());
+        }
     });
 }

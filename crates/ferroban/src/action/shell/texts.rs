@@ -123,6 +123,15 @@ impl Texts {
         self.properties.get(option).is_some_and(|text| is_on(text))
     }
 
+    /// Whether an option says no.
+    pub(super) fn is_off(&self, option: &str) -> bool {
+        let text = self
+            .properties
+            .get(option)
+            .map(|text| text.to_ascii_lowercase());
+        text.is_some_and(|text| ["0", "off", "false", "no"].contains(&text.as_str()))
+    }
+
     /// Whether the start waits for the first ban of a family. If nobody says so, it does
     /// where families differ: on many hosts only one of them is ever banned.
     pub(super) fn starts_on_demand(&self) -> bool {

@@ -1,0 +1,284 @@
+//! Lifting: what a plain command of an action does to a set in the kernel, done in process.
+//!
+//! `nft add element …` and `ipset add …` are what most bans of `action.d` come to. Starting
+//! a shell and a program for each costs milliseconds; the change itself costs microseconds.
+//! So a command that is nothing but such a change ([`plain`]) and that runs the system's own
+//! program ([`program`]) is *lifted*, but not on trust: the first time it runs in the shell as
+//! ever, and the set is read before and after. Only if all that happened is what we would
+//! have done are the next ones done by us, many at a time. Whatever does not work in process
+//! is given to the shell, which fails or succeeds as it always did: checks, repairs and the
+//! words in the log are the shell's.
+
+mod plain;
+mod program;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::ipset::{self, Change, Ipset};
+use super::nftables::elsewhere::{self, Content, Elsewhere};
+use crate::process::script::Script;
+pub(super) use plain::Edit;
+use plain::{Set, Tool};
+
+/// How often a command is looked at before it is left to the shell for good: with sets of
+/// many thousands a look costs more than the command.
+const MOST_LOOKS: u8 = 5;
+/// Times that differ by less are the same: the command itself takes some.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
+/// What is to be learnt once: the same change of the same set, by the same program.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Way {
+    program: String,
+    is_added: bool,
+    set: Set,
+    /// With a time, and in which words.
+    timed: bool,
+    exist: bool,
+}
+
+/// How far we are with a way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Standing {
+    /// Looked at so often, without a proof.
+    Looked(u8),
+    /// What it does is what we would do, to a set of this shape.
+    Proven(Shape),
+}
+
+/// What a set is like, as far as it matters for what a change of it does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Shape {
+    Nft(elsewhere::Shape),
+    Ipset(ipset::Header),
+}
+
+/// The commands of one action that are done in process.
+#[derive(Debug, Default)]
+pub(super) struct Lift {
+    ways: BTreeMap<Way, Standing>,
+    sets: Sets,
+}
+
+impl Lift {
+    /// What a command is, if it can be lifted at all.
+    pub(super) fn plain(script: &Script) -> Option<Edit> {
+        plain::read(script)
+    }
+
+    /// Runs a command that is not proven yet, and looks what it does. Tells whether it
+    /// succeeded, and whether it is proven now.
+    pub(super) fn learn(&mut self, edit: &Edit, run: impl FnOnce() -> bool) -> (bool, bool) {
+        let way = Way::of(edit);
+        let looked = match self.ways.get(&way) {
+            Some(Standing::Looked(looked)) => *looked,
+            // The set is another one now, or it was not done.
+            Some(Standing::Proven(_)) | None => 0,
+        };
+        if looked >= MOST_LOOKS || !program::is_the_systems(&edit.program, edit.set.tool()) {
+            return (run(), false);
+        }
+        let before = self.sets.look(&edit.set);
+        let success = run();
+        let standing = match before.filter(|_| success) {
+            Some((shape, before)) => match self.sets.look(&edit.set) {
+                Some((same, after)) if same == shape && shape.explains(edit, before, &after) => {
+                    Standing::Proven(shape)
+                }
+                _ => Standing::Looked(looked + 1),
+            },
+            None => Standing::Looked(looked + 1),
+        };
+        let is_proven = matches!(standing, Standing::Proven(_));
+        self.ways.insert(way, standing);
+        (success, is_proven)
+    }
+
+    /// Does what is proven, with an answer for each: whether it is done. What is not is for
+    /// the shell.
+    pub(super) fn carry_out(&mut self, edits: &[Edit]) -> Vec<bool> {
+        let mut done = Vec::with_capacity(edits.len());
+        for together in edits.chunk_by(|one, other| Way::of(one) == Way::of(other)) {
+            match self.carry_out_alike(together) {
+                Some(results) => done.extend(results),
+                None => done.extend(together.iter().map(|_| false)),
+            }
+        }
+        done
+    }
+
+    fn carry_out_alike(&mut self, edits: &[Edit]) -> Option<Vec<bool>> {
+        let edit = edits.first()?;
+        let Some(Standing::Proven(shape)) = self.ways.get(&Way::of(edit)) else {
+            return None;
+        };
+        if !program::is_the_systems(&edit.program, edit.set.tool())
+            || self.sets.shape(&edit.set)? != *shape
+        {
+            return None;
+        }
+        self.sets.change(shape, edits)
+    }
+
+    /// Whether such a command is done in process.
+    pub(super) fn is_proven(&self, edit: &Edit) -> bool {
+        let standing = self.ways.get(&Way::of(edit));
+        matches!(standing, Some(Standing::Proven(_)))
+    }
+}
+
+impl Way {
+    fn of(edit: &Edit) -> Self {
+        Self {
+            program: edit.program.clone(),
+            is_added: edit.is_added,
+            set: edit.set.clone(),
+            timed: edit.timeout.is_some(),
+            exist: edit.exist,
+        }
+    }
+}
+
+impl Shape {
+    /// Whether a set that held `before` and holds `after` has seen this change and no other.
+    fn explains(&self, edit: &Edit, mut before: Content, after: &Content) -> bool {
+        let span = elsewhere::span(&edit.element());
+        let place = before.binary_search_by_key(&span, |(span, _)| *span);
+        match (edit.is_added, place) {
+            (true, Err(place)) => before.insert(place, (span, self.time_of(edit))),
+            (false, Ok(place)) => drop(before.remove(place)),
+            // It was there already, or not there: that proves nothing.
+            (true, Ok(_)) | (false, Err(_)) => return false,
+        }
+        let same = |(one, other): (&(_, Option<Duration>), &(_, _))| {
+            one.0 == other.0
+                && match (one.1, other.1) {
+                    (None, None) => true,
+                    (Some(one), Some(other)) => one.abs_diff(other) <= TOLERANCE,
+                    _ => false,
+                }
+        };
+        before.len() == after.len() && before.iter().zip(after).all(same)
+    }
+
+    /// What time an element has right after it came.
+    fn time_of(&self, edit: &Edit) -> Option<Duration> {
+        let of_set = match self {
+            Self::Nft(_) => None,
+            Self::Ipset(header) => header.timeout.map(u64::from).map(Duration::from_secs),
+        };
+        edit.timeout.or(of_set).filter(|time| !time.is_zero())
+    }
+}
+
+/// The ways to the sets, opened when they are needed.
+#[derive(Debug, Default)]
+struct Sets {
+    nft: Option<Elsewhere>,
+    ipset: Option<Ipset>,
+}
+
+impl Sets {
+    fn nft(&mut self) -> Option<&mut Elsewhere> {
+        if self.nft.is_none() {
+            self.nft = Elsewhere::open().ok();
+        }
+        self.nft.as_mut()
+    }
+
+    fn ipset(&mut self) -> Option<&mut Ipset> {
+        if self.ipset.is_none() {
+            self.ipset = Ipset::open().ok();
+        }
+        self.ipset.as_mut()
+    }
+
+    /// What a set is like; nothing if it is not there, or of no kind that we know through
+    /// and through.
+    fn shape(&mut self, set: &Set) -> Option<Shape> {
+        match set {
+            Set::Nft(place) => self.nft()?.shape(place).ok()?.map(Shape::Nft),
+            Set::Ipset(name) => {
+                let header = self.ipset()?.header(name).ok()??;
+                let is_known = ["hash:ip", "hash:net"].contains(&header.kind.as_str());
+                (is_known && header.netmask.is_none()).then_some(Shape::Ipset(ipset::Header {
+                    references: 0,
+                    entries: None,
+                    ..header
+                }))
+            }
+        }
+    }
+
+    /// The same, with all that it holds.
+    fn look(&mut self, set: &Set) -> Option<(Shape, Content)> {
+        let shape = self.shape(set)?;
+        let content = match (&shape, set) {
+            (Shape::Nft(shape), Set::Nft(place)) => self.nft()?.content(place, *shape).ok()?,
+            (Shape::Ipset(_), Set::Ipset(name)) => {
+                let entries = self.ipset()?.list(name).ok()?;
+                let held = |entry: &ipset::Entry| {
+                    let timeout = entry.timeout.map(u64::from).map(Duration::from_secs);
+                    let network = entry.network;
+                    let element = super::nftables::Element { network, timeout };
+                    (elsewhere::span(&element), timeout)
+                };
+                let mut content: Content = entries.iter().map(held).collect();
+                content.sort_by_key(|(span, _)| *span);
+                content
+            }
+            _ => return None,
+        };
+        Some((shape, content))
+    }
+
+    /// Changes one set, with an answer for each.
+    fn change(&mut self, shape: &Shape, edits: &[Edit]) -> Option<Vec<bool>> {
+        let Edit { set, is_added, .. } = edits.first()?;
+        match (shape, set) {
+            (Shape::Nft(shape), Set::Nft(place)) => {
+                let elements: Vec<_> = edits.iter().map(Edit::element).collect();
+                let changed = self.nft()?.change(place, *shape, *is_added, &elements);
+                Some(vec![changed.is_ok(); edits.len()])
+            }
+            (Shape::Ipset(header), Set::Ipset(name)) => {
+                let fits = |edit: &Edit| edit.network.is_single() || header.kind == "hash:net";
+                if !edits.iter().all(fits) {
+                    return None;
+                }
+                let edit = |edit: &Edit| {
+                    let seconds = edit.timeout.map(|time| time.as_secs());
+                    let timeout = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+                    let change = match is_added {
+                        true => Change::Add { timeout },
+                        false => Change::Delete,
+                    };
+                    ipset::Edit {
+                        set: name,
+                        network: edit.network,
+                        change,
+                        exist: edit.exist,
+                    }
+                };
+                let edits: Vec<_> = edits.iter().map(edit).collect();
+                let results = self.ipset()?.change(&edits);
+                Some(results.iter().map(Result::is_ok).collect())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Set {
+    /// The program whose sets these are.
+    fn tool(&self) -> Tool {
+        match self {
+            Self::Nft(_) => Tool::Nft,
+            Self::Ipset(_) => Tool::Ipset,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

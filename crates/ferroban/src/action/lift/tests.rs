@@ -1,0 +1,252 @@
+use super::*;
+
+use std::collections::BTreeSet;
+
+use crate::action::namespace::{inside, run};
+
+fn in_namespace<F: FnOnce()>(body: F) {
+    inside("nft list ruleset && ipset list", body);
+}
+
+fn sh(text: &str) -> bool {
+    let output = run("sh", &["-c", text]).unwrap();
+    output.status.success()
+}
+
+fn must(text: &str) -> String {
+    let output = run("sh", &["-c", text]).unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}: {err}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn edit(text: &str) -> Edit {
+    Lift::plain(&text.into()).unwrap()
+}
+
+/// Runs a command as an action would the first time. Whether it is proven.
+fn learn(lift: &mut Lift, text: &str) -> bool {
+    let (success, is_proven) = lift.learn(&edit(text), || sh(text));
+    assert!(success, "{text}");
+    assert_eq!(lift.is_proven(&edit(text)), is_proven);
+    is_proven
+}
+
+/// What a set holds, without what is left of each time.
+fn elements(list: &str) -> BTreeSet<String> {
+    let listed = must(list).replace(['\n', '\t'], " ");
+    let listed = listed.split_once("elements = {");
+    let parts = listed
+        .map_or("", |(_, elements)| elements)
+        .split([',', '}']);
+    let parts = parts.map(|part| part.split(" expires ").next().unwrap_or_default().trim());
+    let parts = parts.filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+/// Addresses of a family, twelve beside each other.
+fn addresses(is_v4: bool) -> Vec<String> {
+    let of = |number| match is_v4 {
+        true => format!("192.0.2.{number}"),
+        false => format!("2001:db8::{number:x}"),
+    };
+    (1..=12).map(of).collect()
+}
+
+#[test]
+fn nft_elements_are_changed_as_the_program_does_it() {
+    in_namespace(|| {
+        let rows = [
+            // the set, of which family, what is said behind an address
+            ("type ipv4_addr;", true, ""),
+            ("type ipv6_addr;", false, ""),
+            ("type ipv4_addr; flags interval;", true, ""),
+            ("type ipv6_addr; flags interval;", false, ""),
+            ("type ipv4_addr; flags timeout;", true, " timeout 1h"),
+            (
+                "type ipv4_addr; flags interval,timeout;",
+                true,
+                " timeout 2d3h",
+            ),
+            ("type ipv4_addr; size 20;", true, ""),
+            ("typeof ip saddr; comment \"x\";", true, ""),
+        ];
+        for (number, (kind, is_v4, behind)) in rows.into_iter().enumerate() {
+            let family = if number % 2 == 0 { "inet" } else { "ip6" };
+            let (ours, theirs) = (format!("ours{number}"), format!("theirs{number}"));
+            must(&format!("nft add table {family} t"));
+            for set in [&ours, &theirs] {
+                must(&format!("nft 'add set {family} t {set} {{ {kind} }}'"));
+            }
+            let mut lift = Lift::default();
+            let (add, delete) = ("add", "delete");
+            let command = |verb: &str, set: &str, address: &str| {
+                let behind = if verb == add { behind } else { "" };
+                format!("nft {verb} element {family} t {set} \\{{ {address}{behind} \\}}")
+            };
+            let all = addresses(is_v4);
+            let (first, rest) = all.split_first().unwrap();
+            let fresh = edit(&command(add, &ours, first));
+            assert_eq!(lift.carry_out(&[fresh]), [false], "nothing is known yet");
+            assert!(learn(&mut lift, &command(add, &ours, first)), "{kind}");
+            let edits_to = |verb| {
+                let edits = rest
+                    .iter()
+                    .map(|address| edit(&command(verb, &ours, address)));
+                edits.collect::<Vec<Edit>>()
+            };
+            assert_eq!(lift.carry_out(&edits_to(add)), [true; 11], "{kind}");
+            all.iter()
+                .for_each(|address| drop(must(&command(add, &theirs, address))));
+            let held = |set: &str| elements(&format!("nft list set {family} t {set}"));
+            assert_eq!(held(&ours), held(&theirs), "{kind}");
+            assert_eq!(held(&ours).len(), 12, "{kind}");
+            // What the first command proves is adding; taking out is another matter.
+            assert_eq!(lift.carry_out(&edits_to(delete)), [false; 11], "{kind}");
+            assert!(learn(&mut lift, &command(delete, &ours, first)), "{kind}");
+            assert_eq!(lift.carry_out(&edits_to(delete)), [true; 11], "{kind}");
+            assert_eq!(held(&ours), BTreeSet::new(), "{kind}");
+            // As the program, it refuses to take out what is not there.
+            assert_eq!(lift.carry_out(&edits_to(delete)), [false; 11], "{kind}");
+        }
+    });
+}
+
+#[test]
+fn entries_of_ipset_are_changed_as_the_program_does_it() {
+    in_namespace(|| {
+        let rows = [
+            ("hash:ip", true, "", ""),
+            ("hash:ip family inet6", false, "", ""),
+            ("hash:ip timeout 600", true, "", ""),
+            ("hash:ip timeout 0", true, "-exist ", " timeout 3600"),
+            ("hash:net family inet6 timeout 0", false, "", " timeout 0"),
+            ("hash:net counters comment", true, "-exist ", ""),
+        ];
+        for (number, (kind, is_v4, before, behind)) in rows.into_iter().enumerate() {
+            let (ours, theirs) = (format!("ours{number}"), format!("theirs{number}"));
+            for set in [&ours, &theirs] {
+                must(&format!("ipset create {set} {kind}"));
+            }
+            let mut lift = Lift::default();
+            let command = |verb: &str, set: &str, address: &str| {
+                let behind = if verb == "add" { behind } else { "" };
+                format!("ipset {before}{verb} {set} {address}{behind}")
+            };
+            let all = addresses(is_v4);
+            let (first, rest) = all.split_first().unwrap();
+            let edits_to = |verb| {
+                let edits = rest
+                    .iter()
+                    .map(|address| edit(&command(verb, &ours, address)));
+                edits.collect::<Vec<Edit>>()
+            };
+            assert_eq!(lift.carry_out(&edits_to("add")), [false; 11]);
+            assert!(learn(&mut lift, &command("add", &ours, first)), "{kind}");
+            assert_eq!(lift.carry_out(&edits_to("add")), [true; 11], "{kind}");
+            all.iter()
+                .for_each(|address| drop(must(&command("add", &theirs, address))));
+            let held = |set: &str| {
+                let saved = must(&format!("ipset save {set}"));
+                let lines = saved.lines().filter(|line| line.starts_with("add "));
+                let lines = lines.map(|line| line.replace(set, "set"));
+                // The clock goes on: 599 and 3599 are as good.
+                let near = |line: String| {
+                    let rounded = line.replace(" 599", " 600").replace(" 3599", " 3600");
+                    rounded.replace(" 598", " 600").replace(" 3598", " 3600")
+                };
+                lines.map(near).collect::<BTreeSet<String>>()
+            };
+            assert_eq!(held(&ours), held(&theirs), "{kind}");
+            assert_eq!(held(&ours).len(), 12, "{kind}");
+            assert!(learn(&mut lift, &command("del", &ours, first)), "{kind}");
+            assert_eq!(lift.carry_out(&edits_to("del")), [true; 11], "{kind}");
+            assert_eq!(held(&ours), BTreeSet::new(), "{kind}");
+            let again = lift.carry_out(&edits_to("del"));
+            assert_eq!(
+                again,
+                [!before.is_empty(); 11],
+                "{kind}: without -exist it fails"
+            );
+        }
+    });
+}
+
+#[test]
+fn what_proves_nothing_is_looked_at_a_few_times_only() {
+    in_namespace(|| {
+        must("nft add table inet t");
+        let sets = [
+            "merges { type ipv4_addr; flags interval; auto-merge; }",
+            "counts { type ipv4_addr; counter; }",
+            "verdicts { type ipv4_addr : verdict; }",
+            "pairs { type ipv4_addr . inet_service; }",
+        ];
+        for set in sets {
+            let verb = if set.starts_with("verdicts") {
+                "map"
+            } else {
+                "set"
+            };
+            must(&format!("nft 'add {verb} inet t {set}'"));
+        }
+        let mut lift = Lift::default();
+        for set in ["merges", "counts"] {
+            for number in 1..10 {
+                let text = format!("nft add element inet t {set} {{ 192.0.2.{number} }}");
+                assert!(!learn(&mut lift, &text), "{set}");
+            }
+        }
+        // What was there before proves nothing either.
+        must("nft 'add set inet t s { type ipv4_addr; }'");
+        let text = "nft add element inet t s { 192.0.2.1 }";
+        must(text);
+        assert!(!learn(&mut lift, text));
+        // Nor what does more, or fails.
+        let twice = || {
+            sh(&format!(
+                "nft add element inet t s {{ 192.0.2.99 }} && {text}"
+            ))
+        };
+        let other = "nft add element inet t s { 192.0.2.2 }";
+        assert_eq!(lift.learn(&edit(other), twice), (true, false));
+        assert_eq!(lift.learn(&edit(other), || false), (false, false));
+        for _ in 0..2 {
+            assert!(!learn(&mut lift, text));
+        }
+        assert!(!learn(&mut lift, other), "it was looked at often enough");
+        assert_eq!(lift.carry_out(&[edit(other)]), [false]);
+    });
+}
+
+#[test]
+fn a_set_that_became_another_one_is_left_to_the_shell() {
+    in_namespace(|| {
+        let add = "nft add element inet t s { 192.0.2.1 }";
+        let other = "nft add element inet t s { 192.0.2.2 }";
+        must("nft add table inet t; nft 'add set inet t s { type ipv4_addr; }'");
+        let mut lift = Lift::default();
+        assert!(learn(&mut lift, add));
+        must("nft delete set inet t s");
+        assert_eq!(lift.carry_out(&[edit(other)]), [false], "it is gone");
+        must("nft 'add set inet t s { type ipv4_addr; flags interval; auto-merge; }'");
+        assert_eq!(lift.carry_out(&[edit(other)]), [false]);
+        must("nft delete set inet t s; nft 'add set inet t s { type ipv4_addr; }'");
+        assert_eq!(lift.carry_out(&[edit(other)]), [true], "it is what it was");
+        // One that does not fit takes the others along: each is tried by itself then.
+        must("nft delete set inet t s; nft 'add set inet t s { type ipv4_addr; size 3; }'");
+        let all: Vec<Edit> = addresses(true)
+            .iter()
+            .map(|address| edit(&format!("nft add element inet t s {{ {address} }}")))
+            .collect();
+        assert_eq!(lift.carry_out(&all), [false; 12]);
+        assert_eq!(elements("nft list set inet t s").len(), 0);
+        let singly: Vec<bool> = all
+            .iter()
+            .flat_map(|edit| lift.carry_out(std::slice::from_ref(edit)))
+            .collect();
+        let count = singly.iter().filter(|done| **done).count();
+        assert_eq!(count, elements("nft list set inet t s").len());
+        assert!((1..12).contains(&count), "{count}");
+    });
+}
