@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 #[cfg(test)]
 pub(crate) use list::Failure;
-pub(crate) use list::{Actions, Fate, Part, Proven, Row};
+pub(crate) use list::{Actions, Fate, Lifted, Part, Proven, Row};
 pub(crate) use native::Native;
 pub use shell::{Filled, fill};
 

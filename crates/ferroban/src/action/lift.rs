@@ -58,6 +58,8 @@ enum Shape {
 #[derive(Debug, Default)]
 pub(super) struct Lift {
     ways: BTreeMap<Way, Standing>,
+    /// Something was proven, or is not any more, since that was last asked.
+    news: bool,
     sets: Sets,
 }
 
@@ -91,6 +93,7 @@ impl Lift {
             None => Standing::Looked(looked + 1),
         };
         let is_proven = matches!(standing, Standing::Proven(_));
+        self.news |= is_proven;
         self.ways.insert(way, standing);
         (success, is_proven)
     }
@@ -110,15 +113,31 @@ impl Lift {
 
     fn carry_out_alike(&mut self, edits: &[Edit]) -> Option<Vec<bool>> {
         let edit = edits.first()?;
-        let Some(Standing::Proven(shape)) = self.ways.get(&Way::of(edit)) else {
+        let way = Way::of(edit);
+        let Some(Standing::Proven(shape)) = self.ways.get(&way) else {
             return None;
         };
-        if !program::is_the_systems(&edit.program, edit.set.tool())
-            || self.sets.shape(&edit.set)? != *shape
-        {
+        let is_known = program::is_the_systems(&edit.program, edit.set.tool());
+        if !is_known || self.sets.shape(&edit.set)? != *shape {
+            // It is to be learnt anew.
+            self.ways.remove(&way);
+            self.news = true;
             return None;
         }
         self.sets.change(shape, edits)
+    }
+
+    /// The commands that are done in process, without their elements, if there is news
+    /// since that was last asked.
+    pub(super) fn take_news(&mut self) -> Option<Vec<String>> {
+        if !std::mem::take(&mut self.news) {
+            return None;
+        }
+        let proven = |(_, standing): &(&Way, &Standing)| matches!(standing, Standing::Proven(_));
+        let proven = self.ways.iter().filter(proven);
+        let mut texts: Vec<String> = proven.map(|(way, _)| way.text()).collect();
+        texts.dedup();
+        Some(texts)
     }
 
     /// Whether such a command is done in process.
@@ -137,6 +156,12 @@ impl Way {
             timed: edit.timeout.is_some(),
             exist: edit.exist,
         }
+    }
+
+    /// The command, as far as it is the same for all.
+    fn text(&self) -> String {
+        let verb = self.set.verb(self.is_added);
+        format!("{} {verb} {}", self.program, self.set)
     }
 }
 
@@ -276,6 +301,16 @@ impl Set {
         match self {
             Self::Nft(_) => Tool::Nft,
             Self::Ipset(_) => Tool::Ipset,
+        }
+    }
+
+    /// The words that change it.
+    fn verb(&self, is_added: bool) -> &'static str {
+        match (self, is_added) {
+            (Self::Nft(_), true) => "add element",
+            (Self::Nft(_), false) => "delete element",
+            (Self::Ipset(_), true) => "add",
+            (Self::Ipset(_), false) => "del",
         }
     }
 }

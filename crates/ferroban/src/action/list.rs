@@ -10,6 +10,7 @@ mod member;
 mod row;
 mod run;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferroban_engine::event::Step;
@@ -90,7 +91,11 @@ pub(crate) struct Actions {
     checked: Option<Timestamp>,
     /// What nobody has asked for yet.
     fates: Vec<Fate>,
+    lifted: Lifted,
 }
+
+/// The commands that are done in process, by the action.
+pub(crate) type Lifted = BTreeMap<String, Vec<String>>;
 
 impl Actions {
     /// A jail without actions.
@@ -102,6 +107,7 @@ impl Actions {
             members: Vec::new(),
             checked: None,
             fates: Vec::new(),
+            lifted: Lifted::new(),
         }
     }
 
@@ -360,6 +366,23 @@ impl Actions {
     /// How the actions that are run fare since that was last asked.
     pub(crate) fn take_fates(&mut self) -> (&JailName, Vec<Fate>) {
         (&self.jail, std::mem::take(&mut self.fates))
+    }
+
+    /// Which commands are done in process, if there is news since that was last asked.
+    pub(crate) fn take_lifted(&mut self) -> Option<(&JailName, Lifted)> {
+        let mut lifted = Lifted::new();
+        for Member { name, kind, .. } in &mut self.members {
+            let Kind::Run { run, .. } = kind else {
+                continue;
+            };
+            let known = || self.lifted.get(name).cloned();
+            if let Some(commands) = run.take_lifted().or_else(known) {
+                lifted.insert(name.clone(), commands);
+            }
+        }
+        let has_news = lifted != self.lifted;
+        self.lifted = lifted;
+        has_news.then(|| (&self.jail, self.lifted.clone()))
     }
 
     /// Calls a method of an action.

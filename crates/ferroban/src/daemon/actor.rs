@@ -180,6 +180,7 @@ impl Actor {
                             forgotten,
                         } = change;
                         self.actions.configure(parts, &held, forgotten);
+                        self.tell_fates();
                     }
                     Order::Prove(reply) => {
                         self.carry_out(std::mem::take(&mut batch));
@@ -233,12 +234,15 @@ impl Actor {
         }
     }
 
-    /// Tells how actions that are run fare.
+    /// Tells how actions that are run fare, and what of them is done in process.
     fn tell_fates(&mut self) {
         let (jail, fates) = self.actions.take_fates();
         if !fates.is_empty() {
             // At the end nobody listens any more.
             drop(self.inbox.send(Message::Fates(jail.clone(), fates)));
+        }
+        if let Some((jail, lifted)) = self.actions.take_lifted() {
+            drop(self.inbox.send(Message::Lifted(jail.clone(), lifted)));
         }
     }
 

@@ -6,7 +6,7 @@
 //! than [`PATIENCE`]: a slow disk must not let an attacker in.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ use super::notify::Notify;
 use super::protect;
 use super::request::{Own, Request};
 use super::status::Troubles;
+use crate::action::Lifted;
 use crate::action::shell::Counters;
 use crate::clock;
 use crate::load::Setup;
@@ -71,6 +72,8 @@ pub(super) struct MainLoop {
     listeners: Vec<SyncSender<Vec<u8>>>,
     /// What failed last in each jail.
     pub(super) trouble: Troubles,
+    /// The commands of jails that are done in process.
+    pub(super) lifted: BTreeMap<JailName, Lifted>,
     pub(super) notify: Notify,
     pub(super) monitor: Monitor,
     /// Read positions that are not written yet.
@@ -142,6 +145,7 @@ impl MainLoop {
             asked: Vec::new(),
             listeners: Vec::new(),
             trouble: Troubles::default(),
+            lifted: BTreeMap::new(),
             notify: Notify::from_environment(),
             monitor: Monitor::new(log.clone()),
             positions: HashMap::new(),
@@ -256,6 +260,7 @@ impl MainLoop {
             Message::FoundOut(told) => self.found_out(told, effects),
             Message::Firewall(news) => self.firewall(&news, effects),
             Message::Fates(jail, fates) => self.trouble.note_fates(&jail, fates, clock::now()),
+            Message::Lifted(jail, lifted) => drop(self.lifted.insert(jail, lifted)),
             Message::Committed(transaction) => {
                 self.late = self.late.filter(|(late, ..)| *late > transaction);
                 self.release(|held| held.transaction <= transaction);

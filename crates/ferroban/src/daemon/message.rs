@@ -8,7 +8,7 @@ use super::asker::Told;
 use super::lookout::News;
 use super::request::Request;
 use super::watcher::Begin;
-use crate::action::Fate;
+use crate::action::{Fate, Lifted};
 use crate::load::Settings;
 use crate::wire::Value;
 
@@ -27,6 +27,8 @@ pub(super) enum Message {
     Firewall(News),
     /// How actions of a jail fare that are run.
     Fates(JailName, Vec<Fate>),
+    /// Which commands of a jail are done in process now.
+    Lifted(JailName, Lifted),
     /// The recorder has written transactions up to this one.
     Committed(u64),
     /// The recorder has read bans that could not be read at the start.

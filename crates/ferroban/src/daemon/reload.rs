@@ -245,6 +245,7 @@ impl MainLoop {
                 self.read.retain(|(jail, _), _| *jail != name);
             }
             self.trouble.forget(&name);
+            self.lifted.remove(&name);
             self.inquiries.withdraw(&name);
             self.unsettle(&name, returns);
             jobs.extend(self.engine.remove_jail(now, &name, effects));

@@ -15,7 +15,8 @@ use crate::action::{Fate, Proven};
 use crate::clock;
 use crate::load::{JailSetup, Refusal};
 use crate::wire::view::{
-    BanView, FailureView, JailView, Keeper, KeptOutView, Medium, ProofView, ServerView, WatchView,
+    BanView, FailureView, JailView, Keeper, KeptOutView, LiftView, Medium, ProofView, ServerView,
+    WatchView,
 };
 use crate::wire::{Value, dumps};
 
@@ -202,11 +203,22 @@ fn jail(
         trouble: main.trouble.now(name, missing),
         last_failure: main.trouble.last(name),
         without_effect: plan.without_effect,
+        lifted: lifted(main, name),
         kept_out: kept_out.map(|sum| KeptOutView {
             packets: sum.packets,
             bytes: sum.bytes,
         }),
     })
+}
+
+/// What of a jail's actions is done in process.
+fn lifted(main: &MainLoop, jail: &JailName) -> Vec<LiftView> {
+    let actions = main.lifted.get(jail).into_iter().flatten();
+    let view = |(action, commands): (&String, &Vec<String>)| LiftView {
+        action: action.clone(),
+        commands: commands.clone(),
+    };
+    actions.map(view).collect()
 }
 
 /// Whether the actions of a jail ban.

@@ -70,6 +70,18 @@ pub struct JailView {
     pub without_effect: Vec<String>,
     /// What our own action has kept out since its rules were made; none where nobody counts.
     pub kept_out: Option<KeptOutView>,
+    /// Commands of its actions that are done in process.
+    pub lifted: Vec<LiftView>,
+}
+
+/// What of an action is done in process: what its commands did was seen to be the same.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LiftView {
+    /// The action.
+    pub action: String,
+    /// The commands, without the address.
+    pub commands: Vec<String>,
 }
 
 /// What the firewall has kept out.

@@ -4,6 +4,7 @@
 //! command. So is what `nft` or `ipset` could: another order of words, a list, a name
 //! instead of an address.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -35,6 +36,20 @@ impl Tool {
 pub(in crate::action) enum Set {
     Nft(Place),
     Ipset(String),
+}
+
+/// As a command names it.
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nft(Place { family, table, set }) => {
+                let known = FAMILIES.iter().find(|(_, number)| number == family);
+                let family = known.map_or("", |(name, _)| *name);
+                write!(f, "{family} {table} {set}")
+            }
+            Self::Ipset(name) => f.write_str(name),
+        }
+    }
 }
 
 /// A change of one set: one element comes, or goes.
@@ -260,10 +275,6 @@ mod tests {
             timeout,
             exist,
         } = edit;
-        let set = match set {
-            Set::Nft(Place { family, table, set }) => format!("{family} {table} {set}"),
-            Set::Ipset(name) => name.clone(),
-        };
         let sign = if *is_added { '+' } else { '-' };
         let timeout = timeout.map(|time| format!(" {}s", time.as_secs()));
         let exist = if *exist { " exist" } else { "" };
@@ -278,23 +289,23 @@ mod tests {
         let rows = [
             (
                 "nft add element inet f2b-table addr-set-sshd \\{ 192.0.2.1 \\}",
-                "nft: 1 f2b-table addr-set-sshd + 192.0.2.1",
+                "nft: inet f2b-table addr-set-sshd + 192.0.2.1",
             ),
             (
                 "/usr/sbin/nft delete element inet f2b-table addr6-set-x { 2001:db8::1 }\n",
-                "/usr/sbin/nft: 1 f2b-table addr6-set-x - 2001:db8::1",
+                "/usr/sbin/nft: inet f2b-table addr6-set-x - 2001:db8::1",
             ),
             (
                 "nft add element t s '{ 192.0.2.0/24 }'",
-                "nft: 2 t s + 192.0.2.0/24",
+                "nft: ip t s + 192.0.2.0/24",
             ),
             (
                 "nft \"add element ip6 t s {2001:db8::1}\"",
-                "nft: 10 t s + 2001:db8::1",
+                "nft: ip6 t s + 2001:db8::1",
             ),
             (
                 "nft add element ip t s { 192.0.2.1 timeout 1h30m }",
-                "nft: 2 t s + 192.0.2.1 5400s",
+                "nft: ip t s + 192.0.2.1 5400s",
             ),
             (
                 "ipset add f2b-sshd 192.0.2.1",

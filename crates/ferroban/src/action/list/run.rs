@@ -50,6 +50,11 @@ pub(super) trait Run: Send {
         None
     }
 
+    /// Which of its commands are done in process, if there is news since that was last asked.
+    fn take_lifted(&mut self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Whether it can remove all bans at once.
     fn has_flush(&self) -> bool {
         false
@@ -127,6 +132,10 @@ impl Run for Shell {
 
     fn unban_many(&mut self, bans: &[&Ban]) -> Option<Vec<bool>> {
         Some(self.unban_many(bans))
+    }
+
+    fn take_lifted(&mut self) -> Option<Vec<String>> {
+        self.take_lifted()
     }
 
     fn has_flush(&self) -> bool {

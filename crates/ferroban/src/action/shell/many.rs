@@ -40,6 +40,11 @@ impl Shell {
         success
     }
 
+    /// What is lifted, if there is news since that was last asked.
+    pub(crate) fn take_lifted(&mut self) -> Option<Vec<String>> {
+        self.lift.take_news()
+    }
+
     /// Bans at once whomever it can, and tells whom: the others are for their turn.
     pub(crate) fn ban_many(&mut self, bans: &[&Ban]) -> Vec<bool> {
         let banned = self.carry_out_many(Op::Ban, bans);

@@ -389,7 +389,7 @@ fn a_command_that_hangs_is_ended_twice_and_then_given_up() {
 }
 
 #[test]
-fn at_most_one_command_runs_at_a_time() {
+fn commands_that_touch_the_same_run_one_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     // A command that finds another one at work leaves a mark.

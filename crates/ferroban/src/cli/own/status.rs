@@ -100,6 +100,11 @@ pub(super) fn one(jail: &JailView, dry: bool, paint: Paint) -> String {
     );
     rows.push(("rule", Cell::plain(rule)));
     rows.push(("actions", actions(jail)));
+    let lifted = jail.lifted.iter().flat_map(|lift| &lift.commands);
+    for (place, command) in lifted.enumerate() {
+        let name = if place == 0 { "in process" } else { "" };
+        rows.push((name, Cell::plain(shown(command))));
+    }
     if let Some(failure) = &jail.last_failure {
         rows.push(("last failure", Cell::plain(last(failure))));
     }
