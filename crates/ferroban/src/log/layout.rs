@@ -5,6 +5,7 @@
 //! name it does not know or a text to be shown as a number, is found out here when the
 //! layout is read.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::thread;
 
@@ -142,7 +143,7 @@ impl Layout {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => line.push_str(text),
-                Piece::Field(field) => line.push_str(&field.fill(record)),
+                Piece::Field(field) => field.fill_in(record, &mut line),
             }
         }
         line
@@ -177,6 +178,21 @@ impl Field {
             conversion,
         };
         sample.takes(conversion).then(|| (field, after_first(rest)))
+    }
+
+    /// Adds what it shows of a record. Texts are what every line has several of.
+    fn fill_in(&self, record: &Record<'_>, line: &mut String) {
+        let plain = self.conversion == 's' && self.precision.is_none();
+        let Some(text) = text(self.attribute, record).filter(|_| plain) else {
+            line.push_str(&self.fill(record));
+            return;
+        };
+        let missing = self.width.saturating_sub(text.chars().count());
+        let left = self.flags.has('-');
+        let blanks = |wanted: bool| if wanted { missing } else { 0 };
+        line.extend(std::iter::repeat_n(' ', blanks(!left)));
+        line.push_str(&text);
+        line.extend(std::iter::repeat_n(' ', blanks(left)));
     }
 
     fn fill(&self, record: &Record<'_>) -> String {
@@ -296,22 +312,12 @@ impl Value {
 }
 
 fn value(attribute: Attribute, record: &Record<'_>) -> Value {
-    let text = |text: &str| Value::Text(text.to_owned());
+    if let Some(text) = text(attribute, record) {
+        return Value::Text(text.into_owned());
+    }
     match attribute {
-        Attribute::Name => text(&record.logger()),
         Attribute::LevelNumber => Value::Whole(record.level.number().into()),
-        Attribute::LevelName => text(&record.level.name()),
-        Attribute::Message => text(&record.message()),
-        Attribute::Module => text(record.module()),
-        // As Python says where it cannot know.
-        Attribute::Function => text("(unknown function)"),
-        Attribute::File => text("(unknown file)"),
-        Attribute::Line => Value::Whole(0),
         Attribute::Created => Value::Parts(record.time.micros()),
-        Attribute::Time => text(&ferroban_date::local_text_millis(
-            record.time,
-            clock::zone(),
-        )),
         Attribute::Millis => Value::Parts(record.time.subsec_micros() / 1000 * PART),
         Attribute::SinceStart => {
             let nanos = record.since_start.as_nanos();
@@ -321,13 +327,31 @@ fn value(attribute: Attribute, record: &Record<'_>) -> Value {
             let id = rustix::thread::gettid().as_raw_nonzero().get();
             Value::Whole(id.into())
         }
+        Attribute::Process => Value::Whole(std::process::id().into()),
+        // As Python says where it cannot know.
+        _ => Value::Whole(0),
+    }
+}
+
+/// An attribute that is a text.
+fn text<'a>(attribute: Attribute, record: &Record<'a>) -> Option<Cow<'a, str>> {
+    Some(match attribute {
+        Attribute::Name => record.logger(),
+        Attribute::LevelName => record.level.name(),
+        Attribute::Message => record.message(),
+        Attribute::Module => record.module().into(),
+        // As Python says where it cannot know.
+        Attribute::Function => "(unknown function)".into(),
+        Attribute::File => "(unknown file)".into(),
+        Attribute::Time => ferroban_date::local_text_millis(record.time, clock::zone()).into(),
         Attribute::ThreadName => {
             let thread = thread::current();
-            text(&escape(thread.name().unwrap_or_default(), false))
+            let name = escape(thread.name().unwrap_or_default(), false);
+            name.into_owned().into()
         }
-        Attribute::Process => Value::Whole(std::process::id().into()),
-        Attribute::ProcessName => text("MainProcess"),
-    }
+        Attribute::ProcessName => "MainProcess".into(),
+        _ => return None,
+    })
 }
 
 /// The number at the start, 0 if there is none, and the text after it.

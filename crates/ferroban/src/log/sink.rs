@@ -65,6 +65,20 @@ impl Sink {
         !matches!(self, Self::Socket(Socket { socket: None, .. }))
     }
 
+    /// Writes as much of some lines as a file takes at once. How many bytes that were: none where
+    /// lines must go one by one, or fail to; the one in which it stopped has to be written again.
+    pub(super) fn write_together(&mut self, lines: &[u8]) -> usize {
+        match self {
+            Self::Stream(stream) if stream.is_file && !stream.torn => {
+                let written = stream.file.write(lines).unwrap_or(0);
+                let written = lines.get(..written).unwrap_or_default();
+                stream.torn = written.last().is_some_and(|last| *last != b'\n');
+                written.len()
+            }
+            _ => 0,
+        }
+    }
+
     /// Writes one line or datagram. While its reader is slow, `wait` is asked whether
     /// to go on; if not, the error is [`ErrorKind::TimedOut`].
     pub(super) fn write(&mut self, bytes: &[u8], wait: &dyn Fn() -> bool) -> io::Result<()> {
@@ -207,6 +221,28 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(Sink::file(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_file_takes_many_lines_at_once_and_what_may_be_slow_takes_them_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut sink = Sink::file(&path).unwrap();
+        assert_eq!(sink.write_together(b"one\ntwo\n"), 8);
+        // As after a disk that was full in the middle of a line.
+        assert_eq!(sink.write_together(b"thr"), 3);
+        assert_eq!(sink.write_together(b"three\n"), 0);
+        sink.write(b"three\n", &HASTY).unwrap();
+        assert_eq!(sink.write_together(b"four\n"), 5);
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nthr\nthree\nfour\n");
+
+        let full = Sink::file(Path::new("/dev/full"))
+            .unwrap()
+            .write_together(b"one\n");
+        let (_reader, writer) = io::pipe().unwrap();
+        let mut pipe = Sink::stream(File::from(std::os::fd::OwnedFd::from(writer))).unwrap();
+        assert_eq!((full, pipe.write_together(b"one\n")), (0, 0));
+        assert_eq!(Sink::socket(&path).write_together(b"one\n"), 0);
     }
 
     #[test]

@@ -95,7 +95,9 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_tells_what_it_lost() {
     let log = Log::open(&Target::File(path.into()), Level::Info).unwrap();
     drop(writer);
     let (done, finished) = channel();
-    let all = 3 * queue::MOST;
+    // Each is longer than this.
+    let room = queue::MOST_BYTES / 50;
+    let all = room + 1000;
     // If it is held up, it ends when the reader is dropped.
     let teller = thread::Builder::new().spawn(move || {
         for number in 0..all {
@@ -116,7 +118,7 @@ fn a_log_that_nobody_reads_holds_nobody_up_and_tells_what_it_lost() {
     };
     let told: Vec<usize> = text.lines().filter_map(lost).collect();
     let kept = text.lines().count() - told.len();
-    assert!(kept >= queue::MOST && !told.is_empty(), "{kept} {told:?}");
+    assert!(kept > room / 3 && !told.is_empty(), "{kept} {told:?}");
     assert_eq!(kept + told.iter().sum::<usize>(), all);
     assert!(text.contains(" ferroban.log "));
 }
@@ -465,7 +467,7 @@ fn a_target_that_nobody_reads_holds_up_no_change() {
     let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
     let place = Place::new();
     place.log.change_target(&path).unwrap();
-    for _ in 0..queue::MOST {
+    for _ in 0..100_000 {
         place.log.info("server", "nobody reads this");
     }
     let log = place.path("log");
