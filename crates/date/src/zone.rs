@@ -105,16 +105,42 @@ pub(crate) fn to_jiff(time: Timestamp) -> jiff::Timestamp {
 #[must_use]
 pub fn local_text(time: Timestamp, zone: &Zone) -> String {
     let t = zone.0.to_datetime(to_jiff(time));
-    let (year, month, day) = (t.year(), t.month(), t.day());
-    let (hour, minute, second) = (t.hour(), t.minute(), t.second());
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    let mut text = String::with_capacity("2026-11-23 02:21:22,320".len());
+    // Every line of a log has one, and formatting it costs more than all else about it.
+    let year = t.year();
+    if year < 0 {
+        text.push_str(&format!("{year:04}"));
+    } else {
+        push_two(&mut text, year / 100);
+        push_two(&mut text, year % 100);
+    }
+    let rest = [t.month(), t.day(), t.hour(), t.minute(), t.second()];
+    for (before, number) in ['-', '-', ' ', ':', ':'].into_iter().zip(rest) {
+        text.push(before);
+        push_two(&mut text, number.into());
+    }
+    text
+}
+
+/// Two digits, of a number that has no more.
+fn push_two(text: &mut String, number: i16) {
+    for digit in [number / 10 % 10, number % 10] {
+        let digit = u8::try_from(digit.unsigned_abs()).unwrap_or_default();
+        text.push(char::from(b'0' + digit));
+    }
 }
 
 /// `YYYY-MM-DD HH:MM:SS,mmm`, as each line of our own log begins.
 #[must_use]
 pub fn local_text_millis(time: Timestamp, zone: &Zone) -> String {
-    let millis = time.subsec_micros() / 1000;
-    format!("{},{millis:03}", local_text(time, zone))
+    let mut text = local_text(time, zone);
+    let millis = i16::try_from(time.subsec_micros() / 1000).unwrap_or_default();
+    text.push(',');
+    text.push(char::from(
+        b'0' + u8::try_from(millis / 100 % 10).unwrap_or_default(),
+    ));
+    push_two(&mut text, millis % 100);
+    text
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.mmm+HH:MM`, as machines read it (RFC 3339).
@@ -226,6 +252,21 @@ mod tests {
         let zone = Zone::posix(BERLIN).unwrap();
         let got = zone.instant(civil("2026-03-29T02:30:00"), Timestamp::default());
         assert_eq!(local_text(got.unwrap(), &zone), "2026-03-29 03:30:00");
+    }
+
+    #[test]
+    fn times_are_written_with_two_digits_each_and_years_with_four() {
+        let cases = [
+            (0, "1970-01-01 00:00:00"),
+            (951_868_799, "2000-02-29 23:59:59"),
+            (253_402_207_200 - 1, "9999-12-30 21:59:59"),
+            (-62_135_596_800, "0001-01-01 00:00:00"),
+            (-62_198_755_200, "-001-01-01 00:00:00"),
+        ];
+        for (secs, expected) in cases {
+            let text = local_text(Timestamp::from_secs(secs), &Zone::utc());
+            assert_eq!(text, expected, "{secs}");
+        }
     }
 
     #[test]
