@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferroban_engine::{Ban, Done, FailId, JailName, Job, JobId, Outcome, Reason, Task};
 
@@ -25,12 +25,16 @@ use crate::{clock, sys};
 
 /// The most jobs that are done in one go, so that the first of a flood is not
 /// held up by the last.
-const BATCH: usize = 20_000;
+pub(super) const BATCH: usize = 20_000;
+
+/// For how long outcomes are gathered before they are told: each message wakes the main
+/// thread, and what is run may take its time.
+const GATHERED: Duration = Duration::from_millis(2);
 
 /// What an actor is told.
 pub(super) enum Order {
-    /// Do this.
-    Job(Job),
+    /// Do these, in their order.
+    Jobs(Vec<Job>),
     /// A start, behind the one of the jail before.
     Start {
         job: Job,
@@ -74,12 +78,11 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn send(&self, order: Order) {
-        if let Order::Job(Job {
-            task: Task::Stop(_),
-            ..
-        }) = order
-        {
-            self.stops.fetch_add(1, Ordering::Release);
+        if let Order::Jobs(jobs) = &order {
+            let stops = jobs.iter().filter(|job| matches!(job.task, Task::Stop(_)));
+            for _ in stops {
+                self.stops.fetch_add(1, Ordering::Release);
+            }
         }
         // The actor ends only when this is dropped.
         drop(self.orders.send(order));
@@ -139,6 +142,9 @@ struct Actor {
     stopped: u64,
     /// Bans that were left out because a stop waits.
     left_out: HashSet<FailId>,
+    /// Outcomes that are not told yet, and when the first of them came.
+    untold: Vec<Done>,
+    gathered: Instant,
 }
 
 impl Actor {
@@ -149,6 +155,8 @@ impl Actor {
             stops,
             stopped: 0,
             left_out: HashSet::new(),
+            untold: Vec::new(),
+            gathered: clock::tick(),
         }
     }
 
@@ -160,9 +168,10 @@ impl Actor {
     fn run(&mut self, orders: &Receiver<Order>) {
         while let Ok(first) = orders.recv() {
             let mut batch = Vec::new();
-            for order in std::iter::once(first).chain(orders.try_iter().take(BATCH)) {
+            let mut next = Some(first);
+            while let Some(order) = next.take() {
                 match order {
-                    Order::Job(job) => batch.push(job),
+                    Order::Jobs(jobs) => batch.extend(jobs),
                     Order::Start { job, after, done } => {
                         self.carry_out(std::mem::take(&mut batch));
                         if let Some(after) = after {
@@ -194,6 +203,9 @@ impl Actor {
                         let result = self.actions.call(&call.action, &call.method, arguments);
                         Question::answer(&call.reply, answer_of(result));
                     }
+                }
+                if batch.len() < BATCH {
+                    next = orders.try_recv().ok();
                 }
             }
             self.carry_out(batch);
@@ -230,6 +242,7 @@ impl Actor {
                     self.tell(job, result);
                 }
             }
+            self.tell_untold();
             self.tell_fates();
         }
     }
@@ -292,7 +305,7 @@ impl Actor {
         held.retain(|ban| !self.left_out.contains(&ban.id));
     }
 
-    fn tell(&self, job: JobId, result: Result<(), Failed>) {
+    fn tell(&mut self, job: JobId, result: Result<(), Failed>) {
         let outcome = match result {
             Ok(()) => Outcome::Ok,
             Err(Failed::Because(error)) => Outcome::Failed(error),
@@ -301,9 +314,22 @@ impl Actor {
         self.report(job, outcome);
     }
 
-    fn report(&self, job: JobId, outcome: Outcome) {
-        // At the end nobody listens any more, and what is queued is done all the same.
-        drop(self.inbox.send(Message::Done(Done { job, outcome })));
+    fn report(&mut self, job: JobId, outcome: Outcome) {
+        if self.untold.is_empty() {
+            self.gathered = clock::tick();
+        }
+        self.untold.push(Done { job, outcome });
+        if self.gathered.elapsed() >= GATHERED {
+            self.tell_untold();
+        }
+    }
+
+    fn tell_untold(&mut self) {
+        let done = std::mem::take(&mut self.untold);
+        if !done.is_empty() {
+            // At the end nobody listens any more, and what is queued is done all the same.
+            drop(self.inbox.send(Message::Done(done)));
+        }
     }
 }
 
@@ -439,7 +465,10 @@ mod tests {
         let (mut done, mut fates) = (Vec::new(), Vec::new());
         for message in messages.try_iter() {
             match message {
-                Message::Done(Done { job, outcome }) => done.push((job.0, outcome == Outcome::Ok)),
+                Message::Done(all) => {
+                    let told = all.into_iter();
+                    done.extend(told.map(|done| (done.job.0, done.outcome == Outcome::Ok)));
+                }
                 Message::Fates(_, told) => fates.extend(told.into_iter().map(|fate| {
                     let failure = fate.failure.map(|failure| (failure.during, failure.error));
                     (fate.action, failure)
@@ -512,10 +541,10 @@ mod tests {
     fn what_is_queued_is_done_even_if_nobody_listens_any_more() {
         let folder = tempfile::tempdir().unwrap();
         let (queue, orders) = queue();
-        let forget = |id| Order::Job(job(id, ban("192.0.2.1", Reason::FailsOn)));
+        let forget = |id| Order::Jobs(vec![job(id, ban("192.0.2.1", Reason::FailsOn))]);
         let most = u64::try_from(BATCH).unwrap();
         let orders_sent = (0..=most).map(forget);
-        let stop = Order::Job(job(most + 1, Task::Stop(vec![])));
+        let stop = Order::Jobs(vec![job(most + 1, Task::Stop(vec![]))]);
         for order in orders_sent.chain([stop]) {
             queue.send(order);
         }
@@ -528,6 +557,14 @@ mod tests {
         Actor::new(actions, inbox, stops).run(&orders);
         let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
         assert_eq!(rec.lines().last(), Some("stop"));
+    }
+
+    /// What was told of jobs.
+    fn outcomes(messages: &Receiver<Message>) -> impl Iterator<Item = Outcome> {
+        messages.try_iter().flat_map(|message| match message {
+            Message::Done(done) => done.into_iter().map(|done| done.outcome).collect(),
+            _ => Vec::new(),
+        })
     }
 
     fn unban(text: &str) -> Task {
@@ -549,13 +586,11 @@ mod tests {
         let before: Vec<Job> = before.into_iter().map(|task| job(0, task)).collect();
         actor.carry_out(before);
         for task in waiting {
-            queue.send(Order::Job(job(1, task)));
+            queue.send(Order::Jobs(vec![job(1, task)]));
         }
         drop(queue);
         actor.run(&orders);
-        let answers = messages.try_iter();
-        let good = answers
-            .filter(|answer| matches!(answer, Message::Done(done) if done.outcome == Outcome::Ok));
+        let good = outcomes(&messages).filter(|outcome| *outcome == Outcome::Ok);
         assert_eq!(good.count(), count, "each job is answered");
         let rec = fs::read_to_string(folder.path().join("rec")).unwrap();
         rec.lines().map(str::to_owned).collect()
@@ -657,12 +692,12 @@ mod tests {
         let (queue, thread) = start(&"sshd".parse().unwrap(), actions, inbox).unwrap();
         let all = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
         for text in all {
-            queue.send(Order::Job(job(0, ban(text, Reason::New))));
+            queue.send(Order::Jobs(vec![job(0, ban(text, Reason::New))]));
         }
         // Opens when the first ban is under way.
         let mut gate = fs::OpenOptions::new().write(true).open(&go).unwrap();
         let held = all.map(ban_of).to_vec();
-        queue.send(Order::Job(job(1, Task::Stop(held))));
+        queue.send(Order::Jobs(vec![job(1, Task::Stop(held))]));
         io::Write::write_all(&mut gate, b"\n").unwrap();
         drop(queue);
         // A second ban would find the gate open, and its end would hold nobody.
@@ -674,7 +709,7 @@ mod tests {
         io::Write::write_all(&mut gate, b"\n\n").unwrap();
         drop(gate);
         thread.join().unwrap();
-        assert_eq!(messages.try_iter().count(), 4);
+        assert_eq!(outcomes(&messages).count(), 4);
         let did = fs::read_to_string(&rec).unwrap();
         assert_eq!(did, "ban 192.0.2.1\nunban 192.0.2.1\n");
     }

@@ -14,7 +14,7 @@ use ferroban_engine::{
     Ban, Filter, FilterSettings, JailName, JailSettings, Job, OptionChange, Task,
 };
 
-use super::actor::{self, Call, Change, Gate, Order, Queue};
+use super::actor::{self, BATCH, Call, Change, Gate, Order, Queue};
 use super::facts::Facts;
 use super::lookout::Lookout;
 use super::message::{Answer, Message};
@@ -555,29 +555,38 @@ impl Crew {
         native.map_or("", |action| &action.name)
     }
 
-    /// Gives a job to the actor of its jail.
-    pub(super) fn hand_out(&mut self, job: Job) {
+    /// Gives jobs to the actors of their jails.
+    pub(super) fn hand_out(&mut self, jobs: Vec<Job>) {
+        for jobs in together(jobs) {
+            match <[Job; 1]>::try_from(jobs) {
+                Ok([job]) if is_start(&job) => self.hand_out_start(job),
+                Ok(job) => self.send(job.into()),
+                Err(jobs) => self.send(jobs),
+            }
+        }
+    }
+
+    fn send(&self, jobs: Vec<Job>) {
+        let member = jobs.first().and_then(|job| self.members.get(&job.jail));
+        if let Some(member) = member {
+            member.queue.send(Order::Jobs(jobs));
+        }
+    }
+
+    fn hand_out_start(&mut self, job: Job) {
         let Some(member) = self.members.get_mut(&job.jail) else {
             return;
         };
-        if let Task::Start(_) = job.task
-            && let Some(parts) = member.next.take()
-        {
+        if let Some(parts) = member.next.take() {
             member.queue.send(Order::Configure(Change {
                 parts,
                 held: Vec::new(),
                 forgotten: true,
             }));
         }
-        let order = match job.task {
-            Task::Start(_) => {
-                let done = Gate::default();
-                let after = self.last_start.replace(done.clone());
-                Order::Start { job, after, done }
-            }
-            _ => Order::Job(job),
-        };
-        member.queue.send(order);
+        let done = Gate::default();
+        let after = self.last_start.replace(done.clone());
+        member.queue.send(Order::Start { job, after, done });
     }
 
     /// Closes all queues and waits until the actors have done what was in them.
@@ -591,6 +600,26 @@ impl Crew {
             drop(thread.join());
         }
     }
+}
+
+fn is_start(job: &Job) -> bool {
+    matches!(job.task, Task::Start(_))
+}
+
+/// Jobs that come one after the other for the same jail stay together, since its actor makes one
+/// step of them. A start is alone.
+fn together(jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut all: Vec<Vec<Job>> = Vec::new();
+    for job in jobs {
+        let goes_along = |last: &Job| last.jail == job.jail && !is_start(last) && !is_start(&job);
+        let has_room = |jobs: &&mut Vec<Job>| jobs.len() < BATCH;
+        let bundle = all.last_mut().filter(has_room);
+        match bundle.filter(|jobs| jobs.last().is_some_and(goes_along)) {
+            Some(jobs) => jobs.push(job),
+            None => all.push(vec![job]),
+        }
+    }
+    all
 }
 
 /// The patterns of a jail, without the time they are used with.
@@ -633,4 +662,43 @@ fn native(plan: &JailPlan, action: &ActionPlan) -> Result<Native, String> {
     let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
     Native::new(plan.jail.name.as_str(), &action.options, &services)
         .map_err(|error| format!("action '{}': {error}", action.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferroban_engine::JobId;
+
+    #[test]
+    fn jobs_of_one_jail_stay_together_and_starts_are_alone() {
+        let start = || Task::Start(Vec::new());
+        let stop = || Task::Stop(Vec::new());
+        let row = [
+            ("a", Task::Reload),
+            ("a", stop()),
+            ("b", Task::Reload),
+            ("a", start()),
+            ("a", stop()),
+            ("a", Task::Reload),
+            ("a", start()),
+            ("a", start()),
+        ];
+        let jobs = (0..).zip(row).map(|(id, (jail, task))| Job {
+            id: JobId(id),
+            jail: jail.parse().unwrap(),
+            task,
+        });
+        let ids = |jobs: &Vec<Job>| jobs.iter().map(|job| job.id.0).collect();
+        let bundles: Vec<Vec<u64>> = together(jobs.collect()).iter().map(ids).collect();
+        let expected: [&[u64]; 6] = [&[0, 1], &[2], &[3], &[4, 5], &[6], &[7]];
+        assert_eq!(bundles, expected);
+
+        let many = (0..).take(BATCH + 1).map(|id| Job {
+            id: JobId(id),
+            jail: "a".parse().unwrap(),
+            task: Task::Reload,
+        });
+        let sizes: Vec<usize> = together(many.collect()).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [BATCH, 1]);
+    }
 }

@@ -253,9 +253,12 @@ impl MainLoop {
     fn handle(&mut self, message: Message, effects: &mut Vec<Effect>) {
         match message {
             Message::Read(reading) => self.reading(reading, effects),
-            Message::Done(done) => {
-                self.engine.done(clock::now(), &done, effects);
-                self.job_done(done.job);
+            Message::Done(all) => {
+                let now = clock::now();
+                for done in all {
+                    self.engine.done(now, &done, effects);
+                    self.job_done(done.job);
+                }
             }
             Message::FoundOut(told) => self.found_out(told, effects),
             Message::Firewall(news) => self.firewall(&news, effects),
@@ -439,7 +442,7 @@ impl MainLoop {
                 jobs,
             });
         } else {
-            self.hand_out(jobs);
+            self.crew.hand_out(jobs);
         }
         for event in &events {
             self.tell(event);
@@ -476,14 +479,8 @@ impl MainLoop {
     fn release(&mut self, due: impl Fn(&Held) -> bool) {
         while self.held.front().is_some_and(&due) {
             if let Some(held) = self.held.pop_front() {
-                self.hand_out(held.jobs);
+                self.crew.hand_out(held.jobs);
             }
-        }
-    }
-
-    fn hand_out(&mut self, jobs: Vec<Job>) {
-        for job in jobs {
-            self.crew.hand_out(job);
         }
     }
 

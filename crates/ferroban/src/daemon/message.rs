@@ -21,8 +21,8 @@ pub(super) enum Message {
     WatcherEnded { number: u64, next: Begin },
     /// An asker has found something out.
     FoundOut(Told),
-    /// An actor has done a job.
-    Done(Done),
+    /// An actor has done jobs.
+    Done(Vec<Done>),
     /// Somebody else has changed the firewall.
     Firewall(News),
     /// How actions of a jail fare that are run.
