@@ -439,7 +439,15 @@ impl Store {
     ) -> rusqlite::Result<()> {
         let most = self.max_matches;
         let transaction = self.connection.transaction()?;
+        // Nobody else writes meanwhile.
+        let mut known = None;
         for save in saves {
+            if let Save::Ban { jail, .. } | Save::Position { jail, .. } = save
+                && known != Some(jail)
+            {
+                know(&transaction, jail)?;
+                known = Some(jail);
+            }
             write(&transaction, save, most)?;
         }
         transaction.commit()
@@ -456,7 +464,11 @@ impl Store {
         let mut refused = Vec::new();
         for save in saves {
             let savepoint = transaction.savepoint()?;
-            match write(&savepoint, save, most) {
+            let known = match save {
+                Save::Ban { jail, .. } | Save::Position { jail, .. } => know(&savepoint, jail),
+                _ => Ok(()),
+            };
+            match known.and_then(|()| write(&savepoint, save, most)) {
                 Ok(()) => savepoint.commit()?,
                 // Dropping the savepoint takes back what was written since it.
                 Err(error) if trouble(&error) == Trouble::Row => refused.push((save, error)),
@@ -492,10 +504,7 @@ fn write(db: &Connection, save: &Save, max_matches: usize) -> rusqlite::Result<(
             db.prepare_cached(sql)?
                 .execute(params![jail.as_str(), enabled])?;
         }
-        Save::Ban { jail, ban } => {
-            know(db, jail)?;
-            write_ban(db, jail, ban, max_matches)?;
-        }
+        Save::Ban { jail, ban } => write_ban(db, jail, ban, max_matches)?,
         Save::Prolong { jail, ban } => prolong(db, jail, ban)?,
         Save::Forget { jail, id } => {
             for table in ["bips", "bans"] {
@@ -511,7 +520,6 @@ fn write(db: &Connection, save: &Save, max_matches: usize) -> rusqlite::Result<(
             }
         }
         Save::Position { jail, position } => {
-            know(db, jail)?;
             let sql = "INSERT INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES(?1, ?2, ?3, ?4) \
                        ON CONFLICT(jail, path) DO UPDATE SET \
                        firstlinemd5 = excluded.firstlinemd5, lastfilepos = excluded.lastfilepos";
@@ -526,8 +534,8 @@ fn write(db: &Connection, save: &Save, max_matches: usize) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Makes the row that bans and positions refer to. It was written when the jail
-/// began, but others write to the file too.
+/// Makes the row that bans and positions refer to, which must be there before them. It was
+/// written when the jail began, but others write to the file too.
 fn know(db: &Connection, jail: &JailName) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT OR IGNORE INTO jails(name, enabled) VALUES(?1, 1)")?
         .execute([jail.as_str()])
@@ -549,7 +557,10 @@ fn write_ban(
     let row = params![id, jail.as_str(), time, bantime, ban.count, data];
     db.prepare_cached("INSERT INTO bans(ip, jail, timeofban, bantime, bancount, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(row)?;
-    db.prepare_cached("INSERT OR REPLACE INTO bips(ip, jail, timeofban, bantime, bancount, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
+    // A replacement would do too, and copies each page it touches before it touches it.
+    db.prepare_cached("INSERT INTO bips(ip, jail, timeofban, bantime, bancount, data) VALUES(?1, ?2, ?3, ?4, ?5, ?6) \
+        ON CONFLICT(ip, jail) DO UPDATE SET timeofban = excluded.timeofban, bantime = excluded.bantime, \
+        bancount = excluded.bancount, data = excluded.data")?
         .execute(row)?;
     Ok(())
 }
