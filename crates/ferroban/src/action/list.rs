@@ -429,6 +429,10 @@ impl Actions {
             let jail = &self.jail;
             let told = format!("[{jail}] Flush ticket(s) with {name}");
             match kind {
+                // Its end takes all of them along.
+                Kind::Native { started: true, .. } if occasion == Occasion::Flush => {
+                    self.log.line(Level::Notice, "actions", &told);
+                }
                 Kind::Native { native, .. } => {
                     self.log.line(Level::Notice, "actions", &told);
                     let ids: Vec<FailId> = held.iter().map(|ban| ban.id.clone()).collect();
@@ -478,7 +482,7 @@ impl Actions {
             match kind {
                 Kind::Native { native, started } => {
                     if std::mem::take(started) {
-                        result = native.stop().and(result);
+                        result = native.stop(held).and(result);
                     }
                 }
                 Kind::Dry => {}

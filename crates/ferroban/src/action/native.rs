@@ -261,9 +261,15 @@ impl Native {
     }
 
     /// Removes everything.
-    pub(crate) fn stop(&mut self) -> Result<(), Failed> {
+    pub(crate) fn stop(&mut self, held: &[Ban]) -> Result<(), Failed> {
         let name = self.guard.name.clone();
-        self.firewall()?.stop(&name).map_err(|error| chain(&error))
+        let stopped = self.firewall()?.stop(&name).map_err(|error| chain(&error));
+        if stopped.is_err() {
+            // A rule of somebody else may hold a set: it must not hold the bans too.
+            let ids: Vec<FailId> = held.iter().map(|ban| ban.id.clone()).collect();
+            drop(self.unban(&ids));
+        }
+        stopped
     }
 }
 

@@ -205,9 +205,11 @@ pub(super) fn start(start: Start, inbox: SyncSender<Message>, log: Log) -> io::R
         let number = start.number;
         let mut watcher = Watcher::new(start, log);
         watcher.there = there;
-        let next = watcher.watch(&inbox);
+        let (next, source) = watcher.watch(&inbox);
         // If the main thread is gone, nobody waits for this.
         drop(inbox.send(Message::WatcherEnded { number, next }));
+        // The kernel takes 4 to 20 ms to end an inotify; nobody has to wait for that either.
+        drop(source);
     })?;
     Ok(())
 }
@@ -348,10 +350,14 @@ impl Watcher {
     }
 
     /// Reads the source until the waker is pulled, whatever happens to the source.
-    /// Returns where to read on.
-    fn watch(mut self, inbox: &SyncSender<Message>) -> Begin {
+    /// Returns where to read on, and what is still open.
+    fn watch(mut self, inbox: &SyncSender<Message>) -> (Begin, Option<Box<dyn LogSource>>) {
         let mut told = false;
-        while let Err(error) = self.read_on(inbox) {
+        loop {
+            let error = match self.read_on(inbox) {
+                Ok(source) => return (self.from, Some(source)),
+                Err(error) => error,
+            };
             if !std::mem::replace(&mut told, true) {
                 let text = format!(
                     "{}: {}; tried again every {} s",
@@ -362,14 +368,16 @@ impl Watcher {
                 self.tell(Level::Error, &text);
             }
             if self.waker.pulled_within(RETRY) {
-                break;
+                return (self.from, None);
             }
         }
-        self.from
     }
 
     /// Reads until the waker is pulled, or nobody listens any more.
-    fn read_on(&mut self, inbox: &SyncSender<Message>) -> Result<(), source::Error> {
+    fn read_on(
+        &mut self,
+        inbox: &SyncSender<Message>,
+    ) -> Result<Box<dyn LogSource>, source::Error> {
         let mut source = self.open()?;
         let mut batch = Batch::in_encoding(self.source.encoding());
         loop {
@@ -386,11 +394,11 @@ impl Watcher {
                     }
                     self.catch_up(&batch);
                     if inbox.send(Message::Read(reading)).is_err() {
-                        return Ok(());
+                        return Ok(source);
                     }
                 }
                 Turn::Idle => {}
-                Turn::Woken => return Ok(()),
+                Turn::Woken => return Ok(source),
             }
         }
     }
@@ -730,7 +738,7 @@ mod tests {
             waker: waker.clone(),
         };
         thread::scope(|scope| {
-            let watcher = scope.spawn(|| Watcher::new(start, log).watch(&inbox));
+            let watcher = scope.spawn(|| Watcher::new(start, log).watch(&inbox).0);
             let pairs = [("a", "192.0.2.1"), ("b", "192.0.2.1"), ("b", "192.0.2.2")];
             assert_eq!(
                 failures(&messages),
@@ -759,7 +767,7 @@ mod tests {
         let (inbox, messages) = sync_channel(16);
         let (first, waker) = watcher((&jail, &found), Begin::End, &log);
         waker.wake();
-        let next = first.watch(&inbox);
+        let (next, _) = first.watch(&inbox);
         assert!(matches!(next, Begin::On(_)), "{next:?}");
 
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
@@ -851,7 +859,7 @@ mod tests {
         messages: &Receiver<Message>,
     ) -> (Vec<String>, Begin) {
         thread::scope(|scope| {
-            let ended = scope.spawn(|| watcher.watch(inbox));
+            let ended = scope.spawn(|| watcher.watch(inbox).0);
             let found = failures(messages).into_iter().map(|(_, id)| id).collect();
             waker.wake();
             (found, ended.join().unwrap())

@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ferroban_engine::{Ban, BanTime, FailId, Ticket, Timestamp};
 use rustix::io::Errno;
 
+use super::super::Native;
 use super::super::namespace::{self, run};
 use super::network::Span;
 use super::*;
@@ -911,6 +913,33 @@ fn stopping_leaves_others_alone() {
         nftables.stop("a-b").unwrap();
         assert_eq!(ruleset(), others);
         nftables.stop("a-b").unwrap();
+    });
+}
+
+#[test]
+fn a_set_that_a_rule_of_somebody_else_holds_is_left_empty() {
+    in_namespace(|| {
+        let now = Timestamp::from_secs(1_000_000_000);
+        let bans = ["192.0.2.1", "10.0.0.0/8"].map(|text| Ban {
+            id: FailId::parse(text),
+            time: now,
+            bantime: BanTime::Forever,
+            count: 1,
+            ticket: Ticket::default(),
+            restored: false,
+        });
+        let mut native = Native::new("j", &BTreeMap::new(), "").unwrap();
+        native.start(&bans, now);
+        nft(&["add", "chain", "inet", "ferroban", "mine"]);
+        let rule = ["add", "rule", "inet", "ferroban", "mine", "ip", "saddr"];
+        nft(&[&rule[..], &["@addr4-j", "accept"]].concat());
+        assert!(native.stop(&bans).is_err());
+        let left = ruleset();
+        let banned = left.contains("192.0.2.1") || left.contains("10.0.0.0");
+        assert!(left.contains("set addr4-j") && !banned, "{left}");
+        nft(&["flush", "chain", "inet", "ferroban", "mine"]);
+        assert!(native.stop(&bans).is_ok());
+        assert!(!ruleset().contains("addr4-j"));
     });
 }
 
