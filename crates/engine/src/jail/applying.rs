@@ -287,7 +287,7 @@ impl Jail {
             foreign,
             ..
         } = *outcome
-            && kept + added + foreign > 0
+            && kept + added + corrected + foreign > 0
         {
             turn.report(Event::Adopted {
                 jail: jail.clone(),
