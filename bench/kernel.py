@@ -4,7 +4,6 @@ Nothing here is asked of either program: an address counts as banned when the
 kernel announces that it is in a set.
 """
 
-import ipaddress
 import json
 import os
 import select
@@ -20,6 +19,8 @@ MARK = "FERROBAN_BENCH_OUTSIDE"
 NETLINK_NETFILTER = 12
 NFNLGRP_NFTABLES = 7
 SO_RCVBUFFORCE = 33
+# The kernel tells changes in parts of a few KiB. Much more room would cost more than reading them.
+READ = 32 << 10
 # Subsystem 10 is nf_tables; 12 and 14 are NFT_MSG_NEWSETELEM and NFT_MSG_DELSETELEM.
 NEW_ELEMENT, DELETED_ELEMENT = 10 << 8 | 12, 10 << 8 | 14
 # Attributes of the message, of the list in it, of an element, of its key.
@@ -53,18 +54,19 @@ class Listener:
 
     def wait_for(self, table, address, limit):
         """Returns the moment at which `address` entered a set of `table`."""
-        return self.wait_for_all(table, {address}, limit)
+        return self.wait_for_all(table, {address}, limit, quiet=0)
 
-    def wait_for_all(self, table, addresses, limit):
-        """Returns the moment at which the last of `addresses` had entered."""
-        missing, end = {ipaddress.ip_address(text).packed for text in addresses}, time.monotonic() + limit
+    def wait_for_all(self, table, addresses, limit, quiet=0.3):
+        """Returns the moment at which the last of `addresses` had entered. What comes is read at
+        once and understood when it has been `quiet` for so long: that takes longer than a ban."""
+        missing, end = set(map(packed, addresses)), time.monotonic() + limit
         while True:
-            received, now = self._receive(end, len(missing))
-            for entered, of, key in messages(received):
-                if entered and of == table:
-                    missing.discard(key)
-            if not missing:
-                return now
+            for received, now in self._receive_all(end, len(missing), quiet):
+                for entered, of, key in messages(received):
+                    if entered and of == table:
+                        missing.discard(key)
+                if not missing:
+                    return now
 
     def wait_until_gone(self, table, count, limit):
         """Returns the moment at which `count` elements had left the sets of `table`."""
@@ -77,14 +79,26 @@ class Listener:
     def drain(self):
         """Forgets what was announced until now."""
         while select.select([self.socket], [], [], 0)[0]:
-            self.socket.recv(1 << 17)
+            self.socket.recv(READ)
+
+    def _receive_all(self, end, missing, quiet):
+        """Waits for something, and returns all that comes, each with the moment at which it was read."""
+        all = [self._receive(end, missing)]
+        while select.select([self.socket], [], [], quiet)[0]:
+            all.append((self.socket.recv(READ), time.monotonic()))
+        return all
 
     def _receive(self, end, missing):
         left = end - time.monotonic()
         if left <= 0 or not select.select([self.socket], [], [], left)[0]:
             raise TimeoutError(f"{missing} address(es) did not arrive in or leave the kernel in time")
-        received = self.socket.recv(1 << 17)
+        received = self.socket.recv(READ)
         return received, time.monotonic()
+
+
+def packed(address):
+    """An address as the kernel has it."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
 def messages(received):
