@@ -62,8 +62,8 @@ use inquiries::Inquiries;
 use main_loop::MainLoop;
 use message::Message;
 pub use office::{Asked, understand};
-pub(crate) use place::PlaceError;
 use place::{Claim, Manner};
+pub(crate) use place::{PlaceError, is_left_behind};
 use reload::Checks;
 
 /// How many messages may wait for the engine. When it is full, watchers wait and

@@ -10,6 +10,7 @@ mod folder;
 mod glob;
 mod host;
 mod message;
+mod old;
 mod refusal;
 mod setup;
 mod stream;
@@ -23,6 +24,7 @@ use ferroban_config::{Error, Files, Layers, quoted};
 use ferroban_engine::{FilterSettings, JailSettings};
 
 pub(crate) use folder::Folder;
+pub(crate) use old::{filter_today, is_lost_action, lost_action};
 pub(crate) use refusal::Refusal;
 pub(crate) use setup::{
     JailSetup, LogPath, MonitorSetup, Note, Setup, is_asked_for, is_set_by, whole,
@@ -297,6 +299,11 @@ impl LoadError {
 
 impl std::error::Error for LoadError {}
 
+/// What to do where sshd writes names into its log that a filter takes no notice of.
+pub(crate) fn names_advice(filter: &FilterSettings) -> Option<String> {
+    host::names_advice(host::SSH.as_ref(), filter)
+}
+
 /// The configuration inside the program, changed by `overrides` of the form
 /// `jail.option=value`.
 pub(crate) fn embedded(overrides: &[String]) -> Result<Settings, LoadError> {
@@ -358,13 +365,14 @@ fn jails(
         Some(layers) => folder.monitor(&layers)?,
         None => None,
     };
+    let advice = folder.advice();
     let mut problems = folder.problems();
     let mut settings = loop {
         match fold::setup(&stream) {
             Ok(setup) => {
                 break Settings {
                     setup,
-                    problems: Vec::new(),
+                    problems: advice,
                 };
             }
             Err(error @ (LoadError::Value { .. } | LoadError::Refused { .. })) => {

@@ -13,7 +13,6 @@ mod played;
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::net::UnixListener;
 
     use crate::home::{Done, Home, PROMPT, said};
     use crate::played::{BROKEN, FRIENDLY, Played};
@@ -67,9 +66,9 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_nobody_listens_on_needs_force() {
+    fn what_lies_where_the_socket_should_be_is_an_obstacle_to_a_start() {
         let home = Home::new();
-        drop(UnixListener::bind(home.socket()).unwrap());
+        fs::write(home.socket(), "precious").unwrap();
         let dead = "fail2ban ERROR [[Errno 111] Connection refused] \
                     Unable to contact server. Is it running?";
         check(

@@ -3,7 +3,7 @@
 //! A new configuration is taken over by its differences: an actor or a watcher
 //! that nothing changes for goes on undisturbed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::mpsc::SyncSender;
@@ -24,7 +24,7 @@ use crate::action::nftables::{self, Guard, KeptOut, Nftables};
 use crate::action::python::{Python, Source as Program};
 use crate::action::shell::Counters;
 use crate::action::{Actions, Native, Part, libwrap};
-use crate::load::{ActionPlan, JailPlan, PythonPlan};
+use crate::load::{self, ActionPlan, JailPlan, PythonPlan};
 use crate::log::Log;
 use crate::source::Waker;
 use crate::wire::view::Keeper;
@@ -54,6 +54,8 @@ pub(super) struct Crew {
     numbers: u64,
     /// Marks of the actions in Python that could be loaded.
     loaded: RefCell<HashSet<u64>>,
+    /// Whether it was told that sshd writes names that nobody takes.
+    advised: Cell<bool>,
 }
 
 /// A jail's plan and the queue of its actor.
@@ -106,6 +108,7 @@ impl Crew {
             kernel: None,
             numbers: 0,
             loaded: RefCell::default(),
+            advised: Cell::default(),
         }
     }
 
@@ -342,12 +345,25 @@ impl Crew {
             );
             log.warning("ferroban.guard", &text);
         }
+        self.advise(jail, plan);
         if !plan.without_effect.is_empty() {
             let options = plan.without_effect.join(", ");
             log.warning(
                 "ferroban.guard",
                 &format!("[{jail}] without effect in this version: {options}"),
             );
+        }
+    }
+
+    /// Tells once that sshd writes names that nobody takes.
+    fn advise(&self, jail: &JailName, plan: &JailPlan) {
+        if self.advised.get() {
+            return;
+        }
+        if let Some(advice) = load::names_advice(&plan.filter) {
+            self.advised.set(true);
+            let text = format!("[{jail}] {advice}");
+            self.log.warning("ferroban.guard", &text);
         }
     }
 

@@ -4,8 +4,8 @@
 //! claimed with a lock that the kernel gives back when its holder dies, however
 //! it dies. A server that answers is never displaced, whatever is ordered.
 //!
-//! What a dead daemon left behind is recognised. What becomes of it is a matter of
-//! [`Manner`]: our own daemon removes it, fail2ban's faces do what people are used to.
+//! What a dead daemon left behind is recognised and removed. How that is told is a matter
+//! of [`Manner`].
 //! [`shared`] makes a second socket, for those who only look.
 
 mod error;
@@ -38,9 +38,9 @@ pub(super) enum Manner {
     /// As `ferroban guard` does: folders are made, what a dead daemon left is removed
     /// with a line for each, and whatever stands in the way is an error.
     Guard,
-    /// As `fail2ban-server` does: one folder is made, a socket that is there is an
-    /// error unless it is dead and we are forced, and a pid file that cannot be
-    /// written is only told.
+    /// As `fail2ban-server` does: one folder is made, and a pid file that cannot be
+    /// written is only told. A socket that a dead daemon left is removed too; `force` is
+    /// what the original needs for that, and is told as there.
     Server { force: bool },
 }
 
@@ -174,37 +174,31 @@ impl Manner {
     /// Makes room for the socket, if what lies there may be removed.
     fn clear(self, socket: &Path, log: &Log) -> Result<(), PlaceError> {
         let wrap = |source| PlaceError::socket(socket, source);
-        let kind = match fs::symlink_metadata(socket) {
-            Ok(found) => found.file_type(),
+        let is_socket = match fs::symlink_metadata(socket) {
+            Ok(found) => found.file_type().is_socket(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(source) => return Err(wrap(source)),
         };
-        let force = match self {
-            Self::Guard => true,
-            Self::Server { force } => force,
-        };
-        let told = if self == Self::Guard {
-            None
-        } else {
-            Some(running(log))
-        };
+        let force = self == Self::Server { force: true };
         // fail2ban itself takes no lock, so only an answer tells whether it lives.
-        let may = force && (!kind.is_socket() || is_dead(socket));
-        if !may {
-            return Err(told.unwrap_or_else(|| PlaceError::Taken {
+        let dead = is_left_behind(socket);
+        // As the original tells it, which removes a socket only when it is forced.
+        let taken = (self != Self::Guard && (force || !dead)).then(|| running(log));
+        if !dead && (is_socket || (taken.is_some() && !force)) {
+            return Err(taken.unwrap_or_else(|| PlaceError::Taken {
                 socket: socket.into(),
                 pid: None,
             }));
         }
-        if !kind.is_socket() {
+        if !is_socket {
             return Err(PlaceError::NotASocket(socket.into()));
         }
-        if self == Self::Guard {
+        if force {
+            log.warning("asyncserver", "Forcing execution of the server");
+        } else {
             let path = socket.display();
             let text = format!("{path}: socket left behind by a server that died; removed");
             log.warning("ferroban.guard", &text);
-        } else {
-            log.warning("asyncserver", "Forcing execution of the server");
         }
         fs::remove_file(socket).map_err(wrap)
     }
@@ -289,6 +283,12 @@ fn tell_no_pidfile(error: &io::Error, path: &Path, log: &Log) {
 fn running(log: &Log) -> PlaceError {
     log.error("asyncserver", "Fail2ban seems to be already running");
     PlaceError::Running
+}
+
+/// Whether a server that died has left this socket.
+pub(crate) fn is_left_behind(socket: &Path) -> bool {
+    let found = fs::symlink_metadata(socket);
+    found.is_ok_and(|found| found.file_type().is_socket()) && is_dead(socket)
 }
 
 /// Whether nobody listens on a socket any more. Does not wait for somebody who listens

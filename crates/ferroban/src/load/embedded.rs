@@ -17,9 +17,26 @@ const VARIABLES: &[&str] = &["port", "protocol", "blocktype", "heal", "cut"];
 
 const FILES: &[(&str, &str)] = &[
     ("jail.conf", include_str!("../../config/jail.conf")),
+    ("jail.d/guard.conf", "[sshd]\nenabled = true\n"),
     (
         "filter.d/sshd.conf",
         include_str!("../../config/filter.d/sshd.conf"),
+    ),
+    (
+        "filter.d/courier-auth.conf",
+        include_str!("../../config/filter.d/courier-auth.conf"),
+    ),
+    (
+        "action.d/hostsdeny.conf",
+        include_str!("../../config/action.d/hostsdeny.conf"),
+    ),
+    (
+        "action.d/iptables.conf",
+        include_str!("../../config/action.d/iptables.conf"),
+    ),
+    (
+        "action.d/mail-whois.conf",
+        include_str!("../../config/action.d/mail-whois.conf"),
     ),
 ];
 

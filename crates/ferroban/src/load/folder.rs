@@ -11,9 +11,12 @@ use ferroban_config::{Error, Files, Layers, quoted};
 
 use super::LoadError;
 use super::message::{Message, Messages};
+use super::old;
 use crate::log::Level;
 
 pub(super) const CONFIG_READER: &str = "fail2ban.configreader";
+/// What we tell and fail2ban does not.
+const OWN_READER: &str = "ferroban.config";
 pub(super) const JAIL_READER: &str = "fail2ban.jailreader";
 
 /// A configuration folder being read.
@@ -22,6 +25,7 @@ pub(crate) struct Folder<'a> {
     base: PathBuf,
     cache: HashMap<String, Rc<Layers>>,
     messages: Messages,
+    advice: Vec<String>,
     problems: Vec<LoadError>,
 }
 
@@ -33,6 +37,7 @@ impl<'a> Folder<'a> {
             base: base.to_owned(),
             cache: HashMap::new(),
             messages: Messages::default(),
+            advice: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -46,6 +51,11 @@ impl<'a> Folder<'a> {
         self.messages.take()
     }
 
+    /// What fail2ban does not tell, though somebody should look at it.
+    pub(super) fn advice(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.advice)
+    }
+
     /// What is wrong and did not end the reading.
     pub(super) fn problems(self) -> Vec<LoadError> {
         self.problems
@@ -55,11 +65,29 @@ impl<'a> Folder<'a> {
         self.messages.tell(level, logger, text);
     }
 
+    /// Tells what fail2ban does not, among the messages too.
+    pub(super) fn advise(&mut self, text: String) {
+        if self.advice.len() < ferroban_config::MAX_ERRORS {
+            self.advice.push(text.clone());
+            self.tell(Level::Warning, OWN_READER, text);
+        }
+    }
+
     /// Keeps a problem that fail2ban has told in words of its own.
     pub(super) fn problem(&mut self, problem: LoadError) {
         if self.problems.len() < ferroban_config::MAX_ERRORS {
             self.problems.push(problem);
         }
+    }
+
+    /// The files of a filter. One that was renamed is found by its old name too.
+    pub(super) fn filter(&mut self, name: &str) -> Result<Option<Rc<Layers>>, LoadError> {
+        let today = old::filter_today(self.files, &self.base, name);
+        if let Some(today) = today {
+            let text = format!("filter '{name}' is called '{today}' today");
+            self.tell(Level::Info, OWN_READER, text);
+        }
+        self.layers(&format!("filter.d/{}", today.unwrap_or(name)))
     }
 
     /// The configuration `name`, such as `jail` or `filter.d/sshd`. `None`, and told, if

@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use ferroban_engine::{FilterSettings, UseDns};
+
 use super::glob::glob;
 
 /// The folder of sshd's configuration.
@@ -42,6 +44,33 @@ fn jails_of(settings: &[Setting]) -> String {
     } else {
         format!("[sshd]\n{}", options.concat())
     }
+}
+
+/// What to do where sshd writes names into its log and `filter`, which looks for its
+/// lines, takes none: their owner says which addresses belong to them.
+pub(super) fn names_advice(folder: &Path, filter: &FilterSettings) -> Option<String> {
+    let patterns = || filter.prefregex.iter().chain(&filter.failregex);
+    let takes_names = |text: &String| {
+        ["<HOST>", "<DNS>", "(?P<dns>"]
+            .iter()
+            .any(|t| text.contains(t))
+    };
+    let for_sshd = patterns().any(|text| text.contains("sshd"));
+    if !for_sshd || (filter.usedns != UseDns::No && patterns().any(takes_names)) {
+        return None;
+    }
+    let settings = Sshd::read(folder).settings;
+    let first = settings
+        .iter()
+        .find(|setting| setting.keyword == "usedns")?;
+    let on = first.values.first()?.eq_ignore_ascii_case("yes");
+    on.then(|| {
+        format!(
+            "sshd may write names in place of addresses, which are not counted (UseDNS yes in \
+             {}/sshd_config); set UseDNS no there",
+            folder.display()
+        )
+    })
 }
 
 /// The ports that sshd listens on, without 22.
@@ -287,6 +316,27 @@ mod tests {
             assert_eq!(found(&[("sshd_config", text)]), expected, "{text}");
         }
         assert_eq!(found(&[]), "", "no sshd");
+    }
+
+    #[test]
+    fn names_in_the_log_are_told_where_nobody_takes_them() {
+        let advised = |config: &str, pattern: &str, usedns| {
+            let folder = folder(&[("sshd_config", config)]);
+            let filter = FilterSettings {
+                failregex: vec![pattern.to_owned()],
+                usedns,
+                ..FilterSettings::default()
+            };
+            names_advice(folder.path(), &filter).is_some()
+        };
+        let on = "Match User git\nUseDNS no\nMatch all\nusedns YES\nUseDNS no\n";
+        let (address, name) = ("sshd.* from <ADDR>", "sshd.* from <HOST>");
+        assert!(advised(on, address, UseDns::Warn));
+        assert!(advised(on, name, UseDns::No));
+        assert!(!advised(on, name, UseDns::Warn), "they are resolved");
+        assert!(!advised(on, "imapd.* from <ADDR>", UseDns::Warn));
+        assert!(!advised("UseDNS no\nUseDNS yes\n", address, UseDns::Warn));
+        assert!(!advised("Port 22\n", address, UseDns::Warn));
     }
 
     #[test]

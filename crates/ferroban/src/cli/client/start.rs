@@ -13,6 +13,7 @@ use super::transport::{self, Patience};
 use super::wait;
 use super::{Failed, NAME, Options, configuration, is_running, server, socket_path};
 use crate::cli::out;
+use crate::daemon::is_left_behind;
 use crate::load::Stream;
 use crate::process::detached::Detached;
 use crate::wire::pickle::Value;
@@ -52,7 +53,9 @@ pub(super) fn prepare(options: &Options) -> Result<Stream, Failed> {
         return Err(Failed);
     }
     let stream = configuration::stream(options, None)?;
-    if !options.server.force && socket_path(options).exists() {
+    let socket = socket_path(options);
+    // What a server that crashed has left, the next one removes.
+    if !options.server.force && socket.exists() && !is_left_behind(socket) {
         options
             .lines
             .error("Fail2ban seems to be in unexpected state (not running but the socket exists)");

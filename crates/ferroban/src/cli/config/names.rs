@@ -11,6 +11,7 @@ use ferroban_engine::options::{self, OptionRow};
 use super::part::references;
 use super::problem::{Part, What};
 use super::reader::Reader;
+use crate::load::is_lost_action;
 
 const DEFAULT: &str = "DEFAULT";
 const INCLUDES: &str = "INCLUDES";
@@ -41,7 +42,7 @@ pub(super) fn options(
             if at.as_ref().is_none_or(|at| at.line == 0) {
                 continue;
             }
-            let what = if name.contains('[') {
+            let what = if is_lost_action(name) {
                 What::LostAction(name.to_owned())
             } else {
                 What::UnknownOption {

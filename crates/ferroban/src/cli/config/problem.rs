@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ferroban_config::{Error, InvocationError, Place, SecondsError};
 use ferroban_engine::{FilterError, JailNameError};
 
+use crate::load::lost_action;
 use crate::report;
 
 /// One thing that is wrong, and where.
@@ -394,11 +395,7 @@ impl What {
             Self::UnknownSection { name, nearest } => {
                 write!(f, "no jail [{}]; did you mean [{nearest}]?", brief(name))
             }
-            Self::LostAction(name) => write!(
-                f,
-                "a second action '{}' lost its indentation, so it never runs; indent it to continue 'action' above",
-                brief(name.split('[').next().unwrap_or_default())
-            ),
+            Self::LostAction(name) => f.write_str(&lost_action(&brief(name))),
             _ => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use super::part::PartFiles;
 use super::problem::{Level, Part, Problem, What};
 use super::source::Sources;
 use crate::COMPATIBLE;
+use crate::load::filter_today;
 
 /// How many problems are told.
 pub(super) const MAX_PROBLEMS: usize = 1000;
@@ -78,7 +79,11 @@ impl<'a> Reader<'a> {
 
     /// The files of a filter or an action.
     pub(super) fn part(&mut self, part: Part, name: &str) -> Rc<PartFiles> {
-        let path = Path::new(&format!("{}.d", part.word())).join(name);
+        let today = match part {
+            Part::Filter => filter_today(self.files, &self.base, name),
+            Part::Action => None,
+        };
+        let path = Path::new(&format!("{}.d", part.word())).join(today.unwrap_or(name));
         if let Some(known) = self.parts.get(&path) {
             return Rc::clone(known);
         }

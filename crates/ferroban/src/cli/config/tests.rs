@@ -288,7 +288,7 @@ const CASES: &[(&str, &str, bool)] = &[
     ),
     (
         "[web]\naction = ban[port=1]\nmail[dest=root]\n",
-        "jail.local:3: warning: a second action 'mail' lost its indentation, so it never runs; indent it to continue 'action' above
+        "jail.local:3: warning: a second action 'mail' seems to have lost its indentation, so it never runs; indent it to continue 'action' above
     mail[dest=root]
     ^^^^^^^^^",
         true,
@@ -599,13 +599,17 @@ fn the_old_guide_loads_and_its_lost_indentation_is_told() {
     assert_checked(&guide(GUIDE), "4 jails fine", true);
     let pasted = GUIDE.replacen("         mail-whois", "mail-whois", 1);
     let expected = "\
-jail.conf:19: warning: a second action 'mail-whois' lost its indentation, so it never runs; indent it to continue 'action' above
+jail.conf:19: warning: a second action 'mail-whois' seems to have lost its indentation, so it never runs; indent it to continue 'action' above
     mail-whois[name=courierpop3, dest=root@localhost]
     ^^^^^^^^^^^^^^^
 4 jails fine";
     assert_checked(&guide(&pasted), expected, true);
     let (all, good) = checked(&guide(&GUIDE.replace("         mail-whois", "mail-whois")));
-    assert_eq!(all.matches("lost its indentation").count(), 3, "{all}");
+    assert_eq!(
+        all.matches("seems to have lost its indentation").count(),
+        3,
+        "{all}"
+    );
     assert!(good, "{all}");
 }
 

@@ -97,7 +97,7 @@ const RUNNING: &str = "ERROR   Fail2ban seems to be already running";
 const FORCING: &str = "WARNING Forcing execution of the server";
 
 #[test]
-fn a_server_refuses_a_socket_that_is_there_unless_it_is_dead_and_we_are_forced() {
+fn a_server_refuses_a_socket_that_is_there_unless_it_is_dead() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let places = ("s", "p");
@@ -123,12 +123,20 @@ fn a_server_refuses_a_socket_that_is_there_unless_it_is_dead_and_we_are_forced()
     assert!(!folder.join("p").exists(), "what was not taken is not kept");
     drop(alive);
 
-    refused(false);
+    // As a crash leaves it: a socket without anybody behind it.
+    let (claim, told) = server(folder, places, false);
+    assert_eq!(
+        told,
+        ["WARNING /s: socket left behind by a server that died; removed"]
+    );
+    drop(claim.unwrap());
+    drop(UnixListener::bind(folder.join("s")).unwrap());
     let (claim, told) = server(folder, places, true);
     assert_eq!(told, [RUNNING, FORCING]);
     drop(claim.unwrap());
 
     fs::write(folder.join("s"), "precious").unwrap();
+    refused(false);
     let (claim, _) = server(folder, places, true);
     assert!(claim.unwrap_err().starts_with("/s: this is no socket"));
     assert_eq!(fs::read_to_string(folder.join("s")).unwrap(), "precious");

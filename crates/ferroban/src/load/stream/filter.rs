@@ -59,7 +59,7 @@ impl Filter {
                 }));
             }
         };
-        let Some(layers) = folder.layers(&format!("filter.d/{}", invocation.name))? else {
+        let Some(layers) = folder.filter(&invocation.name)? else {
             return Ok(Err(LoadError::NoFilter {
                 jail: jail.to_owned(),
                 filter: invocation.name,

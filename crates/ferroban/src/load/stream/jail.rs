@@ -9,6 +9,7 @@ use ferroban_config::{Layers, Options, Place, addresses};
 
 use super::super::LoadError;
 use super::super::folder::{Folder, JAIL_READER};
+use super::super::old;
 use super::super::word::{Command, Stream, Word, set};
 use super::action::{self, Action};
 use super::filter::{self, Filter};
@@ -90,6 +91,9 @@ impl Folder<'_> {
         let mut options = self.typed(layers, name, FIRST)?;
         if !options.is_on("enabled") {
             return Ok(Read::Off);
+        }
+        for text in old::lost_actions(layers, name) {
+            self.advise(text);
         }
         let text = options.text("filter").to_owned();
         let mut filter = if text.is_empty() {

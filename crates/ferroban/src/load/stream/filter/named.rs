@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use ferroban_config::{
     Definition, Disk, Files, Invocation, Layers, Options, Ordered, Place, Value,
@@ -46,7 +47,10 @@ impl Folder<'_> {
         given: &Given,
         journal: bool,
     ) -> Result<Option<Rules>, LoadError> {
-        self.filter_at(&format!("filter.d/{name}"), given, journal)
+        let Some(layers) = self.filter(name)? else {
+            return Ok(None);
+        };
+        self.rules_in(layers, &format!("filter.d/{name}"), given, journal)
     }
 
     /// A filter in a file of any name, beside which nothing is read but what it includes.
@@ -72,6 +76,16 @@ impl Folder<'_> {
         let Some(layers) = self.layers(name)? else {
             return Ok(None);
         };
+        self.rules_in(layers, name, given, journal)
+    }
+
+    fn rules_in(
+        &mut self,
+        layers: Rc<Layers>,
+        name: &str,
+        given: &Given,
+        journal: bool,
+    ) -> Result<Option<Rules>, LoadError> {
         let place = Place::named(name);
         let mut filter = Filter {
             layers,
@@ -132,7 +146,7 @@ impl Folder<'_> {
             source,
         })?;
         let place = Place::named(name);
-        let Some(layers) = self.layers(&format!("filter.d/{}", invocation.name))? else {
+        let Some(layers) = self.filter(&invocation.name)? else {
             return Ok(None);
         };
         let mut passed = invocation.options;
