@@ -33,14 +33,21 @@ pub(crate) enum Door {
 
 /// Starts sshd on port 22 of the server. It logs through `/dev/log`.
 pub(crate) fn sshd(world: &World, use_pam: bool) -> Running {
+    sshd_with(world, use_pam, "")
+}
+
+/// The same with settings that come before others.
+pub(crate) fn sshd_with(world: &World, use_pam: bool, settings: &str) -> Running {
     let key = world.path("host_key");
-    must(
-        command("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&key),
-    );
+    if !key.exists() {
+        must(
+            command("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(&key),
+        );
+    }
     let mut settings = format!(
-        "HostKey {}\nPidFile none\nUsePAM {}\nPasswordAuthentication yes\n\
+        "{settings}HostKey {}\nPidFile none\nUsePAM {}\nPasswordAuthentication yes\n\
          KbdInteractiveAuthentication no\nMaxStartups 100\nUseDNS no\n",
         key.display(),
         if use_pam { "yes" } else { "no" },

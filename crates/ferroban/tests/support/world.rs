@@ -127,6 +127,8 @@ impl Drop for World {
             "/var/log/auth.log",
             "/run/e2e/ferroban.log",
             "/run/e2e/original.log",
+            "/var/log/fail2ban.log",
+            "/var/log/maillog",
         ] {
             let Ok(bytes) = fs::read(path) else { continue };
             let text = String::from_utf8_lossy(&bytes);
@@ -145,13 +147,17 @@ impl Drop for World {
 /// Without the rights or the programs for it, says so and does nothing; where the
 /// variable `CI` is set that is a failure, so that no run of the tests is empty.
 pub(crate) fn in_world<F: FnOnce(&World)>(body: F) {
+    in_world_of(test_name::<F>(), body);
+}
+
+/// The same for a body that is not the test's own closure.
+pub(crate) fn in_world_of(name: &str, body: impl FnOnce(&World)) {
     if env::var_os(INSIDE).is_some() {
         return body(&World::set_up());
     }
     if let Some(reason) = obstacle() {
         return skip(&reason);
     }
-    let name = test_name::<F>();
     let itself = env::current_exe().expect("a test binary knows its own path");
     let done = Running::start(
         enter(&mut command("setpriv"))
@@ -217,7 +223,7 @@ pub(crate) fn skip(reason: &str) {
 
 /// `tests::some_test`, from the type of the closure that is its body:
 /// `e2e::tests::some_test::{{closure}}`.
-fn test_name<F>() -> &'static str {
+pub(crate) fn test_name<F>() -> &'static str {
     let name = type_name::<F>().trim_end_matches("::{{closure}}");
     name.split_once("::").map_or(name, |(_crate, path)| path)
 }
