@@ -83,11 +83,14 @@ impl<'a> Folder<'a> {
     /// The files of a filter. One that was renamed is found by its old name too.
     pub(super) fn filter(&mut self, name: &str) -> Result<Option<Rc<Layers>>, LoadError> {
         let today = old::filter_today(self.files, &self.base, name);
-        if let Some(today) = today {
+        let file = format!("filter.d/{}", today.unwrap_or(name));
+        if let Some(today) = today
+            && !self.cache.contains_key(&file)
+        {
             let text = format!("filter '{name}' is called '{today}' today");
             self.tell(Level::Info, OWN_READER, text);
         }
-        self.layers(&format!("filter.d/{}", today.unwrap_or(name)))
+        self.layers(&file)
     }
 
     /// The configuration `name`, such as `jail` or `filter.d/sshd`. `None`, and told, if
