@@ -78,6 +78,25 @@ mod tests {
         assert_eq!(filter_today(&memory, Path::new("/c"), "nosuch"), None);
     }
 
+    proptest::proptest! {
+        /// Any action with options, with its blanks and without them.
+        #[test]
+        fn a_second_action_is_told_if_and_only_if_its_blanks_are_gone(
+            name in "[a-z][a-z-]{0,15}",
+            options in "[a-z]{1,8}=[a-zA-Z0-9@.%]{0,12}(?:, [a-z]{1,8}=[a-z ]{0,8}){0,3}",
+            blanks in 0_usize..4,
+        ) {
+            let line = format!("{}{name}[{options}]", " ".repeat(blanks));
+            let text = format!("[a]\naction = x\n{line}\n");
+            let files: Memory = [("/c/jail.conf", text)].into_iter().collect();
+            let layers = Layers::read(&files, Path::new("/c"), "jail").unwrap();
+            let told = lost_actions(&layers, "a");
+            proptest::prop_assert_eq!(told.len(), usize::from(blanks == 0));
+            let named = format!("'{name}'");
+            proptest::prop_assert!(told.iter().all(|text| text.contains(&named)));
+        }
+    }
+
     #[test]
     fn a_second_action_without_blanks_is_told_with_its_line() {
         let text = "[a]\nenabled = true\naction = x[y=1]\nmail[name=a, dest=b]\nlogpath = /l\n\

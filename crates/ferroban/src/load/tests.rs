@@ -102,6 +102,81 @@ fn every_sample_line_of_sshd_is_judged_as_labelled() {
     assert!(judged >= 500, "the samples are there: {judged}");
 }
 
+/// Who has failed by a line of Courier's, as the filter of the old name sees it.
+fn failed_at_courier(line: &str) -> Option<(String, Option<String>)> {
+    let options = ["c.enabled=true", "c.filter=courierlogin", "c.logpath=/c"];
+    let settings = embedded(&options.map(str::to_owned)).unwrap();
+    let plan = settings
+        .setup
+        .plans()
+        .find(|plan| plan.jail.name.as_str() == "c");
+    let now = Timestamp::from_secs(NOW);
+    let zone = ferroban_date::Zone::utc();
+    let mut filter = Filter::new(&plan.unwrap().filter, zone, now).unwrap();
+    let (ip, count, user, _) = reported(&mut filter, line, false)?;
+    assert_eq!(count, 1, "{line}");
+    Some((ip, user))
+}
+
+#[test]
+fn lines_of_courier_are_judged_and_no_name_accuses_another() {
+    const OWN: &str = "192.0.2.7";
+    let long = "x".repeat(256);
+    let cases = [
+        (
+            "srv imapd: LOGIN FAILED, user=ann, ip=[::ffff:192.0.2.7]",
+            Some("ann"),
+        ),
+        (
+            "srv pop3d-ssl: LOGIN FAILED, user=ann, ip=[192.0.2.7], port=[40000]",
+            Some("ann"),
+        ),
+        (
+            "srv courierpop3login: LOGIN FAILED, user=a@example.org, ip=[::ffff:192.0.2.7]",
+            Some("a@example.org"),
+        ),
+        (
+            "srv imapd-ssl[31]: LOGIN FAILED, method=PLAIN, ip=[::ffff:192.0.2.7]",
+            Some("PLAIN"),
+        ),
+        ("[pop3d] LOGIN FAILED, user=, ip=[192.0.2.7]", Some("")),
+        (
+            "srv pop3d: LOGIN FAILED, user=x, ip=[198.51.100.1], port=[1], ip=[192.0.2.7]",
+            Some("x, ip=[198.51.100.1], port=[1]"),
+        ),
+        ("srv pop3d: LOGIN FAILED, user=ann, ip=[192.0.2.7] ", None),
+        ("srv pop3d: LOGIN FAILED, user=ann, ip=[host.example]", None),
+        (
+            "srv pop3d: LOGIN, user=ann, ip=[192.0.2.7], protocol=POP3",
+            None,
+        ),
+        ("srv pop3d: x: LOGIN FAILED, user=ann, ip=[192.0.2.7]", None),
+        (
+            "srv nginx: pop3d: LOGIN FAILED, user=ann, ip=[192.0.2.7]",
+            None,
+        ),
+        (
+            &format!("srv pop3d: LOGIN FAILED, user={long}, ip=[192.0.2.7]"),
+            None,
+        ),
+    ];
+    for (text, user) in cases {
+        let found = failed_at_courier(&format!("Nov 25 12:29:00 {text}"));
+        let expected = user.map(|user| (OWN.to_owned(), Some(user.to_owned())));
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever somebody gives as his name: if anybody failed, it is he.
+    #[test]
+    fn no_name_at_courier_accuses_another(name in "(?:[ -~]|, ip=\\[198\\.51\\.100\\.1\\]|, port=\\[1\\]|: LOGIN FAILED, ){0,30}") {
+        let line = format!("Nov 25 12:29:00 srv pop3d: LOGIN FAILED, user={name}, ip=[192.0.2.7]");
+        let found = failed_at_courier(&line);
+        proptest::prop_assert!(found.is_none_or(|(ip, _)| ip == "192.0.2.7"));
+    }
+}
+
 #[test]
 fn the_embedded_configuration_guards_sshd() {
     let settings = embedded(&[]).unwrap();
