@@ -4,6 +4,7 @@
 //! actor thread, so nothing in it is shared, and it is given several bans at once
 //! where several wait, so that a thousand cost one transaction.
 
+mod breakdowns;
 mod cut;
 pub mod ipset;
 pub(crate) mod libwrap;
@@ -16,6 +17,7 @@ mod netlink;
 pub mod nftables;
 pub(crate) mod python;
 pub(crate) mod shell;
+pub(crate) mod smtp;
 
 use std::collections::BTreeMap;
 

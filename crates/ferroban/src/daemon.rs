@@ -15,6 +15,7 @@
 //! They send plain messages; what they share are a few counters. The main thread never waits for
 //! anybody's queue, so no circle of full queues can form.
 
+mod action_change;
 mod actor;
 mod asker;
 mod commands;

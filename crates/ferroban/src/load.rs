@@ -84,7 +84,27 @@ pub(crate) struct PythonPlan {
     pub(crate) stamp: Option<[i64; 4]>,
 }
 
+/// The action that bans by itself.
+pub(crate) const NATIVE: &str = "ferroban";
+/// The action that mails by itself.
+pub(crate) const SMTP: &str = "ferroban-smtp";
+/// The property that says which of our actions one is, whatever it is called in its jail.
+pub(crate) const OWN: &str = "ferroban";
+/// Its value for the one that mails.
+pub(crate) const OWN_SMTP: &str = "smtp";
+
 impl ActionPlan {
+    /// Whether it is our own that bans: of that name, and without commands.
+    pub(crate) fn is_native(&self) -> bool {
+        self.name == NATIVE && !self.has_commands()
+    }
+
+    /// Whether it is our own that mails.
+    pub(crate) fn is_smtp(&self) -> bool {
+        let says = |value: &String| value == OWN_SMTP;
+        !self.has_commands() && (self.name == SMTP || self.options.get(OWN).is_some_and(says))
+    }
+
     /// Whether it has anything to run.
     pub(crate) fn has_commands(&self) -> bool {
         let command = |(name, text): (&String, &String)| {
@@ -246,7 +266,7 @@ impl LoadError {
             Self::NoAction { action, .. } => {
                 write!(
                     f,
-                    "there is no action '{action}'; name one that is in action.d, or 'ferroban'"
+                    "there is no action '{action}'; name one that is in action.d, or 'ferroban', or 'ferroban-smtp'"
                 )
             }
             Self::NoPattern { .. } => {

@@ -38,6 +38,7 @@ use crate::{COMPATIBLE, clock};
 pub(crate) use level::Level;
 use queue::{Losses, Queue, Shared};
 use record::Record;
+pub(crate) use record::escape;
 use sink::Sink;
 pub(crate) use target::Target;
 use target::{Kind, Wanted};

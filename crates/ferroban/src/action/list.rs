@@ -19,6 +19,7 @@ use ferroban_engine::{Ban, FailId, JailName, Network, Outcome, Timestamp};
 use super::python::Python;
 use super::shell::call::CallError;
 use super::shell::{Facts, Occasion, Shell};
+use super::smtp::Smtp;
 use super::{Failed, Native, Options};
 use crate::log::{Level, Log};
 use member::{Kind, Member};
@@ -38,6 +39,8 @@ pub(crate) enum Part {
     Commands(Options),
     /// A program in Python.
     Python(Box<Python>),
+    /// Our own mails.
+    Smtp(Box<Smtp>),
 }
 
 /// How long a ban is given to take effect before a failure of the banned is a reason to
@@ -471,6 +474,15 @@ impl Actions {
                 && let Err(error) = run.reload()
             {
                 failed_to(&self.log, ("reload", ""), &self.jail, name, &error);
+            }
+        }
+    }
+
+    /// Tells those that are run that nothing waits for now.
+    pub(crate) fn rest(&mut self) {
+        for member in &mut self.members {
+            if let Kind::Run { run, .. } = &mut member.kind {
+                run.rest();
             }
         }
     }

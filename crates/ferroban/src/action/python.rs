@@ -10,15 +10,16 @@ mod partner;
 mod source;
 mod ticket;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ferroban_engine::{Ban, JailName};
 use serde_json::{Map, Value, json};
 
+use super::breakdowns::{Breakdowns, MOST_BREAKDOWNS, REST};
 use super::shell::call::CallError;
 use super::shell::{Facts, OfBan, World};
 use crate::clock;
@@ -501,38 +502,6 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
-    }
-}
-
-/// After so many breakdowns within a while a program is left alone.
-const MOST_BREAKDOWNS: usize = 3;
-/// For how long they count.
-const WHILE: Duration = Duration::from_secs(600);
-/// How long it is left alone.
-const REST: Duration = Duration::from_secs(60);
-
-/// When the program broke down.
-#[derive(Debug, Default)]
-struct Breakdowns(VecDeque<Instant>);
-
-impl Breakdowns {
-    /// Notes one. Whether it is time for a rest.
-    fn note(&mut self, now: Instant) -> bool {
-        self.0.push_back(now);
-        while self.0.len() > MOST_BREAKDOWNS {
-            self.0.pop_front();
-        }
-        self.rest(now).is_some()
-    }
-
-    /// How long it is still to be left alone.
-    fn rest(&self, now: Instant) -> Option<Duration> {
-        let (first, last) = (*self.0.front()?, *self.0.back()?);
-        let is_many = self.0.len() == MOST_BREAKDOWNS;
-        let is_soon = last.saturating_duration_since(first) < WHILE;
-        let passed = now.saturating_duration_since(last);
-        let left = REST.saturating_sub(passed);
-        (is_many && is_soon && !left.is_zero()).then_some(left)
     }
 }
 

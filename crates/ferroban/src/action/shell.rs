@@ -23,7 +23,7 @@ mod turn;
 mod values;
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,14 @@ pub(crate) trait Facts: Send + Sync {
     /// The name that DNS has for an address. May wait for it.
     fn host(&self, _address: IpAddr) -> Option<String> {
         None
+    }
+
+    /// The addresses of a host, or why nobody knows them. May wait for them.
+    fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        match name {
+            "localhost" => Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+            _ => Err("nobody can be asked".to_owned()),
+        }
     }
 
     /// What this host is called, with its domain or without.

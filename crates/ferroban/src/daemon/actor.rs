@@ -209,6 +209,7 @@ impl Actor {
                 }
             }
             self.carry_out(batch);
+            self.actions.rest();
         }
     }
 

@@ -14,6 +14,7 @@ use ferroban_engine::{
     Ban, Filter, FilterSettings, JailName, JailSettings, Job, OptionChange, Task,
 };
 
+use super::action_change;
 use super::actor::{self, BATCH, Call, Change, Gate, Order, Queue};
 use super::facts::Facts;
 use super::lookout::Lookout;
@@ -23,6 +24,7 @@ use super::{Conduct, Watch};
 use crate::action::nftables::{self, Guard, KeptOut, Nftables};
 use crate::action::python::{Python, Source as Program};
 use crate::action::shell::Counters;
+use crate::action::smtp::Smtp;
 use crate::action::{Actions, Native, Part, libwrap};
 use crate::load::{self, ActionPlan, JailPlan, PythonPlan};
 use crate::log::Log;
@@ -130,15 +132,24 @@ impl Crew {
             let program = self.python(plan, action, python);
             let program = program.map_err(|error| format!("action '{}': {error}", action.name));
             Part::Python(Box::new(program?))
+        } else if action.is_smtp() {
+            Part::Smtp(Box::new(self.smtp(plan, action)?))
         } else if self.conduct.needs_commands && !action.has_commands() {
             return Err(format!(
-                "action '{}' is unknown; there is 'ferroban', and those of action.d",
+                "action '{}' is unknown; there is 'ferroban', 'ferroban-smtp', and those of action.d",
                 action.name
             ));
         } else {
             Part::Commands(action.options.clone())
         };
         Ok(if self.conduct.dry { Part::Dry } else { part })
+    }
+
+    fn smtp(&self, plan: &JailPlan, action: &ActionPlan) -> Result<Smtp, String> {
+        let (jail, name) = (plan.jail.name.clone(), action.name.clone());
+        let (log, facts) = (self.log.clone(), self.facts.of(&jail));
+        Smtp::new(jail, name, &action.options, log, facts)
+            .map_err(|error| format!("action '{}': {error}", action.name))
     }
 
     /// An action in Python. One that was never seen before is loaded, so that whoever adds
@@ -383,7 +394,6 @@ impl Crew {
             let count = plan.filter.failregex.len() + plan.filter.ignoreregex.len();
             format!("{count} pattern(s)")
         };
-        let action = |plan: &JailPlan| lines(&plan.actions.iter().map(shown).collect::<Vec<_>>());
         let mut all = vec![
             OptionChange::between(
                 "backend",
@@ -397,7 +407,7 @@ impl Crew {
                 watcher::joined(&old.journal),
                 watcher::joined(&new.journal),
             ),
-            OptionChange::between("action", action(old), action(new)),
+            action_change::between(&old.actions, &new.actions),
         ];
         let found = watcher::sources(new, self.by_hand.as_ref());
         all.push(OptionChange::between(
@@ -647,20 +657,9 @@ fn patterns(plan: &JailPlan) -> (&Option<String>, &[String], &[String]) {
     )
 }
 
-/// What is to be told of an action where it differs.
-fn shown(action: &ActionPlan) -> String {
-    let python = action.python.as_ref().map(|python| {
-        let options = serde_json::Value::Object(python.options.clone());
-        let [secs, nanos, ..] = python.stamp.unwrap_or_default();
-        format!(" {} of {secs}.{nanos:09} {options}", python.file)
-    });
-    let python = python.unwrap_or_default();
-    format!("{}{:?}{python}", action.name, action.options)
-}
-
-/// Whether an action is our own: of that name, and without commands.
+/// Whether an action is our own that bans.
 pub(super) fn is_native(action: &ActionPlan) -> bool {
-    action.name == "ferroban" && !action.has_commands()
+    action.is_native()
 }
 
 /// Whether bans are put back whoever took them away.

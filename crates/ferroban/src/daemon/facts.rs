@@ -121,6 +121,13 @@ impl shell::Facts for Board {
         self.resolver.as_ref()?.host(address)
     }
 
+    fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        let Some(resolver) = &self.resolver else {
+            return Err("this daemon asks nobody for names".to_owned());
+        };
+        resolver.addresses(name).map_err(|error| error.why)
+    }
+
     fn ipv6(&self) -> bool {
         self.resolver.as_ref().is_none_or(Resolver::ipv6)
     }

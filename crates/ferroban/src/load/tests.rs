@@ -224,6 +224,41 @@ fn the_embedded_configuration_guards_sshd() {
 }
 
 #[test]
+fn the_action_that_mails_is_known_whatever_it_is_called() {
+    let calls = [
+        (
+            "ferroban-smtp[dest=\"a@b, c\", password=geheim]",
+            "ferroban-smtp",
+        ),
+        (
+            "ferroban-smtp[name=sshd-admins, password=geheim]",
+            "ferroban-smtp-admins",
+        ),
+        ("ferroban-smtp[actname=post, password=geheim]", "post"),
+    ];
+    for (call, name) in calls {
+        let settings = embedded(&[format!("sshd.action={call}")]).unwrap();
+        let setup = settings.setup.jail("sshd").unwrap();
+        let action = setup.action(name).unwrap();
+        assert!(
+            action.plan().is_smtp() && !action.plan().is_native(),
+            "{call}"
+        );
+        assert_eq!(action.plan().options.get("password").unwrap(), "geheim");
+        let shown = action.get("password").unwrap();
+        assert_eq!(shown.shown().unwrap(), "***", "{call}");
+    }
+    let settings = embedded(&["sshd.action=ferroban".to_owned()]).unwrap();
+    let action = settings
+        .setup
+        .jail("sshd")
+        .unwrap()
+        .action("ferroban")
+        .unwrap();
+    assert!(action.plan().is_native() && !action.plan().is_smtp());
+}
+
+#[test]
 fn an_override_wins_and_a_mistake_names_the_option() {
     let settings = embedded(&[
         "sshd.bantime=1h 30m".to_owned(),
@@ -259,7 +294,7 @@ fn an_override_wins_and_a_mistake_names_the_option() {
         ),
         (
             "action=nft",
-            "jail 'sshd': there is no action 'nft'; name one that is in action.d, or 'ferroban'",
+            "jail 'sshd': there is no action 'nft'; name one that is in action.d, or 'ferroban', or 'ferroban-smtp'",
         ),
         (
             "failregex=",

@@ -118,7 +118,7 @@ pub(super) fn started() -> Instant {
 /// terminal could be told things or a second line be forged, are spelled out; so are
 /// those that end lines or turn the direction of text for some who show or read it.
 /// With `lines`, line ends stay.
-pub(super) fn escape(text: &str, lines: bool) -> Cow<'_, str> {
+pub(crate) fn escape(text: &str, lines: bool) -> Cow<'_, str> {
     spell(text, |c| {
         let plain = !is_unsafe(c) || lines && c == '\n';
         (!plain).then(|| c.escape_default().to_string())

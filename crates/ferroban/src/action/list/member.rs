@@ -21,7 +21,7 @@ pub(super) enum Kind {
 impl Kind {
     /// What has done nothing yet. `shell` makes something of commands.
     pub(super) fn new(part: Part, shell: impl FnOnce(Options) -> Box<dyn Run>) -> Self {
-        let run = match part {
+        let run: Box<dyn Run> = match part {
             Part::Native(native) => {
                 return Self::Native {
                     native: Box::new(native),
@@ -30,7 +30,8 @@ impl Kind {
             }
             Part::Dry => return Self::Dry,
             Part::Commands(properties) => shell(properties),
-            Part::Python(python) => python as Box<dyn Run>,
+            Part::Python(python) => python,
+            Part::Smtp(smtp) => smtp,
         };
         Self::Run {
             run,

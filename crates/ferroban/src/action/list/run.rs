@@ -13,6 +13,7 @@ use crate::action::libwrap;
 use crate::action::python::Python;
 use crate::action::shell::call::CallError;
 use crate::action::shell::{Occasion, Shell};
+use crate::action::smtp::Smtp;
 
 /// How something went that was run: what went wrong is for the log.
 pub(super) type Ran<T = ()> = Result<T, Box<dyn Error>>;
@@ -74,6 +75,9 @@ pub(super) trait Run: Send {
     fn reload(&mut self) -> Ran {
         Ok(())
     }
+
+    /// Hears that nothing waits for now: what is kept ready for more can go.
+    fn rest(&mut self) {}
 
     /// How often it had to be repaired.
     fn epoch(&self) -> u64 {
@@ -224,5 +228,51 @@ impl Run for Python {
 
     fn call(&mut self, method: &str, arguments: Option<&str>) -> Result<Value, CallError> {
         self.call(method, arguments)
+    }
+}
+
+impl Run for Smtp {
+    fn go_on_as(&mut self, wanted: Part) -> Option<Part> {
+        let Part::Smtp(smtp) = wanted else {
+            return Some(wanted);
+        };
+        self.go_on_as(&smtp);
+        None
+    }
+
+    fn start(&mut self) -> Ran {
+        Ok(self.start()?)
+    }
+
+    fn stop(&mut self) -> Ran {
+        Ok(self.stop()?)
+    }
+
+    fn ban(&mut self, ban: &Ban) -> Ran {
+        Ok(self.ban(ban)?)
+    }
+
+    /// Nobody is written to again because something else was repaired.
+    fn reban(&mut self, _: &Ban) -> Ran {
+        Ok(())
+    }
+
+    fn unban(&mut self, _: &Ban) -> Ran {
+        Ok(())
+    }
+
+    fn rest(&mut self) {
+        self.rest();
+    }
+
+    fn info(&self, ban: &Ban) -> String {
+        self.info(ban)
+    }
+
+    fn call(&mut self, method: &str, _: Option<&str>) -> Result<Value, CallError> {
+        Err(CallError {
+            class: "NotImplementedError",
+            text: format!("{method}: this action has no methods; it mails by itself"),
+        })
     }
 }

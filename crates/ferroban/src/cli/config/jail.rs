@@ -11,9 +11,7 @@ use super::part::PartFiles;
 use super::problem::{Level, Part, What};
 use super::reader::Reader;
 use super::value::faults;
-
-/// The action that needs no file: the program bans by itself.
-const NATIVE: &str = "ferroban";
+use crate::load::{NATIVE, SMTP};
 
 /// From this length on, names of chains and sets made from a jail's do not fit.
 const LONG_NAME: usize = 26;
@@ -315,6 +313,15 @@ impl Work<'_, '_> {
     }
 
     fn check_action(&mut self, invocation: &Invocation, name: &str, at: &Place, typed: &Options) {
+        if invocation.name == SMTP {
+            let options = invocation.options.iter();
+            let options = options.map(|(name, text)| (name.to_owned(), text.clone()));
+            if let Some(why) = crate::action::smtp::refusal(&options.collect()) {
+                let (name, why) = (invocation.name.clone(), why.to_string());
+                self.tell(Some(at.clone()), What::OwnAction { name, why });
+            }
+            return;
+        }
         let missing = if invocation.name.ends_with(".py") {
             let path = self.reader.base.join("action.d").join(&invocation.name);
             let read = self.reader.files.read(&path, 1);

@@ -73,6 +73,8 @@ pub(super) enum What {
     },
     /// A program in Python that is not run, and why.
     Program { name: String, why: String },
+    /// One of our own actions with options that it cannot use, and why.
+    OwnAction { name: String, why: String },
     /// A jail called like no filter, though its filter is to be called like it.
     NoOwnFilter {
         jail: String,
@@ -166,6 +168,7 @@ impl What {
             Self::Config(error) => mark_of(error),
             Self::NoPart { name, .. }
             | Self::Program { name, .. }
+            | Self::OwnAction { name, .. }
             | Self::SecondFilter(name)
             | Self::SameAction(name) => name.clone(),
             Self::NoOwnFilter { jail: name, .. }
@@ -269,6 +272,7 @@ impl What {
             Self::NoFilter => write!(f, "no filter, so nothing is found; set filter"),
             Self::NoAction => write!(f, "no action, so nobody is banned; set action"),
             Self::Program { why, .. } => f.write_str(why),
+            Self::OwnAction { name, why } => write!(f, "action '{name}': {why}"),
             Self::NoPart {
                 part,
                 name,

@@ -528,6 +528,27 @@ fn an_action_in_python_that_others_may_write_is_told() {
 }
 
 #[test]
+fn our_own_mails_need_no_file_and_are_checked() {
+    let cases = [
+        ("ferroban-smtp[dest=\"root, a@example.org\"]", ""),
+        (
+            "ferroban-smtp[dest=\"root <a@example.org>\"]",
+            "jail.d/a.local:2: action 'ferroban-smtp': dest '<a@example.org>' is no address: '<' cannot stand there; give one as user@example.org\n",
+        ),
+        (
+            "ferroban-smtp[dst=root]",
+            "jail.d/a.local:2: action 'ferroban-smtp': option 'dst' is unknown; this action has host, ",
+        ),
+    ];
+    for (call, problem) in cases {
+        let text = format!("[web]\naction = {call}\n");
+        let (told, good) = checked(&with("jail.d/a.local", text));
+        assert!(told.starts_with(problem), "{told}");
+        assert_eq!(good, problem.is_empty(), "{told}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_one_error() {
     let told = check::run(&Memory::default(), Path::new("/nowhere"), false);
     let expected =

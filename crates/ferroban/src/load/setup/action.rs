@@ -108,6 +108,10 @@ impl ActionSetup {
         if name == "banEpoch" {
             return Ok(Word::Int(0));
         }
+        // It is for the mail server alone.
+        if name == "password" && self.plan().is_smtp() {
+            return Ok(Word::from("***"));
+        }
         self.properties.get(name).cloned().ok_or_else(|| {
             let text = format!("'CommandAction' object has no attribute {}", quoted(name));
             Refusal::Error("AttributeError", text)

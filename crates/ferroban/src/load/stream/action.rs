@@ -5,9 +5,9 @@ use ferroban_config::{Definition, Files, Invocation, Layers, Memory, Options, Pl
 use std::path::Path;
 use std::rc::Rc;
 
-use super::super::LoadError;
 use super::super::folder::Folder;
 use super::super::word::{Command, Word, is_on, set};
+use super::super::{LoadError, NATIVE, OWN, OWN_SMTP, SMTP};
 use super::definition::{Standard, check, combined, first_mistake, kind, option, resolved};
 use super::typed::Kind;
 
@@ -35,9 +35,6 @@ const LATER: &[&str] = &[
     "timeout",
     "bantime",
 ];
-
-/// The action that needs no file.
-const NATIVE: &str = "ferroban";
 
 /// An action of a jail.
 pub(super) enum Action {
@@ -171,14 +168,17 @@ impl FileAction {
     }
 }
 
-/// The files of an action. The native one has none, and wants none.
+/// The files of an action. Our own have none, and want none.
 fn layers(folder: &mut Folder<'_>, name: &str) -> Result<Option<Rc<Layers>>, LoadError> {
-    if name != NATIVE {
-        return folder.layers(&format!("action.d/{name}"));
-    }
-    let own: Memory = [("/ferroban.conf", "[Definition]\n")].into_iter().collect();
+    let text = match name {
+        NATIVE => "[Definition]\n".to_owned(),
+        SMTP => format!("[Definition]\n[Init]\n{OWN} = {OWN_SMTP}\n"),
+        _ => return folder.layers(&format!("action.d/{name}")),
+    };
+    let path = format!("/{name}.conf");
+    let own: Memory = [(path.as_str(), text.as_str())].into_iter().collect();
     let files: &dyn Files = &own;
-    let layers = Layers::read(files, Path::new("/"), NATIVE).map_err(LoadError::Config)?;
+    let layers = Layers::read(files, Path::new("/"), name).map_err(LoadError::Config)?;
     Ok(Some(Rc::new(layers)))
 }
 
