@@ -40,8 +40,14 @@ use set::{Held, Kind, SETS};
 use socket::Socket;
 pub use watch::{Foreign, Taken, Told, Watch};
 
+use crate::clock;
+
 /// Timeouts that differ by less are the same: reading and writing takes time.
 const TOLERANCE: Duration = Duration::from_secs(2);
+
+/// From so many wanted addresses on the kernel is asked for each: the time to read a set grows with
+/// the square of its size, and here both ways take half a second.
+const MANY: usize = 100_000;
 
 /// A protocol a jail guards.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -97,7 +103,8 @@ pub struct Adoption {
     pub added: usize,
     /// Had another timeout.
     pub corrected: usize,
-    /// In the kernel but not wanted; they are left alone.
+    /// In the kernel but not wanted; they are left alone. Where very many are wanted, addresses
+    /// are not looked for.
     pub foreign: Vec<Element>,
     /// Wanted, but not to be had.
     pub failed: Vec<(Network, Error)>,
@@ -225,8 +232,9 @@ impl Nftables {
     /// # Errors
     /// [`Error::NotStarted`] if the sets are not there, or if the kernel refuses; what happens to single elements is in [`Adoption::failed`].
     pub fn adopt(&mut self, name: &str, wanted: &[Element]) -> Result<Adoption, Error> {
+        let begun = clock::tick();
         let (mut present, mut covers) = (HashMap::new(), Vec::new());
-        for (set, held) in self.held(name)? {
+        for (set, held) in self.held_of(name, wanted)? {
             if set.kind == Kind::Network {
                 covers.push((set.family, Cover::new(held.iter().map(|held| held.span))));
             }
@@ -235,15 +243,17 @@ impl Nftables {
                 present.extend(networks.map(|network| (network, held.timeout)));
             }
         }
+        let late = begun.elapsed();
         let covered = |network: Network| !network.is_single() && holds(&covers, network);
         let (mut adoption, mut jobs) = (Adoption::default(), Vec::new());
-        for element in wanted {
-            let network = element.network;
+        for Element { network, timeout } in wanted.iter().copied() {
+            let timeout = timeout.map(|timeout| timeout.saturating_sub(late));
+            let element = Element { network, timeout };
             match (present.get(&network), covered(network)) {
-                (Some(timeout), _) if same(*timeout, element.timeout) => adoption.kept += 1,
-                (Some(_), _) => jobs.push((*element, Wish::Replace)),
+                (Some(held), _) if same(*held, timeout, late) => adoption.kept += 1,
+                (Some(_), _) => jobs.push((element, Wish::Replace)),
                 (None, true) => adoption.kept += 1,
-                (None, false) => jobs.push((*element, Wish::Add)),
+                (None, false) => jobs.push((element, Wish::Add)),
             }
         }
         let results = self.carry_out(name, jobs.iter().copied());
@@ -277,6 +287,33 @@ impl Nftables {
                 set,
                 held.map_err(|errno| Error::new(name, Attempt::List, errno))?,
             ));
+        }
+        Ok(found)
+    }
+
+    /// The same as far as it matters for some elements.
+    fn held_of(
+        &mut self,
+        name: &str,
+        wanted: &[Element],
+    ) -> Result<Vec<(set::Set, Vec<Held>)>, Error> {
+        if wanted.len() < MANY {
+            return self.held(name);
+        }
+        let jail = name::identifier(name);
+        let mut found = Vec::new();
+        for set in SETS {
+            let of_set = wanted.iter().map(|element| element.network);
+            let of_set = of_set.filter(|network| set::Set::of(*network) == set);
+            let held = match set.kind {
+                Kind::Network => set.read(&mut self.socket, &jail),
+                Kind::Address => {
+                    let spans: Vec<Span> = of_set.map(Span::of).collect();
+                    set.look_up(&mut self.socket, &jail, &spans)
+                }
+            };
+            let held = held.map_err(|errno| Error::new(name, Attempt::List, errno))?;
+            found.push((set, held));
         }
         Ok(found)
     }
@@ -336,10 +373,11 @@ fn holds(covers: &[(Family, Cover)], network: Network) -> bool {
         .any(|(family, cover)| *family == Family::of(network) && cover.holds(Span::of(network)))
 }
 
-fn same(present: Option<Duration>, wanted: Option<Duration>) -> bool {
+/// Whether a timeout is the one that is wanted now; it was read up to so long ago.
+fn same(present: Option<Duration>, wanted: Option<Duration>, ago: Duration) -> bool {
     match (set::bounded(present), set::bounded(wanted)) {
         (None, None) => true,
-        (Some(present), Some(wanted)) => present.abs_diff(wanted) <= TOLERANCE,
+        (Some(present), Some(wanted)) => present.abs_diff(wanted) <= TOLERANCE + ago,
         _ => false,
     }
 }

@@ -21,6 +21,7 @@ use super::message::Batch;
 use super::network::{Cover, Placed, Span};
 use super::set::{Entry, Kind, SETS, Set, Verb};
 use super::socket::{BatchError, Socket};
+use crate::clock;
 
 /// How often a job may find the kernel other than it had read.
 const PATIENCE: u8 = 4;
@@ -106,6 +107,11 @@ impl Job {
         }
     }
 
+    /// Others came first; its end stays where it was.
+    fn begin_late(&mut self, late: Duration) {
+        self.timeout = self.timeout.map(|timeout| timeout.saturating_sub(late));
+    }
+
     fn fail(&mut self, errno: Errno) {
         self.outcome = Some(Err(Outcome::Errno(errno)));
     }
@@ -152,7 +158,10 @@ impl Job {
 pub(super) fn apply(socket: &mut Socket, jail: &str, jobs: &mut [Job]) {
     peek(socket, jail, jobs);
     let window = (socket.capacity() / BYTES_PER_JOB).max(1);
+    let begun = clock::tick();
     for jobs in jobs.chunks_mut(window) {
+        let late = begun.elapsed();
+        jobs.iter_mut().for_each(|job| job.begin_late(late));
         for _ in 0..ROUNDS {
             if jobs.iter().all(|job| job.outcome.is_some()) {
                 break;

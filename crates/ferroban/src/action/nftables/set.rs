@@ -43,6 +43,9 @@ const ELEMENT_EXPIRATION: u16 = 5;
 const INTERVAL_END: u32 = 1;
 const DATA_VALUE: u16 = 1;
 
+/// How many addresses are asked for in one go. Each answer takes some 5 KB until it is read.
+const AT_ONCE: usize = 2000;
+
 /// All elements of one message must fit in one attribute of 65,535 bytes.
 const FULL: usize = 60_000;
 
@@ -235,15 +238,10 @@ impl Set {
         jail: &str,
         addresses: &[(Self, Span)],
     ) -> Vec<Option<bool>> {
-        let answers = socket.ask(GET_ELEMENTS, addresses, |(set, span), question| {
-            question.text(LIST_TABLE, TABLE);
-            question.text(LIST_SET, &set.name(jail));
-            question.nested(LIST_ELEMENTS, |list| {
-                list.nested(LIST_ITEM, |element| {
-                    write_key(element, &set.family.key(span.first));
-                });
-            });
-        });
+        let fill = |(set, span): &(Self, Span), question: &mut Attributes| {
+            set.ask_for(&set.name(jail), *span, question);
+        };
+        let answers = socket.ask(GET_ELEMENTS, addresses, fill, |_| ());
         let answers = answers
             .unwrap_or_default()
             .into_iter()
@@ -256,6 +254,40 @@ impl Set {
             .chain(std::iter::repeat(None))
             .take(addresses.len())
             .collect()
+    }
+
+    /// What the kernel holds of some addresses. Who reads a whole set pays for each part with
+    /// a walk over all parts before it; with many elements it is quicker to ask for each.
+    pub(super) fn look_up(
+        self,
+        socket: &mut Socket,
+        jail: &str,
+        addresses: &[Span],
+    ) -> Result<Vec<Held>, Errno> {
+        let name = self.name(jail);
+        let mut raw = Raw::default();
+        for addresses in addresses.chunks(AT_ONCE) {
+            let fill = |span: &Span, question: &mut Attributes| {
+                self.ask_for(&name, *span, question);
+            };
+            let each = |message: Message<'_>| raw.take(self.family, message);
+            let answers = socket.ask(GET_ELEMENTS, addresses, fill, each)?;
+            let errors = answers.into_iter().filter_map(Result::err);
+            if let Some(error) = errors.into_iter().find(|error| *error != Errno::NOENT) {
+                return Err(error);
+            }
+        }
+        Ok(raw.addresses())
+    }
+
+    fn ask_for(self, name: &str, span: Span, question: &mut Attributes) {
+        question.text(LIST_TABLE, TABLE);
+        question.text(LIST_SET, name);
+        question.nested(LIST_ELEMENTS, |list| {
+            list.nested(LIST_ITEM, |element| {
+                write_key(element, &self.family.key(span.first));
+            });
+        });
     }
 
     /// Everything the kernel holds in this set.

@@ -148,13 +148,14 @@ impl Socket {
         Ok(())
     }
 
-    /// Asks several questions, each of which has one answer, in one go. Nobody
-    /// is asked to wait for a dump, and a *no* costs nothing.
+    /// Asks several questions, each of which has one answer, in one go, and hands what is told to
+    /// `each`. Nobody is asked to wait for a dump, and a *no* costs nothing.
     pub(super) fn ask<T>(
         &mut self,
         kind: u16,
         questions: &[T],
         fill: impl Fn(&T, &mut Attributes),
+        mut each: impl FnMut(Message<'_>),
     ) -> Result<Vec<Result<(), Errno>>, Errno> {
         let mut first = None;
         let mut bytes = Vec::new();
@@ -173,6 +174,7 @@ impl Socket {
                     *place = if answer.is_control() {
                         answer.outcome()
                     } else {
+                        each(answer);
                         Ok(())
                     };
                 }

@@ -657,7 +657,10 @@ fn many_with_some_known_already() {
         assert!(nftables.add("j", &all).iter().all(Result::is_ok));
         let held = nftables.list("j").unwrap();
         assert_eq!(held.len(), 5000);
-        assert!(held.iter().all(|element| same(element.timeout, timeout)));
+        assert!(
+            held.iter()
+                .all(|element| same(element.timeout, timeout, Duration::ZERO))
+        );
         let every_third: Vec<_> = (0..15_000).step_by(3).map(address).collect();
         assert!(nftables.remove("j", &every_third).iter().all(Result::is_ok));
         assert_eq!(nftables.list("j").unwrap().len(), 5000 - 1667);
@@ -871,6 +874,47 @@ fn adopting_changes_only_the_difference() {
             (8, 0, 0),
             "{again:?}"
         );
+    });
+}
+
+#[test]
+fn addresses_that_are_asked_for_one_by_one_are_those_of_the_whole_set() {
+    in_namespace(|| {
+        let mut nftables = started(&[guard("j", &[], &[])]);
+        let wanted: Vec<Element> = (0..2500_u64)
+            .map(|number| {
+                let family = if number % 5 == 0 {
+                    "2001:db8::"
+                } else {
+                    "10.0"
+                };
+                let text = match number % 5 {
+                    0 => format!("{family}{number:x}"),
+                    _ => format!("{family}.{}.{}", number >> 8, number & 255),
+                };
+                element(&text, (number % 3) * 1000)
+            })
+            .collect();
+        let (some, others) = wanted.split_at(2300);
+        assert!(nftables.add("j", some).iter().all(Result::is_ok));
+        for set in SETS.into_iter().filter(|set| set.kind == Kind::Address) {
+            let of_set = |elements: &[Element]| -> Vec<Span> {
+                let networks = elements.iter().map(|element| element.network);
+                let of_set = networks.filter(|network| set::Set::of(*network) == set);
+                of_set.map(Span::of).collect()
+            };
+            let asked = [of_set(some), of_set(others)].concat();
+            let known = |held: Vec<Held>| -> BTreeSet<(Span, Option<u64>)> {
+                let rough = |left: Duration| left.as_secs().next_multiple_of(100);
+                let all = held.into_iter();
+                all.map(|held| (held.span, held.timeout.map(rough)))
+                    .collect()
+            };
+            let looked_up = set.look_up(&mut nftables.socket, "j", &asked).unwrap();
+            let read = set.read(&mut nftables.socket, "j").unwrap();
+            assert_eq!(looked_up.len(), of_set(some).len());
+            assert_eq!(known(looked_up), known(read));
+        }
     });
 }
 
