@@ -1,84 +1,154 @@
 #!/usr/bin/python3
-"""Many bans at once, a restart with them, and one ban by command.
+"""Many bans: by command, put back at a restart, and by an attack.
 
-Addresses are handed over in lists of a thousand with `set sshd banip`. A list
-is done when the kernel has announced its last address, whatever the client was
-told. Fewer are given to fail2ban, which runs a program for each; what is
-compared is the time for one.
+Both programs do the same with `--bans` addresses, Ferroban alone with more. A
+list is done when the kernel has announced its last address, whatever the client
+was told. Of Ferroban the middle of several rounds is shown.
 
     sudo python3 bench/bans.py --ferroban target/release/ferroban
 """
 
 import argparse
 import statistics
+import subprocess
 import time
 
 import kernel
 import report
 import sides
 
+# As many addresses go into one command.
 LIST = 1000
 SINGLE = 50
+# Lines in the log until an address is banned.
+FAILURES = 2
+# More than so many: one round is enough, and `nft` takes minutes to count them.
+MANY = 20_000
+LIMIT = 900
+
+ROWS = [
+    "one ban by command, p50",
+    "banip: all clients answered",
+    "banip: all in the kernel",
+    "fail2ban-client status sshd",
+    "stop",
+    "restart: at work",
+    "restart: all in the kernel",
+    "start after SIGKILL: at work",
+    "start after SIGKILL: the next ban holds",
+    "unban --all",
+    "attack: all in the kernel",
+    "resident (VmRSS) with the bans",
+    "at most, while they are put back (VmHWM)",
+    "database",
+    "kernel memory (slab)",
+    "nft counts after banip",
+    "nft counts after the restart",
+    "nft counts after SIGKILL and a start",
+]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--bans", type=int, default=20_000, help="for Ferroban")
-    parser.add_argument("--theirs", type=int, default=2_000, help="for fail2ban")
+    parser.add_argument("--bans", type=int, nargs="*", default=[1000, 5000], help="for both")
+    parser.add_argument("--alone", type=int, nargs="*", default=[20_000, 100_000, 1_000_000], help="for Ferroban alone")
+    parser.add_argument("--rounds", type=int, default=3, help=f"of Ferroban with up to {MANY:,}")
     parsed = sides.arguments(parser)
     kernel.private_network()
-    with sides.both(parsed.dir, bantime="1d") as pair:
-        ours, theirs = (measure(side, count) for side, count in zip(pair, (parsed.bans, parsed.theirs)))
-    report.heading(f"{parsed.bans:,} bans for Ferroban, {parsed.theirs:,} for fail2ban")
-    head = ["", f"Ferroban, {parsed.bans:,}", f"fail2ban, {parsed.theirs:,}", "each: Ferroban", "each: fail2ban", "ratio"]
-    report.table(head, [row(what, ours[what], theirs[what], parsed) for what in ours["_bulk"]])
-    report.compare([
-        ("one ban by command, p50", ours["single"], theirs["single"], "ms"),
-        ("at work after a restart", ours["ready"], theirs["ready"], "ms"),
-        ("at work after a start that follows SIGKILL", ours["again"], theirs["again"], "ms"),
-    ])
-    print("Elements that nft counts in the sets:\n")
-    counts = ["after the bans", "after the restart", "after SIGKILL and a start"]
-    report.table(["", "Ferroban", "fail2ban"], [(what, ours[what], theirs[what]) for what in counts])
+    for count in parsed.bans:
+        ours, theirs = rounds(sides.Ferroban, count, parsed), measure(sides.Fail2ban, count, parsed.dir)
+        report.heading(f"{count:,} bans, both")
+        rows = [(what, shown(ours.get(what)), shown(theirs.get(what)), ratio(ours.get(what), theirs.get(what))) for what in ROWS]
+        report.table(["", "Ferroban", "fail2ban", "ratio"], [row for row in rows if row[1] or row[2]])
+    if parsed.alone:
+        all = [rounds(sides.Ferroban, count, parsed) for count in parsed.alone]
+        report.heading("Ferroban alone")
+        rows = [(what, *(shown(figures.get(what)) for figures in all)) for what in ROWS]
+        report.table(["", *(f"{count:,}" for count in parsed.alone)], [row for row in rows if any(row[1:])])
 
 
-def row(what, ours, theirs, parsed):
-    each, their_each = ours / parsed.bans * 1e6, theirs / parsed.theirs * 1e6
-    return what, f"{ours:.2f} s", f"{theirs:.2f} s", f"{each:,.0f} µs", f"{their_each:,.0f} µs", f"{their_each / each:.0f}"
+def rounds(kind, count, parsed):
+    """The middle of several rounds, figure by figure."""
+    all = [measure(kind, count, parsed.dir) for _ in range(parsed.rounds if count <= MANY else 1)]
+    middle = lambda what: sorted(figures[what] for figures in all)[len(all) // 2]
+    return {what: middle(what) for what in all[0]}
 
 
-def measure(side, count):
-    listener, figures = kernel.Listener(), {}
-    singles = [f"198.19.0.{number + 1}" for number in range(SINGLE)]
-    addresses = [f"198.18.{number // 250}.{number % 250 + 1}" for number in range(count)]
+def measure(kind, count, where):
+    """All figures of a program with so many bans, each a number and its unit."""
+    addresses = [f"100.{64 + (number >> 16)}.{number >> 8 & 255}.{number & 255}" for number in range(1, count + 1)]
+    figures = {}
+    with sides.one(kind, where, bantime="1d", maxretry=FAILURES) as side:
+        by_command(side, addresses, figures)
+        over_restarts(side, addresses, figures)
+    with sides.one(kind, where, bantime="1d", maxretry=FAILURES) as side:
+        attack(side, addresses, figures)
+    return figures
+
+
+def by_command(side, addresses, figures):
     side.start()
-    figures["single"] = statistics.median(single(side, listener, address) for address in singles) * 1000
-
+    if len(addresses) <= MANY:
+        listener = kernel.Listener()
+        all = [single(side, listener, f"198.19.0.{number}") for number in range(1, SINGLE + 1)]
+        figures["one ban by command, p50"] = statistics.median(all), "s"
+    before, listener = kernel.memory(), kernel.Listener()
     begin = time.monotonic()
-    for place in range(0, count, LIST):
+    for place in range(0, len(addresses), LIST):
         side.ask("set", "sshd", "banip", *addresses[place:place + LIST])
-    told = time.monotonic()
-    complete = listener.wait_for_all(side.table, addresses, limit=900)
-    figures["all clients answered"], figures["all in the kernel"] = told - begin, complete - begin
-    figures["after the bans"] = kernel.count(side.table)
+        if place % MANY == 0:
+            listener.read_ahead()
+    figures["banip: all clients answered"] = time.monotonic() - begin, "s"
+    figures["banip: all in the kernel"] = listener.wait_for_all(side.table, addresses, LIMIT) - begin, "s"
+    listener.close()
+    if len(addresses) > MANY:
+        figures["kernel memory (slab)"] = kernel.memory() - before, "MB"
+    figures["resident (VmRSS) with the bans"] = side.memory("VmRSS")[0], "MB"
+    figures["database"] = side.database.stat().st_size / 1e6, "MB"
+    count("nft counts after banip", side, addresses, figures)
+    begin = time.monotonic()
+    subprocess.run([*side.client(), "status", "sshd"], stdout=subprocess.DEVNULL, check=True)
+    figures["fail2ban-client status sshd"] = time.monotonic() - begin, "s"
 
+
+def over_restarts(side, addresses, figures):
     begin = time.monotonic()
     side.stop()
-    figures["stop"] = time.monotonic() - begin
+    figures["stop"] = time.monotonic() - begin, "s"
+    listener = kernel.Listener()
+    begin = time.monotonic()
+    side.start()
+    figures["restart: at work"] = time.monotonic() - begin, "s"
+    figures["restart: all in the kernel"] = listener.wait_for_all(side.table, addresses, LIMIT) - begin, "s"
+    figures["at most, while they are put back (VmHWM)"] = side.memory("VmHWM")[0], "MB"
+    count("nft counts after the restart", side, addresses, figures)
+
+    side.kill()
     listener.drain()
     begin = time.monotonic()
     side.start()
-    figures["ready"] = (time.monotonic() - begin) * 1000
-    figures["all in the kernel after a restart"] = listener.wait_for_all(side.table, addresses + singles, limit=900) - begin
-    figures["after the restart"] = kernel.count(side.table)
-
-    side.kill()
+    figures["start after SIGKILL: at work"] = time.monotonic() - begin, "s"
+    next = "198.51.100.1"
+    side.ask("set", "sshd", "banip", next)
+    figures["start after SIGKILL: the next ban holds"] = listener.wait_for_all(side.table, {next}, LIMIT, quiet=0) - begin, "s"
+    listener.close()
+    count("nft counts after SIGKILL and a start", side, addresses, figures)
     begin = time.monotonic()
+    side.ask("unban", "--all")
+    figures["unban --all"] = time.monotonic() - begin, "s"
+
+
+def attack(side, addresses, figures):
+    """All addresses fail at once, as often as it takes."""
+    line = sides.failing_line("ADDRESS")
+    text = "".join(line.replace("ADDRESS", address) * FAILURES for address in addresses).encode()
     side.start()
-    figures["again"] = (time.monotonic() - begin) * 1000
-    figures["after SIGKILL and a start"] = kernel.count(side.table)
-    figures["_bulk"] = ["all clients answered", "all in the kernel", "stop", "all in the kernel after a restart"]
-    return figures
+    listener = kernel.Listener()
+    begin = time.monotonic()
+    with open(side.auth, "ab", buffering=0) as log:
+        log.write(text)
+    figures["attack: all in the kernel"] = listener.wait_for_all(side.table, addresses, LIMIT) - begin, "s"
+    listener.close()
 
 
 def single(side, listener, address):
@@ -88,6 +158,27 @@ def single(side, listener, address):
     begin = time.monotonic()
     side.ask("set", "sshd", "banip", address)
     return listener.wait_for(side.table, address, limit=30) - begin
+
+
+def count(what, side, addresses, figures):
+    if len(addresses) <= MANY:
+        figures[what] = kernel.count(side.table), ""
+
+
+def shown(figure):
+    if figure is None:
+        return ""
+    value, unit = figure
+    if unit == "s" and value < 1:
+        return f"{value * 1000:.{1 if value < 0.1 else 0}f} ms"
+    return f"{value:,.{1 if unit else 0}f} {unit}".strip()
+
+
+def ratio(ours, theirs):
+    if ours is None or theirs is None or not ours[1] or not ours[0]:
+        return ""
+    value = theirs[0] / ours[0]
+    return f"{value:,.{0 if value >= 10 else 1}f}"
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Listener:
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 512 << 20)
         self.socket.bind((0, 1 << (NFNLGRP_NFTABLES - 1)))
+        self.ahead = []
 
     def wait_for(self, table, address, limit):
         """Returns the moment at which `address` entered a set of `table`."""
@@ -76,6 +77,14 @@ class Listener:
             gone += sum(not entered and of == table for entered, of, _ in messages(received))
         return now
 
+    def close(self):
+        self.socket.close()
+
+    def read_ahead(self):
+        """Reads what there is, to be understood later: a socket holds only so much."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self.ahead.append((self.socket.recv(READ), time.monotonic()))
+
     def drain(self):
         """Forgets what was announced until now."""
         while select.select([self.socket], [], [], 0)[0]:
@@ -83,7 +92,7 @@ class Listener:
 
     def _receive_all(self, end, missing, quiet):
         """Waits for something, and returns all that comes, each with the moment at which it was read."""
-        all = [self._receive(end, missing)]
+        all, self.ahead = self.ahead or [self._receive(end, missing)], []
         while select.select([self.socket], [], [], quiet)[0]:
             all.append((self.socket.recv(READ), time.monotonic()))
         return all
@@ -122,6 +131,12 @@ def count(table):
         return 0
     entries = json.loads(done.stdout)["nftables"]
     return sum(len(entry["set"].get("elem", [])) for entry in entries if "set" in entry)
+
+
+def memory():
+    """The kernel's own memory in MB, as far as it cannot be given back: sets are part of it."""
+    with open("/proc/meminfo") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("SUnreclaim:")) * 1024 / 1e6
 
 
 def _attributes(data):

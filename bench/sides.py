@@ -18,6 +18,7 @@ import time
 END = b"<F2B_END_COMMAND>"
 STARTED = b"Jail 'sshd' started"
 FAIL2BAN = "/usr/bin/fail2ban-server"
+FAIL2BAN_CLIENT = "/usr/bin/fail2ban-client"
 SOON = 60
 
 
@@ -34,6 +35,7 @@ class Side:
         self.journal = self.folder / "journal"
         self.source = source
         self.log, self.socket = self.folder / "daemon.log", self.folder / "daemon.sock"
+        self.database = self.folder / "bans.sqlite3"
         self.options = {"bantime": "10m", "findtime": "10m", "maxretry": 5, **options}
         self.process = None
         self.output = open(self.folder / "output", "wb")
@@ -74,14 +76,14 @@ class Side:
             client.settimeout(600)
             client.connect(str(self.socket))
             client.sendall(pickle.dumps(list(words), 2) + END)
-            received = b""
-            while END not in received:
+            received = bytearray()
+            while not received.endswith(END):
                 part = client.recv(1 << 16)
                 if not part:
                     raise ConnectionError(f"{self.name} hung up")
                 received += part
         # Only ever the answer of a program that this script started.
-        return pickle.loads(received.split(END)[0])[1]
+        return pickle.loads(received.removesuffix(END))[1]
 
     def failed(self):
         """How many failures the jail has counted."""
@@ -143,11 +145,18 @@ class Ferroban(Side):
 
     def command(self):
         words = [self.program, "guard", "--socket", self.socket, "--pidfile", self.folder / "daemon.pid"]
-        words += ["--database", self.folder / "bans.sqlite3", "--logtarget", self.log, "--loglevel", "INFO"]
+        words += ["--database", self.database, "--logtarget", self.log, "--loglevel", "INFO"]
         words += ["--watch", self.auth if self.source == "file" else f"journal:{self.journal}"]
         for option, value in self.options.items():
             words += ["--set", f"sshd.{option}={value}"]
         return list(map(str, words))
+
+    def client(self):
+        """The beginning of a command line of its own client."""
+        client = self.folder / "fail2ban-client"
+        if not client.is_symlink():
+            client.symlink_to(self.program)
+        return [str(client), "-c", "/etc/fail2ban", "-s", str(self.socket)]
 
 
 class Fail2ban(Side):
@@ -163,7 +172,7 @@ class Fail2ban(Side):
         (config / "fail2ban.conf").write_text(
             "[Definition]\nloglevel = INFO\nsyslogsocket = auto\nallowipv6 = auto\ndbpurgeage = 1d\ndbmaxmatches = 10\n"
             f"logtarget = {self.log}\nsocket = {self.socket}\npidfile = {self.folder}/daemon.pid\n"
-            f"dbfile = {self.folder}/bans.sqlite3\n"
+            f"dbfile = {self.database}\n"
         )
         reads = f"backend = pyinotify\nlogpath = {self.auth}\n"
         if self.source == "journal":
@@ -175,6 +184,10 @@ class Fail2ban(Side):
         )
         return [FAIL2BAN, "-xf", "-c", str(config), "start"]
 
+    def client(self):
+        """The beginning of a command line of its own client."""
+        return [FAIL2BAN_CLIENT, "-c", str(self.folder / "config"), "-s", str(self.socket)]
+
 
 @contextlib.contextmanager
 def folder(where):
@@ -184,6 +197,17 @@ def folder(where):
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def one(kind, where, **options):
+    """One of the two, not yet started; stopped and removed afterwards."""
+    with folder(where) as path:
+        side = kind(path, **options)
+        try:
+            yield side
+        finally:
+            side.close()
 
 
 @contextlib.contextmanager
