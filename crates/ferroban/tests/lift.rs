@@ -21,7 +21,8 @@ mod tests {
     use crate::support::wait::{SOON, until};
     use crate::support::world::{World, in_world};
 
-    const ACTIONS: [&str; 3] = [
+    const ACTIONS: [&str; 4] = [
+        "iptables-multiport[name=rules, port=\"22,80\", protocol=tcp, LIFT]",
         "nftables[name=plain, port=22, protocol=tcp, LIFT]",
         "nftables-allports[name=wide, LIFT]",
         "iptables-ipset-proto6[name=sets, port=22, protocol=tcp, LIFT]",
@@ -85,7 +86,7 @@ mod tests {
         // The answer comes when the ban is decided; commands follow.
         let held = |count: usize| {
             let shown = kernel();
-            shown.matches("198.51.100.").count() == 3 * count && shown.contains("2001:db8:1::a")
+            shown.matches("198.51.100.").count() == 5 * count && shown.contains("2001:db8:1::a")
         };
         until(SOON, "all are banned", || held(40));
         seen.push(kernel());
@@ -118,8 +119,8 @@ mod tests {
             let (run, none) = steps(world, "off");
             must(command("nft").args(["flush", "ruleset"]));
             let (lifted, count) = steps(world, "on");
-            // Three actions, two families of which each has its sets, to add and to delete.
-            assert_eq!((none, count), (0, 9), "{count}");
+            // Two families to ban in, and one to unban in; with nft, the rules of iptables show twice.
+            assert_eq!((none, count), (0, 12), "{count}");
             for (step, (run, lifted)) in run.iter().zip(&lifted).enumerate() {
                 assert_eq!(run, lifted, "after step {step}");
             }

@@ -8,24 +8,31 @@
 //! have done are the next ones done by us, many at a time. Whatever does not work in process
 //! is given to the shell, which fails or succeeds as it always did: checks, repairs and the
 //! words in the log are the shell's.
+//!
+//! Single rules of `iptables` are not made in process, but many of them by one program
+//! ([`rules`]), after the same proof.
 
 mod plain;
 mod program;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ipset::{self, Change, Ipset};
 use super::nftables::elsewhere::{self, Content, Elsewhere};
-use crate::process::script::Script;
+use crate::process::script::{self, Script};
 pub(super) use plain::Edit;
-use plain::{Set, Tool};
+use plain::{Rule, Set, Tool};
+use rules::Sample;
 
 /// How often a command is looked at before it is left to the shell for good: with sets of
 /// many thousands a look costs more than the command.
 const MOST_LOOKS: u8 = 5;
 /// Times that differ by less are the same: the command itself takes some.
 const TOLERANCE: Duration = Duration::from_secs(2);
+/// How long the rules of a chain may take to be shown.
+const LISTING: Duration = Duration::from_secs(10);
 
 /// What is to be learnt once: the same change of the same set, by the same program.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -36,6 +43,7 @@ struct Way {
     /// With a time, and in which words.
     timed: bool,
     exist: bool,
+    rule: Option<Rule>,
 }
 
 /// How far we are with a way.
@@ -43,6 +51,9 @@ struct Way {
 enum Standing {
     /// Looked at so often, without a proof.
     Looked(u8),
+    /// A rule that was made, or taken out; that `iptables-restore` does the same is not seen
+    /// yet.
+    Sampled(Sample),
     /// What it does is what we would do, to a set of this shape.
     Proven(Shape),
 }
@@ -52,6 +63,8 @@ enum Standing {
 enum Shape {
     Nft(elsewhere::Shape),
     Ipset(ipset::Header),
+    /// Rules, whatever they are.
+    Chain,
 }
 
 /// The commands of one action that are done in process.
@@ -69,6 +82,11 @@ impl Lift {
         plain::read(script)
     }
 
+    /// Whether a command, whose tags are not filled yet, may become one that can be lifted.
+    pub(super) fn may_be_plain(text: &str) -> bool {
+        plain::may_be(text)
+    }
+
     /// Runs a command that is not proven yet, and looks what it does. Tells whether it
     /// succeeded, and whether it is proven now.
     pub(super) fn learn(&mut self, edit: &Edit, run: impl FnOnce() -> bool) -> (bool, bool) {
@@ -76,10 +94,21 @@ impl Lift {
         let looked = match self.ways.get(&way) {
             Some(Standing::Looked(looked)) => *looked,
             // The set is another one now, or it was not done.
-            Some(Standing::Proven(_)) | None => 0,
+            Some(Standing::Proven(_) | Standing::Sampled(_)) | None => 0,
         };
-        if looked >= MOST_LOOKS || !program::is_the_systems(&edit.program, edit.set.tool()) {
+        if looked >= MOST_LOOKS || !edit.is_the_systems() {
             return (run(), false);
+        }
+        if let Some(rule) = &edit.rule {
+            let before = rules_of(edit, rule);
+            let success = run();
+            let after = rules_of(edit, rule).filter(|_| success);
+            let sample = before.zip(after);
+            let sample = sample.and_then(|(before, after)| Sample::of(rule, edit, &before, &after));
+            let is_sampled = sample.is_some();
+            let standing = sample.map_or(Standing::Looked(looked + 1), Standing::Sampled);
+            self.ways.insert(way, standing);
+            return (success, is_sampled);
         }
         let before = self.sets.look(&edit.set);
         let success = run();
@@ -99,11 +128,19 @@ impl Lift {
     }
 
     /// Does what is proven, with an answer for each: whether it is done. What is not is for
-    /// the shell.
-    pub(super) fn carry_out(&mut self, edits: &[Edit]) -> Vec<bool> {
+    /// the shell. `run` runs a program for many rules.
+    pub(super) fn carry_out(
+        &mut self,
+        edits: &[Edit],
+        run: &mut dyn FnMut(&Script) -> bool,
+    ) -> Vec<bool> {
         let mut done = Vec::with_capacity(edits.len());
         for together in edits.chunk_by(|one, other| Way::of(one) == Way::of(other)) {
-            match self.carry_out_alike(together) {
+            let results = match together.first().and_then(|edit| edit.rule.as_ref()) {
+                Some(rule) => self.carry_out_rules(rule, together, run),
+                None => self.carry_out_alike(together),
+            };
+            match results {
                 Some(results) => done.extend(results),
                 None => done.extend(together.iter().map(|_| false)),
             }
@@ -117,14 +154,49 @@ impl Lift {
         let Some(Standing::Proven(shape)) = self.ways.get(&way) else {
             return None;
         };
-        let is_known = program::is_the_systems(&edit.program, edit.set.tool());
-        if !is_known || self.sets.shape(&edit.set)? != *shape {
+        if !edit.is_the_systems() || self.sets.shape(&edit.set)? != *shape {
             // It is to be learnt anew.
             self.ways.remove(&way);
             self.news = true;
             return None;
         }
         self.sets.change(shape, edits)
+    }
+
+    /// The same with rules, by one program for many.
+    fn carry_out_rules(
+        &mut self,
+        rule: &Rule,
+        mut edits: &[Edit],
+        run: &mut dyn FnMut(&Script) -> bool,
+    ) -> Option<Vec<bool>> {
+        let (first, _) = edits.split_first().filter(|(_, rest)| !rest.is_empty())?;
+        if !first.is_the_systems() {
+            return None;
+        }
+        let (way, count) = (Way::of(first), edits.len());
+        let mut done = Vec::with_capacity(count);
+        if let Standing::Sampled(sample) = self.ways.get(&way)? {
+            let foretold = sample.foretell(first.network, &rules_of(first, rule)?)?;
+            let (one, rest) = edits.split_at_checked(1)?;
+            done.extend(rules::together(rule, one).map(|(script, _)| run(&script)));
+            let is_proven = done == [true] && rules_of(first, rule)? == foretold;
+            self.news |= is_proven;
+            let standing = match is_proven {
+                true => Standing::Proven(Shape::Chain),
+                false => Standing::Looked(MOST_LOOKS),
+            };
+            self.ways.insert(way.clone(), standing);
+            edits = rest;
+        }
+        if let Some(Standing::Proven(_)) = self.ways.get(&way) {
+            let together = rules::together(rule, edits);
+            for (_, more) in together.take_while(|(script, _)| run(script)) {
+                done.resize(done.len() + more, true);
+            }
+        }
+        done.resize(count, false);
+        Some(done)
     }
 
     /// The commands that are done in process, without their elements, if there is news
@@ -140,10 +212,10 @@ impl Lift {
         Some(texts)
     }
 
-    /// Whether such a command is done in process.
+    /// Whether such a command can be carried out here; of rules, with others like it.
     pub(super) fn is_proven(&self, edit: &Edit) -> bool {
         let standing = self.ways.get(&Way::of(edit));
-        matches!(standing, Some(Standing::Proven(_)))
+        matches!(standing, Some(Standing::Proven(_) | Standing::Sampled(_)))
     }
 }
 
@@ -155,6 +227,7 @@ impl Way {
             set: edit.set.clone(),
             timed: edit.timeout.is_some(),
             exist: edit.exist,
+            rule: edit.rule.clone(),
         }
     }
 
@@ -190,11 +263,36 @@ impl Shape {
     /// What time an element has right after it came.
     fn time_of(&self, edit: &Edit) -> Option<Duration> {
         let of_set = match self {
-            Self::Nft(_) => None,
+            Self::Nft(_) | Self::Chain => None,
             Self::Ipset(header) => header.timeout.map(u64::from).map(Duration::from_secs),
         };
         edit.timeout.or(of_set).filter(|time| !time.is_zero())
     }
+}
+
+impl Edit {
+    /// Whether the program that it names is the one that we know.
+    fn is_the_systems(&self) -> bool {
+        let tool = self.set.tool();
+        match tool {
+            Tool::Nft | Tool::Ipset => program::is_the_systems(&self.program, tool),
+            Tool::Iptables | Tool::Ip6tables => program::has_restore(&self.program, tool),
+        }
+    }
+
+    /// Whether it is worth while only together with others.
+    pub(super) fn is_rule(&self) -> bool {
+        self.rule.is_some()
+    }
+}
+
+/// The rules of a chain; nothing if they cannot be shown, or are too many to be kept.
+fn rules_of(edit: &Edit, rule: &Rule) -> Option<Vec<String>> {
+    let list = rules::list(&edit.program, rule);
+    let ran = script::run(&list, LISTING, ()).ok()?;
+    let is_whole = ran.is_success() && ran.stdout.lost == 0;
+    let text = String::from_utf8(ran.stdout.bytes).ok()?;
+    is_whole.then(|| text.lines().map(str::to_owned).collect())
 }
 
 /// The ways to the sets, opened when they are needed.
@@ -233,6 +331,7 @@ impl Sets {
                     ..header
                 }))
             }
+            Set::Chain { .. } => Some(Shape::Chain),
         }
     }
 
@@ -301,6 +400,8 @@ impl Set {
         match self {
             Self::Nft(_) => Tool::Nft,
             Self::Ipset(_) => Tool::Ipset,
+            Self::Chain { is_v6: false, .. } => Tool::Iptables,
+            Self::Chain { is_v6: true, .. } => Tool::Ip6tables,
         }
     }
 
@@ -311,6 +412,8 @@ impl Set {
             (Self::Nft(_), false) => "delete element",
             (Self::Ipset(_), true) => "add",
             (Self::Ipset(_), false) => "del",
+            (Self::Chain { .. }, true) => "-I",
+            (Self::Chain { .. }, false) => "-D",
         }
     }
 }

@@ -247,20 +247,23 @@ impl Actions {
         let Some(ban) = row.ban() else {
             return;
         };
+        let mut single = false;
         for place in row.places(self.members.len()) {
             if !row.is_done(place) {
-                self.carry_out(place, deed, ban);
+                single |= self.carry_out(place, deed, ban);
             }
         }
-        if row.go_on() {
+        if row.go_on(single) {
             self.look_ahead(row, deed);
         }
     }
 
-    /// Has actions do for the whole rest of a row what they can do for many at once: the
-    /// first ones in their order, as long as they can do all of it. So every ban has its
-    /// actions in their order, and nobody stays in because a mail to others takes long.
+    /// Has actions do for the rest of a row what they can do for many at once: the first ones
+    /// in their order, each only for bans for which those before it have done their part. So
+    /// every ban has its actions in their order, and nobody stays in because a mail to others
+    /// takes long.
     fn look_ahead(&mut self, row: &mut Row<'_>, deed: Deed) {
+        let mut numbers = row.rest();
         for place in row.places(self.members.len()) {
             let Some(member) = self.members.get_mut(place) else {
                 continue;
@@ -268,22 +271,15 @@ impl Actions {
             let Kind::Run { run, .. } = &mut member.kind else {
                 continue;
             };
-            let done = match deed {
-                Deed::Ban => run.ban_many(row.rest()),
-                Deed::Unban => run.unban_many(row.rest()),
+            row.do_ahead(place, &mut numbers, |bans| match deed {
+                Deed::Ban => run.ban_many(bans),
+                Deed::Unban => run.unban_many(bans),
                 Deed::Reban => None,
-            };
-            let Some(done) = done else {
-                break;
-            };
-            if done.contains(&true) {
-                self.fates.extend(member.worked(deed.step()));
-            }
-            let is_whole = !done.contains(&false);
-            row.set_done(place, done);
-            if !is_whole {
+            });
+            if numbers.is_empty() {
                 break;
             }
+            self.fates.extend(member.worked(deed.step()));
         }
     }
 
@@ -339,13 +335,14 @@ impl Actions {
         }
     }
 
-    /// Has an action do something about a ban, and tells if that went wrong.
-    fn carry_out(&mut self, place: usize, deed: Deed, ban: &Ban) {
+    /// Has an action do something about a ban, and tells if that went wrong. False if it is
+    /// none that is run.
+    fn carry_out(&mut self, place: usize, deed: Deed, ban: &Ban) -> bool {
         let Some(member) = self.members.get_mut(place) else {
-            return;
+            return false;
         };
         let Kind::Run { run, .. } = &mut member.kind else {
-            return;
+            return false;
         };
         let result = match deed {
             Deed::Ban => run.ban(ban),
@@ -354,7 +351,7 @@ impl Actions {
         };
         let Err(error) = result else {
             self.fates.extend(member.worked(deed.step()));
-            return;
+            return true;
         };
         let info = run.info(ban);
         let fate = member.failed(deed.step(), Some(&ban.id), &error);
@@ -364,6 +361,7 @@ impl Actions {
             "Failed to execute {what} jail '{jail}' action '{name}' info '{info}': {error}"
         );
         self.log.error("actions", &text);
+        true
     }
 
     /// How the actions that are run fare since that was last asked.

@@ -4,6 +4,8 @@
 //! command. So is what `nft` or `ipset` could: another order of words, a list, a name
 //! instead of an address.
 
+mod rule;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,12 +16,15 @@ use crate::action::ipset::{LONGEST_NAME, LONGEST_TIMEOUT};
 use crate::action::nftables::Element;
 use crate::action::nftables::elsewhere::Place;
 use crate::process::script::Script;
+pub(super) use rule::Rule;
 
 /// A program whose commands we know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Tool {
     Nft,
     Ipset,
+    Iptables,
+    Ip6tables,
 }
 
 impl Tool {
@@ -27,6 +32,8 @@ impl Tool {
         match self {
             Self::Nft => "nft",
             Self::Ipset => "ipset",
+            Self::Iptables => "iptables",
+            Self::Ip6tables => "ip6tables",
         }
     }
 }
@@ -36,6 +43,12 @@ impl Tool {
 pub(in crate::action) enum Set {
     Nft(Place),
     Ipset(String),
+    /// A chain of rules, of IPv6 or not.
+    Chain {
+        is_v6: bool,
+        table: String,
+        chain: String,
+    },
 }
 
 /// As a command names it.
@@ -48,6 +61,7 @@ impl fmt::Display for Set {
                 write!(f, "{family} {table} {set}")
             }
             Self::Ipset(name) => f.write_str(name),
+            Self::Chain { chain, .. } => f.write_str(chain),
         }
     }
 }
@@ -65,6 +79,8 @@ pub(in crate::action) struct Edit {
     pub(super) timeout: Option<Duration>,
     /// What is there already, or not there, is fine.
     pub(super) exist: bool,
+    /// The rule, where it is one.
+    pub(super) rule: Option<Rule>,
 }
 
 impl Edit {
@@ -96,8 +112,28 @@ pub(super) fn read(script: &Script) -> Option<Edit> {
     match program.rsplit('/').next()? {
         "nft" => nft(program, rest),
         "ipset" => ipset(program, rest),
+        "iptables" => rule::read(program, rest, false),
+        "ip6tables" => rule::read(program, rest, true),
         _ => None,
     }
+}
+
+/// Tags that cost nothing: nobody is asked for what they stand for.
+const CHEAP: [&str; 4] = ["bantime", "family", "fid", "ip"];
+
+/// Whether a command with its tags may be plain once these are filled, and filling them asks
+/// nobody: neither DNS nor the database.
+pub(super) fn may_be(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let name = first.rsplit('/').next().unwrap_or_default();
+    let mut tags = text.split('<').skip(1);
+    let is_cheap = |tag: &str| {
+        tag.split_once('>')
+            .is_some_and(|(tag, _)| CHEAP.contains(&tag))
+    };
+    ["nft", "ipset", "iptables", "ip6tables"].contains(&name)
+        && !text.trim().contains('\n')
+        && tags.all(is_cheap)
 }
 
 /// The words of a command, if a shell does nothing with it but take it apart.
@@ -185,6 +221,7 @@ fn nft(program: &str, words: &[String]) -> Option<Edit> {
         network: network(address)?,
         timeout,
         exist: false,
+        rule: None,
     })
 }
 
@@ -241,6 +278,7 @@ fn ipset(program: &str, words: &[String]) -> Option<Edit> {
         network: network(address)?,
         timeout,
         exist,
+        rule: None,
     })
 }
 
@@ -274,7 +312,16 @@ mod tests {
             network,
             timeout,
             exist,
+            rule,
         } = edit;
+        if let Some(rule) = rule {
+            return format!(
+                "{program}{} {table}: {}",
+                rule.wait,
+                rule.line(*network),
+                table = rule.table
+            );
+        }
         let sign = if *is_added { '+' } else { '-' };
         let timeout = timeout.map(|time| format!(" {}s", time.as_secs()));
         let exist = if *exist { " exist" } else { "" };
@@ -320,6 +367,18 @@ mod tests {
                 "ipset: f2b-sshd + 192.0.2.1 0s exist",
             ),
             (
+                "iptables -w -I f2b-sshd 1 -s 192.0.2.1 -j REJECT --reject-with icmp-port-unreachable",
+                "iptables -w filter: -I f2b-sshd 1 -s 192.0.2.1 -j REJECT --reject-with icmp-port-unreachable",
+            ),
+            (
+                "/sbin/ip6tables -w 5 -t raw -A c -p tcp --source 2001:db8::1 -j DROP",
+                "/sbin/ip6tables -w 5 raw: -A c -p tcp -s 2001:db8::1 -j DROP",
+            ),
+            (
+                "iptables -D f2b-sshd -s 192.0.2.0/24 -j DROP",
+                "iptables filter: -D f2b-sshd -s 192.0.2.0/24 -j DROP",
+            ),
+            (
                 " ipset -! del f2b-sshd6 2001:db8::/64 ",
                 "ipset: f2b-sshd6 - 2001:db8::/64 exist",
             ),
@@ -330,6 +389,24 @@ mod tests {
                 Some(expected),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_plain_or_asks_somebody_is_not_filled_for_that() {
+        let rows = [
+            ("nft add element inet t s \\{ <ip> \\}", true),
+            (" /sbin/ipset add s <ip> timeout <bantime>\n", true),
+            ("iptables -I f2b-x 1 -s <ip> -j DROP", true),
+            ("iptables -I f2b-x 1 -s <ip> -j <ip-host>", false),
+            ("ipset add s <ip> comment '<matches>'", false),
+            ("ipset add s <ip", false),
+            ("ipset add s <ip>\nipset add t <ip>", false),
+            ("echo ipset add s <ip>", false),
+            ("", false),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(may_be(text), expected, "{text}");
         }
     }
 
@@ -385,7 +462,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_strange(text in "(nft|ipset|[ -~]{0,5}) ?([ -~]|add|element|inet|\\{|\\}|192.0.2.1|\\PC){0,40}") {
+        fn no_text_is_too_strange(text in "(nft|ipset|iptables|[ -~]{0,5}) ?([ -~]|add|element|inet| -I c | -s |\\{|\\}|192.0.2.1|\\PC){0,40}") {
             let _whatever = of(&text);
         }
 

@@ -21,16 +21,19 @@ pub(super) fn is_the_systems(word: &str, tool: Tool) -> bool {
     is_the_systems_among(word, tool, &folders, &FOLDERS)
 }
 
+/// Whether this is the system's own `iptables`, and its `…-restore` belongs to it: there may be
+/// two kinds, which do not see each other's rules.
+pub(super) fn has_restore(word: &str, tool: Tool) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let real = |word: &str| found(word, &folders)?.canonicalize().ok();
+    let restore = real(&format!("{word}-restore"));
+    is_the_systems(word, tool) && restore.is_some() && restore == real(word)
+}
+
 fn is_the_systems_among(word: &str, tool: Tool, folders: &[PathBuf], systems: &[&str]) -> bool {
-    let found = match word.starts_with('/') {
-        true => Some(PathBuf::from(word)),
-        // A shell takes the first one that it may run.
-        false => folders
-            .iter()
-            .map(|folder| folder.join(word))
-            .find(|path| path.exists()),
-    };
-    let Some(found) = found.filter(|path| path.file_name() == Some(tool.name().as_ref())) else {
+    let is_named = |path: &PathBuf| path.file_name() == Some(tool.name().as_ref());
+    let Some(found) = found(word, folders).filter(is_named) else {
         return false;
     };
     let Ok(real) = found.canonicalize() else {
@@ -44,6 +47,15 @@ fn is_the_systems_among(word: &str, tool: Tool, folders: &[PathBuf], systems: &[
         folder.is_some_and(|folder| systems.clone().any(|systems| systems == folder))
     };
     is_at_home(&found) && is_at_home(&real) && is_roots(&real) && is_binary(&real)
+}
+
+/// What a shell runs for a word.
+fn found(word: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    if word.starts_with('/') {
+        return Some(PathBuf::from(word));
+    }
+    let mut places = folders.iter().map(|folder| folder.join(word));
+    places.find(|path| path.exists())
 }
 
 /// Whether nobody but root can change a file, or put another one in its place.

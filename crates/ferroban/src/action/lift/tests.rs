@@ -24,6 +24,10 @@ fn edit(text: &str) -> Edit {
     Lift::plain(&text.into()).unwrap()
 }
 
+fn carry_out(lift: &mut Lift, edits: &[Edit]) -> Vec<bool> {
+    lift.carry_out(edits, &mut |script| sh(&script.text))
+}
+
 /// Runs a command as an action would the first time. Whether it is proven.
 fn learn(lift: &mut Lift, text: &str) -> bool {
     let (success, is_proven) = lift.learn(&edit(text), || sh(text));
@@ -71,45 +75,70 @@ fn nft_elements_are_changed_as_the_program_does_it() {
             ("type ipv4_addr; size 20;", true, ""),
             ("typeof ip saddr; comment \"x\";", true, ""),
         ];
-        for (number, (kind, is_v4, behind)) in rows.into_iter().enumerate() {
-            let family = if number % 2 == 0 { "inet" } else { "ip6" };
-            let (ours, theirs) = (format!("ours{number}"), format!("theirs{number}"));
-            must(&format!("nft add table {family} t"));
-            for set in [&ours, &theirs] {
-                must(&format!("nft 'add set {family} t {set} {{ {kind} }}'"));
-            }
-            let mut lift = Lift::default();
-            let (add, delete) = ("add", "delete");
-            let command = |verb: &str, set: &str, address: &str| {
-                let behind = if verb == add { behind } else { "" };
-                format!("nft {verb} element {family} t {set} \\{{ {address}{behind} \\}}")
-            };
-            let all = addresses(is_v4);
-            let (first, rest) = all.split_first().unwrap();
-            let fresh = edit(&command(add, &ours, first));
-            assert_eq!(lift.carry_out(&[fresh]), [false], "nothing is known yet");
-            assert!(learn(&mut lift, &command(add, &ours, first)), "{kind}");
-            let edits_to = |verb| {
-                let edits = rest
-                    .iter()
-                    .map(|address| edit(&command(verb, &ours, address)));
-                edits.collect::<Vec<Edit>>()
-            };
-            assert_eq!(lift.carry_out(&edits_to(add)), [true; 11], "{kind}");
-            all.iter()
-                .for_each(|address| drop(must(&command(add, &theirs, address))));
-            let held = |set: &str| elements(&format!("nft list set {family} t {set}"));
-            assert_eq!(held(&ours), held(&theirs), "{kind}");
-            assert_eq!(held(&ours).len(), 12, "{kind}");
-            // What the first command proves is adding; taking out is another matter.
-            assert_eq!(lift.carry_out(&edits_to(delete)), [false; 11], "{kind}");
-            assert!(learn(&mut lift, &command(delete, &ours, first)), "{kind}");
-            assert_eq!(lift.carry_out(&edits_to(delete)), [true; 11], "{kind}");
-            assert_eq!(held(&ours), BTreeSet::new(), "{kind}");
-            // As the program, it refuses to take out what is not there.
-            assert_eq!(lift.carry_out(&edits_to(delete)), [false; 11], "{kind}");
+        for (number, row) in rows.into_iter().enumerate() {
+            nft_as_the_program(number, row);
         }
     });
+}
+
+/// One set that we change and one that the program changes, at each step the same.
+fn nft_as_the_program(number: usize, (kind, is_v4, behind): (&str, bool, &str)) {
+    let family = if number.is_multiple_of(2) {
+        "inet"
+    } else {
+        "ip6"
+    };
+    let (ours, theirs) = (format!("ours{number}"), format!("theirs{number}"));
+    must(&format!("nft add table {family} t"));
+    for set in [&ours, &theirs] {
+        must(&format!("nft 'add set {family} t {set} {{ {kind} }}'"));
+    }
+    let mut lift = Lift::default();
+    let (add, delete) = ("add", "delete");
+    let command = |verb: &str, set: &str, address: &str| {
+        let behind = if verb == add { behind } else { "" };
+        format!("nft {verb} element {family} t {set} \\{{ {address}{behind} \\}}")
+    };
+    let all = addresses(is_v4);
+    let (first, rest) = all.split_first().unwrap();
+    let fresh = edit(&command(add, &ours, first));
+    assert_eq!(
+        carry_out(&mut lift, &[fresh]),
+        [false],
+        "nothing is known yet"
+    );
+    assert!(learn(&mut lift, &command(add, &ours, first)), "{kind}");
+    let edits_to = |verb| {
+        let edits = rest
+            .iter()
+            .map(|address| edit(&command(verb, &ours, address)));
+        edits.collect::<Vec<Edit>>()
+    };
+    assert_eq!(carry_out(&mut lift, &edits_to(add)), [true; 11], "{kind}");
+    all.iter()
+        .for_each(|address| drop(must(&command(add, &theirs, address))));
+    let held = |set: &str| elements(&format!("nft list set {family} t {set}"));
+    assert_eq!(held(&ours), held(&theirs), "{kind}");
+    assert_eq!(held(&ours).len(), 12, "{kind}");
+    // What the first command proves is adding; taking out is another matter.
+    assert_eq!(
+        carry_out(&mut lift, &edits_to(delete)),
+        [false; 11],
+        "{kind}"
+    );
+    assert!(learn(&mut lift, &command(delete, &ours, first)), "{kind}");
+    assert_eq!(
+        carry_out(&mut lift, &edits_to(delete)),
+        [true; 11],
+        "{kind}"
+    );
+    assert_eq!(held(&ours), BTreeSet::new(), "{kind}");
+    // As the program, it refuses to take out what is not there.
+    assert_eq!(
+        carry_out(&mut lift, &edits_to(delete)),
+        [false; 11],
+        "{kind}"
+    );
 }
 
 #[test]
@@ -141,9 +170,9 @@ fn entries_of_ipset_are_changed_as_the_program_does_it() {
                     .map(|address| edit(&command(verb, &ours, address)));
                 edits.collect::<Vec<Edit>>()
             };
-            assert_eq!(lift.carry_out(&edits_to("add")), [false; 11]);
+            assert_eq!(carry_out(&mut lift, &edits_to("add")), [false; 11]);
             assert!(learn(&mut lift, &command("add", &ours, first)), "{kind}");
-            assert_eq!(lift.carry_out(&edits_to("add")), [true; 11], "{kind}");
+            assert_eq!(carry_out(&mut lift, &edits_to("add")), [true; 11], "{kind}");
             all.iter()
                 .for_each(|address| drop(must(&command("add", &theirs, address))));
             let held = |set: &str| {
@@ -160,9 +189,9 @@ fn entries_of_ipset_are_changed_as_the_program_does_it() {
             assert_eq!(held(&ours), held(&theirs), "{kind}");
             assert_eq!(held(&ours).len(), 12, "{kind}");
             assert!(learn(&mut lift, &command("del", &ours, first)), "{kind}");
-            assert_eq!(lift.carry_out(&edits_to("del")), [true; 11], "{kind}");
+            assert_eq!(carry_out(&mut lift, &edits_to("del")), [true; 11], "{kind}");
             assert_eq!(held(&ours), BTreeSet::new(), "{kind}");
-            let again = lift.carry_out(&edits_to("del"));
+            let again = carry_out(&mut lift, &edits_to("del"));
             assert_eq!(
                 again,
                 [!before.is_empty(); 11],
@@ -215,7 +244,7 @@ fn what_proves_nothing_is_looked_at_a_few_times_only() {
             assert!(!learn(&mut lift, text));
         }
         assert!(!learn(&mut lift, other), "it was looked at often enough");
-        assert_eq!(lift.carry_out(&[edit(other)]), [false]);
+        assert_eq!(carry_out(&mut lift, &[edit(other)]), [false]);
     });
 }
 
@@ -228,25 +257,130 @@ fn a_set_that_became_another_one_is_left_to_the_shell() {
         let mut lift = Lift::default();
         assert!(learn(&mut lift, add));
         must("nft delete set inet t s");
-        assert_eq!(lift.carry_out(&[edit(other)]), [false], "it is gone");
+        assert_eq!(carry_out(&mut lift, &[edit(other)]), [false], "it is gone");
         must("nft 'add set inet t s { type ipv4_addr; flags interval; auto-merge; }'");
-        assert_eq!(lift.carry_out(&[edit(other)]), [false]);
+        assert_eq!(carry_out(&mut lift, &[edit(other)]), [false]);
         must("nft delete set inet t s; nft 'add set inet t s { type ipv4_addr; }'");
-        assert_eq!(lift.carry_out(&[edit(other)]), [true], "it is what it was");
+        assert_eq!(
+            carry_out(&mut lift, &[edit(other)]),
+            [true],
+            "it is what it was"
+        );
         // One that does not fit takes the others along: each is tried by itself then.
         must("nft delete set inet t s; nft 'add set inet t s { type ipv4_addr; size 3; }'");
         let all: Vec<Edit> = addresses(true)
             .iter()
             .map(|address| edit(&format!("nft add element inet t s {{ {address} }}")))
             .collect();
-        assert_eq!(lift.carry_out(&all), [false; 12]);
+        assert_eq!(carry_out(&mut lift, &all), [false; 12]);
         assert_eq!(elements("nft list set inet t s").len(), 0);
         let singly: Vec<bool> = all
             .iter()
-            .flat_map(|edit| lift.carry_out(std::slice::from_ref(edit)))
+            .flat_map(|edit| carry_out(&mut lift, std::slice::from_ref(edit)))
             .collect();
         let count = singly.iter().filter(|done| **done).count();
         assert_eq!(count, elements("nft list set inet t s").len());
         assert!((1..12).contains(&count), "{count}");
+    });
+}
+
+#[test]
+fn many_rules_are_made_as_single_commands_make_them() {
+    in_namespace(|| {
+        let rows = [
+            (
+                "iptables",
+                true,
+                "-I ours 1 -s ADDRESS -j REJECT --reject-with icmp-port-unreachable",
+            ),
+            (
+                "ip6tables",
+                false,
+                "-I ours 1 -s ADDRESS -j REJECT --reject-with icmp6-port-unreachable",
+            ),
+            ("iptables -w", true, "-A ours -p tcp -s ADDRESS -j DROP"),
+            ("iptables -w 3 -t raw", true, "-I ours 2 -s ADDRESS -j DROP"),
+        ];
+        for row in rows {
+            rules_as_the_program(row);
+        }
+    });
+}
+
+/// One chain in which many rules are made at once, and one in which each is made by itself.
+fn rules_as_the_program((program, is_v4, rule): (&str, bool, &str)) {
+    for chain in ["ours", "theirs"] {
+        must(&format!(
+            "{program} -N {chain} && {program} -A {chain} -j RETURN"
+        ));
+    }
+    let mut lift = Lift::default();
+    let all = addresses(is_v4);
+    let commands = |rule: &str| {
+        let commands = all
+            .iter()
+            .map(|address| format!("{program} {}", rule.replace("ADDRESS", address)));
+        commands.collect::<Vec<String>>()
+    };
+    let held = |chain: &str| must(&format!("{program} -S {chain}")).replace(chain, "chain");
+    let adds = commands(rule);
+    let edits: Vec<Edit> = adds.iter().map(|add| edit(add)).collect();
+    let (_, rest) = edits.split_first().unwrap();
+    assert_eq!(
+        carry_out(&mut lift, &edits),
+        [false; 12],
+        "nothing is known yet"
+    );
+    assert!(learn(&mut lift, &adds[0]), "{rule}");
+    assert_eq!(carry_out(&mut lift, &edits[..1]), [false], "one is no gain");
+    assert_eq!(carry_out(&mut lift, rest), [true; 11], "{rule}");
+    for add in &adds {
+        must(&add.replace("ours", "theirs"));
+    }
+    assert_eq!(held("ours"), held("theirs"), "{rule}");
+    let place = rule
+        .replace("-I ours 1", "-D ours")
+        .replace("-I ours 2", "-D ours");
+    let deletes = commands(&place.replace("-A ours", "-D ours"));
+    let edits: Vec<Edit> = deletes.iter().map(|delete| edit(delete)).collect();
+    let (_, rest) = edits.split_first().unwrap();
+    assert!(learn(&mut lift, &deletes[0]), "{rule}");
+    // One of them is not there: nothing happens, and each is left to the shell.
+    must(&deletes[11]);
+    let rest_done = carry_out(&mut lift, rest);
+    assert_eq!(
+        rest_done,
+        [[true].as_slice(), &[false; 10]].concat(),
+        "{rule}"
+    );
+    assert_eq!(carry_out(&mut lift, &rest[1..10]), [true; 9], "{rule}");
+    assert_eq!(held("ours").lines().count(), 2, "{rule}");
+    assert!(!lift.take_news().unwrap().is_empty());
+    for chain in ["ours", "theirs"] {
+        must(&format!("{program} -F {chain} && {program} -X {chain}"));
+    }
+}
+
+/// What a command of a chain shows is looked at, not only that it works.
+#[test]
+fn rules_that_come_out_otherwise_are_left_to_the_shell() {
+    in_namespace(|| {
+        must("iptables -N c");
+        let all: Vec<Edit> = addresses(true)
+            .iter()
+            .map(|address| edit(&format!("iptables -I c 1 -s {address} -j DROP")))
+            .collect();
+        let mut lift = Lift::default();
+        assert!(learn(&mut lift, "iptables -I c 1 -s 192.0.2.1 -j DROP"));
+        let mut scripts = 0;
+        let done = lift.carry_out(&all[1..], &mut |script| {
+            scripts += 1;
+            sh(&script.text.replace("DROP", "ACCEPT"))
+        });
+        assert_eq!(
+            (done, scripts),
+            ([[true].as_slice(), &[false; 10]].concat(), 1)
+        );
+        assert!(!lift.is_proven(&all[2]));
     });
 }

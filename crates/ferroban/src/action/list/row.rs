@@ -12,7 +12,9 @@ pub(crate) struct Row<'a> {
     places: Option<Vec<usize>>,
     /// Whose turn it is.
     next: usize,
-    /// What was done before its turn, by action; the first ban has its turn before that.
+    /// How many turns had something left to do.
+    single: usize,
+    /// For which bans an action has done its part before their turn.
     ahead: BTreeMap<usize, Vec<bool>>,
 }
 
@@ -23,6 +25,7 @@ impl<'a> Row<'a> {
             bans: bans.into_iter().collect(),
             places: None,
             next: 0,
+            single: 0,
             ahead: BTreeMap::new(),
         }
     }
@@ -41,11 +44,6 @@ impl<'a> Row<'a> {
         has_begun
     }
 
-    /// The bans whose turn has not come.
-    pub(super) fn rest(&self) -> &[&'a Ban] {
-        self.bans.get(self.next..).unwrap_or_default()
-    }
-
     /// The ban whose turn it is.
     pub(super) fn ban(&self) -> Option<&'a Ban> {
         self.bans.get(self.next).copied()
@@ -58,20 +56,57 @@ impl<'a> Row<'a> {
 
     /// Whether an action has done the ban already whose turn it is.
     pub(super) fn is_done(&self, place: usize) -> bool {
+        self.has_done(place, self.next)
+    }
+
+    fn has_done(&self, place: usize, number: usize) -> bool {
         let done = self.ahead.get(&place);
-        let number = self.next.checked_sub(1);
-        number.is_some_and(|number| done.is_some_and(|done| done.get(number) == Some(&true)))
+        done.is_some_and(|done| done.get(number) == Some(&true))
     }
 
-    /// Goes on to the next ban. Tells whether now is the time to look ahead: behind the first
-    /// one, which prepares what others need.
-    pub(super) fn go_on(&mut self) -> bool {
+    /// Goes on to the next ban; `single` says that something was left to do for this one. Tells
+    /// whether now is the time to look ahead: behind the first one, which prepares what others
+    /// need, and again behind the second, the fourth and so on, as what one of them needs may
+    /// have been prepared by another.
+    pub(super) fn go_on(&mut self, single: bool) -> bool {
         self.next += 1;
-        self.next == 1 && !self.rest().is_empty()
+        self.single += usize::from(single);
+        single && self.single.is_power_of_two() && self.next < self.bans.len()
     }
 
-    /// An action has done those that follow, or not.
-    pub(super) fn set_done(&mut self, place: usize, done: Vec<bool>) {
-        self.ahead.insert(place, done);
+    /// The numbers of the bans whose turn has not come.
+    pub(super) fn rest(&self) -> Vec<usize> {
+        (self.next..self.bans.len()).collect()
+    }
+
+    /// Has an action do its part for those of some bans for which it has not; `many` tells for
+    /// which it did, or that it never can. Keeps of the bans those for which it is done.
+    pub(super) fn do_ahead(
+        &mut self,
+        place: usize,
+        numbers: &mut Vec<usize>,
+        many: impl FnOnce(&[&'a Ban]) -> Option<Vec<bool>>,
+    ) {
+        let open = numbers.iter().copied();
+        let open: Vec<usize> = open
+            .filter(|number| !self.has_done(place, *number))
+            .collect();
+        let bans = open.iter().filter_map(|number| self.bans.get(*number));
+        let bans: Vec<&Ban> = bans.copied().collect();
+        if !bans.is_empty()
+            && let Some(results) = many(&bans)
+        {
+            let count = self.bans.len();
+            let done = self
+                .ahead
+                .entry(place)
+                .or_insert_with(|| vec![false; count]);
+            for (number, result) in open.into_iter().zip(results) {
+                if let Some(done) = done.get_mut(number) {
+                    *done = result;
+                }
+            }
+        }
+        numbers.retain(|number| self.has_done(place, *number));
     }
 }

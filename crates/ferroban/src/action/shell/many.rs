@@ -23,18 +23,23 @@ impl Shell {
             return self.run(script);
         };
         if self.lift.is_proven(&edit) {
-            let edit = std::slice::from_ref(&edit);
-            return self.lift.carry_out(edit).contains(&true) || self.run(script);
+            // One rule by itself is as quickly made by its own command.
+            let is_done = !edit.is_rule() && self.carry_out(&[edit]).contains(&true);
+            return is_done || self.run(script);
         }
         let mut lift = std::mem::take(&mut self.lift);
         let (success, is_proven) = lift.learn(&edit, || self.run(script));
         self.lift = lift;
         if is_proven {
             let (jail, action, command) = (&self.world.jail, &self.name, script.shown());
-            let text = format!(
-                "[{jail}] {action}: '{}' did what we would have done; from now on such commands are done in process, lift=off has them run",
-                command.trim()
-            );
+            let what = match edit.is_rule() {
+                true => "is a rule like others; from now on many of them are made by one program",
+                false => {
+                    "did what we would have done; from now on such commands are done in process"
+                }
+            };
+            let command = command.trim();
+            let text = format!("[{jail}] {action}: '{command}' {what}, lift=off has them run");
             self.log.line(Level::Info, LOGGER, &text);
         }
         success
@@ -73,13 +78,20 @@ impl Shell {
         let (places, edits): (Vec<usize>, Vec<Edit>) = places
             .filter_map(|(place, edit)| Some((place, edit.clone()?)))
             .unzip();
-        let results = self.lift.carry_out(&edits);
+        let results = self.carry_out(&edits);
         let mut done = vec![false; bans.len()];
         for (place, result) in places.into_iter().zip(results) {
             if let Some(done) = done.get_mut(place) {
                 *done = result;
             }
         }
+        done
+    }
+
+    fn carry_out(&mut self, edits: &[Edit]) -> Vec<bool> {
+        let mut lift = std::mem::take(&mut self.lift);
+        let done = lift.carry_out(edits, &mut |script| self.run(script));
+        self.lift = lift;
         done
     }
 
@@ -94,6 +106,9 @@ impl Shell {
             return None;
         }
         let text = self.texts.text(op, &family, &*world.facts).ok()?;
+        if !Lift::may_be_plain(&text) {
+            return None;
+        }
         let edit = self.edit(&bind(&text, &ticket))?;
         self.lift.is_proven(&edit).then_some(edit)
     }

@@ -102,7 +102,7 @@ pub(super) fn one(jail: &JailView, dry: bool, paint: Paint) -> String {
     rows.push(("actions", actions(jail)));
     let lifted = jail.lifted.iter().flat_map(|lift| &lift.commands);
     for (place, command) in lifted.enumerate() {
-        let name = if place == 0 { "in process" } else { "" };
+        let name = if place == 0 { "lifted" } else { "" };
         rows.push((name, Cell::plain(shown(command))));
     }
     if let Some(failure) = &jail.last_failure {
