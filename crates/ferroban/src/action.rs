@@ -16,6 +16,7 @@ mod native;
 mod netlink;
 pub mod nftables;
 pub(crate) mod python;
+mod sets;
 pub(crate) mod shell;
 pub(crate) mod smtp;
 
@@ -26,6 +27,9 @@ pub(crate) use list::Failure;
 pub(crate) use list::{Actions, Fate, Lifted, Part, Proven, Row};
 pub(crate) use native::Native;
 pub use shell::{Filled, fill};
+
+const NOT_AN_ADDRESS: &str =
+    "not an address; the action 'ferroban' bans addresses and networks only";
 
 /// The options in the brackets of `action = name[…]`.
 pub(crate) type Options = BTreeMap<String, String>;

@@ -27,6 +27,13 @@ pub enum Tampering {
         /// and all of it is there.
         anew: bool,
     },
+    /// What holds the bans of the jail is gone or empty.
+    Emptied {
+        /// What it is, for people: `its set 'f2b' was emptied`.
+        what: String,
+        /// Who did it, for people.
+        by: String,
+    },
     /// Rules were made, whosever: perhaps the firewall is loaded anew.
     Made,
     /// Bans were taken out one by one.
@@ -93,17 +100,12 @@ impl Jail {
         match what {
             Tampering::Taken { by, anew } => {
                 let error = format!("{by} has taken its rules away");
-                match &mut self.actions {
-                    Actions::Missing(missing) => {
-                        (missing.error, missing.by) = (error, Some(by));
-                    }
-                    Actions::Up | Actions::Starting { .. } => self.miss(error, Some(by), turn),
-                    _ => {}
-                }
+                self.taken(error, by, turn);
                 if let (true, Actions::Missing(missing)) = (anew, &mut self.actions) {
                     missing.heal = Some((turn.now, turn.now));
                 }
             }
+            Tampering::Emptied { what, by } => self.taken(what, by, turn),
             Tampering::Made => {
                 if let Actions::Missing(Missing { heal, .. }) = &mut self.actions {
                     let latest = heal.map_or(after(turn.now, SETTLE_LIMIT), |(_, latest)| latest);
@@ -111,6 +113,16 @@ impl Jail {
                 }
             }
             Tampering::Lifted { ids, by } => self.lifted(ids, &by, turn),
+        }
+    }
+
+    fn taken(&mut self, error: String, by: String, turn: &mut Turn<'_>) {
+        match &mut self.actions {
+            Actions::Missing(missing) => {
+                (missing.error, missing.by) = (error, Some(by));
+            }
+            Actions::Up | Actions::Starting { .. } => self.miss(error, Some(by), turn),
+            _ => {}
         }
     }
 

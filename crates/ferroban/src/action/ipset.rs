@@ -272,6 +272,20 @@ impl Ipset {
         Ok(entries)
     }
 
+    /// Whether a set matches packets of an address or network: holds it or, in a set of networks,
+    /// one around an address.
+    ///
+    /// # Errors
+    /// As for an edit.
+    pub fn has(&mut self, set: &str, network: Network) -> Result<bool, Error> {
+        named(set)?;
+        match self.ask(&Question::Has(set, network), |_| ()) {
+            Ok(()) => Ok(true),
+            Err(message::EXIST) => Ok(false),
+            Err(code) => Err(Error::of_network(set, network, Attempt::Read, code)),
+        }
+    }
+
     /// Carries out all edits in their order, with an answer for each. One that is refused does
     /// not keep those after it from being carried out. (A network in a set of addresses is
     /// many entries; refused, some of them may have been changed.)

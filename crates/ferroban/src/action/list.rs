@@ -6,6 +6,7 @@
 //! is no business of the engine: fail2ban counts its ban as made, and repeating it could
 //! send a mail twice.
 
+mod look;
 mod member;
 mod row;
 mod run;
@@ -194,6 +195,7 @@ impl Actions {
         while row.ban().is_some() && go_on() {
             self.next(&mut row, Deed::Ban);
         }
+        self.tell_effect();
         let mut rest = Vec::new();
         while let Some(ban) = row.ban() {
             // Those that were started before hold all of them.
@@ -521,7 +523,9 @@ impl Actions {
             };
             (name.clone(), proven)
         };
-        self.members.iter_mut().map(prove).collect()
+        let proven = self.members.iter_mut().map(prove).collect();
+        self.tell_effect();
+        proven
     }
 
     fn natives(&mut self) -> impl Iterator<Item = &mut Native> {

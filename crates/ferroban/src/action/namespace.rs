@@ -49,3 +49,15 @@ pub(super) fn inside<F: FnOnce()>(program: &str, body: F) {
     );
     std::io::stderr().write_all(err.as_bytes()).unwrap();
 }
+
+/// What the program `ipset` says to this, refusing included.
+pub(super) fn ipset(words: &str) -> Result<String, String> {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let output = run("ipset", &words).unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(text(output.stderr))
+    }
+}

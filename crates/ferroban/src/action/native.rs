@@ -1,4 +1,4 @@
-//! `banaction = ferroban`: a jail's bans as nf_tables sets.
+//! `banaction = ferroban`: a jail's bans as nf_tables sets, or in [sets](Sets) of ipset.
 //!
 //! Reads the options of the action, and translates between bans, which have a
 //! time and an end, and set elements, which have a timeout.
@@ -7,12 +7,13 @@ use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 
-use ferroban_engine::{Ban, FailId, Network, Outcome, Timestamp, effect::time_left};
+use ferroban_engine::{Ban, FailId, Network, Outcome, Tampering, Timestamp, effect::time_left};
 
 use super::cut::cut;
 use super::nftables::{Block, Element, Error, Guard, Nftables, Protocol};
-use super::{Failed, Options};
-use crate::report;
+use super::sets::{self, News, Sets};
+use super::{Failed, NOT_AN_ADDRESS, Options};
+use crate::{clock, report};
 
 /// Why an option of the action cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,6 +28,10 @@ pub(crate) enum SettingsError {
     Heal(String),
     /// Neither yes nor no.
     Cut(String),
+    /// No name for a pair of sets.
+    Set(String),
+    /// An option of nftables' that means nothing for sets of ipset.
+    NotForSets(String),
     /// No such option.
     Unknown(String),
 }
@@ -58,10 +63,20 @@ impl fmt::Display for SettingsError {
             Self::Cut(text) => {
                 write!(f, "cut '{text}' is unknown; give yes or no")
             }
+            Self::Set(text) => write!(
+                f,
+                "ipset '{}' cannot be the name of a set; give up to {} letters, digits or any of '_.-+:@', no '-' at the front (with a 6 at its end it is the set for IPv6)",
+                text.escape_debug(),
+                sets::LONGEST
+            ),
+            Self::NotForSets(name) => write!(
+                f,
+                "option '{name}' has no effect with ipset: what becomes of the packets says the rule that refers to the set; leave it out"
+            ),
             Self::Unknown(text) => {
                 write!(
                     f,
-                    "option '{text}' is unknown; this action has port, protocol, blocktype, heal and cut"
+                    "option '{text}' is unknown; this action has port, protocol, blocktype, ipset, heal and cut"
                 )
             }
         }
@@ -75,6 +90,8 @@ impl std::error::Error for SettingsError {}
 pub(crate) struct Native {
     guard: Guard,
     firewall: Option<Nftables>,
+    /// Sets of ipset that hold the bans, instead of a table.
+    sets: Option<Sets>,
     /// Whether connections end with a ban.
     cuts: bool,
 }
@@ -92,9 +109,15 @@ impl Native {
             ports: Vec::new(),
             block: Block::Reject,
         };
-        let mut cuts = false;
+        let (mut cuts, mut sets) = (false, None);
         for (name, value) in options {
             match name.as_str() {
+                "ipset" if sets::is_name(value) => sets = Some(Sets::new(jail, value)),
+                "ipset" => return Err(SettingsError::Set(value.clone())),
+                // Stock jails pass ports and protocols to every action; nobody passes this.
+                "blocktype" if options.contains_key("ipset") => {
+                    return Err(SettingsError::NotForSets(name.clone()));
+                }
                 "port" => guard.ports = ports(value, services)?,
                 "protocol" => guard.protocols = protocols(value)?,
                 "blocktype" => guard.block = block(value)?,
@@ -113,17 +136,30 @@ impl Native {
         Ok(Self {
             guard,
             firewall: None,
+            sets,
             cuts,
         })
     }
 
-    /// What it guards.
-    pub(crate) fn guard(&self) -> &Guard {
-        &self.guard
+    /// What it guards with nftables.
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        self.sets.is_none().then_some(&self.guard)
     }
 
-    /// What it guards, for people: `tcp ports 22, 2222`.
+    /// Whether it can take the place of another one that has started.
+    pub(crate) fn can_go_on_as(&self, wanted: &Self) -> bool {
+        match (&self.sets, &wanted.sets) {
+            (None, None) => true,
+            (Some(sets), Some(wanted)) => sets.are(wanted),
+            _ => false,
+        }
+    }
+
+    /// How it bans, for people: `with nftables, table inet ferroban, on tcp port 22, 2222`.
     pub(crate) fn describe(&self) -> String {
+        if let Some(sets) = &self.sets {
+            return sets.describe();
+        }
         let protocols: Vec<String> = self
             .guard
             .protocols
@@ -143,11 +179,12 @@ impl Native {
             }
         };
         let ports: Vec<String> = self.guard.ports.iter().map(port).collect();
-        if ports.is_empty() {
-            format!("{protocols}, all ports")
+        let ports = if ports.is_empty() {
+            ", all ports".to_owned()
         } else {
-            format!("{protocols} port {}", ports.join(", "))
-        }
+            format!(" port {}", ports.join(", "))
+        };
+        format!("with nftables, table inet ferroban, on {protocols}{ports}")
     }
 
     fn firewall(&mut self) -> Result<&mut Nftables, Failed> {
@@ -209,12 +246,12 @@ impl Native {
     }
 }
 
-const NOT_AN_ADDRESS: &str =
-    "not an address; the action 'ferroban' bans addresses and networks only";
-
 impl Native {
     /// Prepares the firewall and makes it hold exactly these bans of ours.
     pub(crate) fn start(&mut self, held: &[Ban], now: Timestamp) -> Outcome {
+        if let Some(sets) = &self.sets {
+            return sets.start(held, now);
+        }
         self.try_start(held, now).unwrap_or_else(|error| {
             self.firewall = None;
             Outcome::Failed(error.into_text())
@@ -223,6 +260,9 @@ impl Native {
 
     /// Bans, with an answer for each.
     pub(crate) fn ban(&mut self, bans: &[Ban], now: Timestamp) -> Vec<Result<(), Failed>> {
+        if let Some(sets) = &self.sets {
+            return sets.ban(bans, now);
+        }
         let networks: Vec<_> = bans.iter().map(|ban| ban.id.network()).collect();
         let (elements, _) = elements(bans, now);
         self.ask(&networks, |firewall, name| firewall.add(name, &elements))
@@ -242,6 +282,9 @@ impl Native {
     /// Unbans, with an answer for each. Who is not banned is unbanned already.
     pub(crate) fn unban(&mut self, ids: &[FailId]) -> Vec<Result<(), Failed>> {
         let networks: Vec<_> = ids.iter().map(FailId::network).collect();
+        if let Some(sets) = &self.sets {
+            return sets.unban(&networks, clock::now());
+        }
         let known: Vec<Network> = networks.iter().flatten().copied().collect();
         let mut answers = self.ask(&networks, |firewall, name| firewall.remove(name, &known));
         // What could never be banned, or is gone with its set, need not be unbanned.
@@ -255,13 +298,36 @@ impl Native {
 
     /// Whether a ban reaches the kernel: the addresses with which that was tried.
     pub(crate) fn prove(&mut self) -> Result<Vec<Network>, Failed> {
+        if let Some(sets) = &self.sets {
+            return sets.prove(clock::now());
+        }
         let guard = self.guard.clone();
         let proven = self.firewall()?.prove(&guard);
         proven.map_err(|error| chain(&error))
     }
 
+    /// Whether somebody must look now and then for what others did, since nobody tells.
+    pub(crate) fn must_look(&self) -> bool {
+        self.sets.is_some()
+    }
+
+    /// Looks for it.
+    pub(crate) fn look(&self, now: Timestamp) -> Vec<Tampering> {
+        self.sets
+            .as_ref()
+            .map_or_else(Vec::new, |sets| sets.look(now))
+    }
+
+    /// What is to be told of whether bans have an effect.
+    pub(crate) fn news(&mut self) -> Option<News> {
+        self.sets.as_mut().and_then(Sets::news)
+    }
+
     /// Removes everything.
     pub(crate) fn stop(&mut self, held: &[Ban]) -> Result<(), Failed> {
+        if let Some(sets) = &self.sets {
+            return sets.stop(clock::now());
+        }
         let name = self.guard.name.clone();
         let stopped = self.firewall()?.stop(&name).map_err(|error| chain(&error));
         if stopped.is_err() {
@@ -452,20 +518,48 @@ mod tests {
 
     #[test]
     fn what_is_guarded_reads_well() {
-        let native = Native::new("sshd", &options(&[("port", "ssh,6000:6010")]), SERVICES).unwrap();
-        assert_eq!(native.describe(), "tcp port 22, 6000-6010");
-        let native = Native::new("sshd", &options(&[("protocol", "all")]), SERVICES).unwrap();
-        assert_eq!(native.describe(), "all protocols, all ports");
-        let stock = options(&[
+        let stock = [
             ("port", "ssh"),
             ("protocol", "tcp"),
             ("chain", "INPUT"),
             ("bantime", "10m"),
-        ]);
-        assert_eq!(
-            Native::new("sshd", &stock, SERVICES).unwrap().describe(),
-            "tcp port 22"
-        );
+        ];
+        let with_ipset = [&[("ipset", "f2b")], &stock[..]].concat();
+        let on = |what: &str| format!("with nftables, table inet ferroban, on {what}");
+        let cases = [
+            (
+                vec![("port", "ssh,6000:6010")],
+                on("tcp port 22, 6000-6010"),
+            ),
+            (vec![("protocol", "all")], on("all protocols, all ports")),
+            (stock.to_vec(), on("tcp port 22")),
+            (
+                with_ipset,
+                "with ipset, in the sets f2b and f2b6".to_owned(),
+            ),
+        ];
+        for (pairs, expected) in cases {
+            let native = Native::new("sshd", &options(&pairs), SERVICES).unwrap();
+            assert_eq!(native.describe(), expected);
+            assert_eq!(native.guard().is_some(), native.sets.is_none());
+        }
+    }
+
+    #[test]
+    fn an_action_goes_on_only_where_its_bans_are() {
+        let made = |pairs: &[(&str, &str)]| Native::new("sshd", &options(pairs), SERVICES).unwrap();
+        let table = made(&[]);
+        let (one, other) = (made(&[("ipset", "a")]), made(&[("ipset", "b")]));
+        assert!(table.can_go_on_as(&made(&[("port", "ssh")])));
+        assert!(one.can_go_on_as(&made(&[("ipset", "a"), ("cut", "yes")])));
+        for (from, to) in [(&table, &one), (&one, &table), (&one, &other)] {
+            assert!(!from.can_go_on_as(to));
+        }
+        let both = options(&[("ipset", "a"), ("blocktype", "drop")]);
+        let refused = Native::new("sshd", &both, SERVICES).unwrap_err();
+        assert_eq!(refused, SettingsError::NotForSets("blocktype".into()));
+        let named = Native::new("sshd", &options(&[("ipset", "a b")]), SERVICES).unwrap_err();
+        assert_eq!(named, SettingsError::Set("a b".into()));
     }
 
     #[test]

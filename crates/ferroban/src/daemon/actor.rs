@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -30,6 +30,9 @@ pub(super) const BATCH: usize = 20_000;
 /// For how long outcomes are gathered before they are told: each message wakes the main
 /// thread, and what is run may take its time.
 const GATHERED: Duration = Duration::from_millis(2);
+
+/// How often somebody looks for what others did to a firewall that tells nothing.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// What an actor is told.
 pub(super) enum Order {
@@ -145,6 +148,8 @@ struct Actor {
     /// Outcomes that are not told yet, and when the first of them came.
     untold: Vec<Done>,
     gathered: Instant,
+    /// When the next look is due, if there must be one.
+    look: Instant,
 }
 
 impl Actor {
@@ -157,6 +162,7 @@ impl Actor {
             left_out: HashSet::new(),
             untold: Vec::new(),
             gathered: clock::tick(),
+            look: clock::tick() + LOOK,
         }
     }
 
@@ -165,8 +171,36 @@ impl Actor {
         self.stops.load(Ordering::Acquire) > self.stopped
     }
 
+    /// Waits for the next order, and looks after the firewall in between.
+    fn next(&mut self, orders: &Receiver<Order>) -> Option<Order> {
+        while self.actions.must_look() {
+            let wait = self.look.saturating_duration_since(clock::tick());
+            if wait.is_zero() {
+                self.look();
+                continue;
+            }
+            match orders.recv_timeout(wait) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        orders.recv().ok()
+    }
+
+    /// Looks for what others did to the firewall, and tells it.
+    fn look(&mut self) {
+        self.look = clock::tick() + LOOK;
+        let (jail, seen) = self.actions.look(clock::now());
+        if !seen.is_empty() {
+            // At the end nobody listens any more.
+            drop(self.inbox.send(Message::Tampered(jail.clone(), seen)));
+        }
+        self.tell_fates();
+    }
+
     fn run(&mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
+        while let Some(first) = self.next(orders) {
             let mut batch = Vec::new();
             let mut next = Some(first);
             while let Some(order) = next.take() {
@@ -193,7 +227,9 @@ impl Actor {
                     }
                     Order::Prove(reply) => {
                         self.carry_out(std::mem::take(&mut batch));
+                        self.look();
                         let proofs = status::proofs(self.actions.prove());
+                        self.tell_fates();
                         Question::answer(&reply, Ok(proofs.as_str().into()));
                     }
                     Order::Call(call) => {

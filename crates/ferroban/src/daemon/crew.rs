@@ -228,9 +228,11 @@ impl Crew {
         Ok(settings)
     }
 
-    /// Listens to the firewall from the first jail on that has our own action.
+    /// Listens to the firewall from the first jail on whose bans are in our table.
     fn look_out(&mut self, plan: &JailPlan) {
-        if self.lookout.is_none() && !self.conduct.dry && plan.actions.iter().any(is_native) {
+        let hears =
+            |action: &ActionPlan| is_native(action) && !action.options.contains_key("ipset");
+        if self.lookout.is_none() && !self.conduct.dry && plan.actions.iter().any(hears) {
             self.lookout = Some(Lookout::start(self.inbox.clone(), &self.log));
         }
     }
@@ -265,13 +267,14 @@ impl Crew {
         kept_out.unwrap_or_default()
     }
 
-    /// The jails that have our own action, and what it guards.
+    /// The jails whose bans are in our table, and what it guards for them.
     pub(super) fn guards(&self) -> Vec<(JailName, Guard)> {
         let mut all = Vec::new();
         for (name, Member { plan, .. }) in &self.members {
             let natives = plan.actions.iter().filter(|action| is_native(action));
             let made = natives.filter_map(|action| native(plan, action).ok());
-            all.extend(made.map(|native| (name.clone(), native.guard().clone())));
+            let guards = made.filter_map(|native| native.guard().cloned());
+            all.extend(guards.map(|guard| (name.clone(), guard)));
         }
         all
     }
@@ -338,8 +341,7 @@ impl Crew {
                 "bans"
             };
             if let Ok(native) = native(plan, action) {
-                let what = native.describe();
-                let text = format!("[{jail}] {how} with nftables, table inet ferroban, on {what}");
+                let text = format!("[{jail}] {how} {}", native.describe());
                 log.line(own, "ferroban.guard", &text);
             }
         }

@@ -262,6 +262,11 @@ impl MainLoop {
             }
             Message::FoundOut(told) => self.found_out(told, effects),
             Message::Firewall(news) => self.firewall(&news, effects),
+            Message::Tampered(jail, all) => {
+                for what in all {
+                    self.engine.tampered(clock::now(), &jail, what, effects);
+                }
+            }
             Message::Fates(jail, fates) => self.trouble.note_fates(&jail, fates, clock::now()),
             Message::Lifted(jail, lifted) => drop(self.lifted.insert(jail, lifted)),
             Message::Committed(transaction) => {

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use ferroban_engine::{Ban, Done, Failure, JailChange, JailName, LogPosition};
+use ferroban_engine::{Ban, Done, Failure, JailChange, JailName, LogPosition, Tampering};
 
 use super::asker::Told;
 use super::lookout::News;
@@ -25,6 +25,8 @@ pub(super) enum Message {
     Done(Vec<Done>),
     /// Somebody else has changed the firewall.
     Firewall(News),
+    /// What others did to the bans of a jail, as its actor saw.
+    Tampered(JailName, Vec<Tampering>),
     /// How actions of a jail fare that are run.
     Fates(JailName, Vec<Fate>),
     /// Which commands of a jail are done in process now.

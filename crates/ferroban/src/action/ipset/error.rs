@@ -137,6 +137,24 @@ pub enum Error {
         /// What was to be changed.
         network: Network,
     },
+    /// The set is not one for bans.
+    Unsuitable {
+        /// Its name.
+        set: String,
+        /// Its type.
+        kind: String,
+        /// The family it should be of.
+        family: Family,
+    },
+    /// What the kernel said it had done it has not done.
+    Unproven {
+        /// The name of the set.
+        set: String,
+        /// Whom it was tried with.
+        network: Network,
+        /// Whether it was a ban; else it was an unban.
+        banned: bool,
+    },
     /// The kernel refused.
     Refused {
         /// The name of the set.
@@ -171,10 +189,21 @@ impl Error {
 
     /// The same for an edit.
     pub(super) fn of_edit(edit: &Edit<'_>, code: i32) -> Self {
-        let (set, network) = (edit.set.to_owned(), edit.network);
-        let deleting = edit.change == Change::Delete;
+        let network = edit.network;
+        let attempt = match edit.change {
+            Change::Add { .. } => Attempt::Add(network),
+            Change::Delete => Attempt::Delete(network),
+        };
+        Self::of_network(edit.set, network, attempt, code)
+    }
+
+    /// The same for something that is about a network.
+    pub(super) fn of_network(name: &str, network: Network, attempt: Attempt, code: i32) -> Self {
+        let set = name.to_owned();
         match code {
-            message::EXIST if deleting => Self::NotThere { set, network },
+            message::EXIST if matches!(attempt, Attempt::Delete(_)) => {
+                Self::NotThere { set, network }
+            }
             message::EXIST => Self::AlreadyThere { set, network },
             message::FULL => Self::Full { set, network },
             message::NO_TIMEOUTS => Self::NoTimeouts { set, network },
@@ -183,8 +212,7 @@ impl Error {
             message::INVALID_CIDR | message::NULL | message::RANGE | message::RANGE_UNSUPPORTED => {
                 Self::Unfit { set, network }
             }
-            _ if deleting => Self::new(edit.set, Attempt::Delete(network), code),
-            _ => Self::new(edit.set, Attempt::Add(network), code),
+            _ => Self::new(name, attempt, code),
         }
     }
 
@@ -291,6 +319,19 @@ impl Error {
             Self::TooLarge { .. } => {
                 f.write_str("it holds too many entries to be read; choose another set")
             }
+            Self::Refused { attempt, .. } => {
+                write!(
+                    f,
+                    "cannot {attempt}: the kernel refused; compare 'ipset list {set}'"
+                )
+            }
+            other => other.about_an_entry(f, &set),
+        }
+    }
+
+    /// Those of them that are about an entry.
+    fn about_an_entry(&self, f: &mut fmt::Formatter<'_>, set: &dyn fmt::Display) -> fmt::Result {
+        match self {
             Self::AlreadyThere { network, .. } => write!(f, "{network} is there already"),
             Self::NotThere { network, .. } => write!(f, "{network} is not there"),
             Self::Full { network, .. } => write!(
@@ -318,17 +359,28 @@ impl Error {
                 f,
                 "it cannot hold {network}; choose a set of type hash:net for networks, and none for those of a whole family"
             ),
-            Self::Refused { attempt, .. } => {
-                write!(
-                    f,
-                    "cannot {attempt}: the kernel refused; compare 'ipset list {set}'"
-                )
-            }
-            Self::NotAllowed { .. }
-            | Self::Unsupported { .. }
-            | Self::Protocol { .. }
-            | Self::Socket { .. }
-            | Self::Type { .. } => Ok(()),
+            Self::Unsuitable { kind, family, .. } => write!(
+                f,
+                "a set of type {kind} that cannot hold bans of {family}; choose one of type hash:net or hash:ip, of family {family} and without a netmask, or a name that is free"
+            ),
+            Self::Unproven {
+                network,
+                banned: true,
+                ..
+            } => write!(
+                f,
+                "the kernel took the ban of {network} and does not have it; compare 'ipset list {set}'"
+            ),
+            Self::Unproven {
+                network,
+                banned: false,
+                ..
+            } => write!(
+                f,
+                "the kernel lifted the ban of {network} and still has it; compare 'ipset list {set}'"
+            ),
+            // All others are written above.
+            _ => Ok(()),
         }
     }
 
@@ -353,6 +405,8 @@ impl Error {
             | Self::Family { set, .. }
             | Self::Malformed { set, .. }
             | Self::Unfit { set, .. }
+            | Self::Unsuitable { set, .. }
+            | Self::Unproven { set, .. }
             | Self::Refused { set, .. } => Some(set),
         }
     }

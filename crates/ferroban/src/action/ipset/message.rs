@@ -22,6 +22,7 @@ const FLUSH: u16 = 4;
 const LIST: u16 = 7;
 const ADD: u16 = 9;
 const DELETE: u16 = 10;
+const TEST: u16 = 11;
 const TYPE: u16 = 13;
 
 /// Attributes of a command.
@@ -92,6 +93,8 @@ pub(super) enum Question<'a> {
     Header(&'a str),
     /// That, and its entries.
     List(&'a str),
+    /// Whether a set matches.
+    Has(&'a str, Network),
     /// A set is to be made.
     Create {
         name: &'a str,
@@ -112,6 +115,7 @@ impl Question<'_> {
             Self::Protocol => (PROTOCOL, ACK),
             Self::Type { .. } => (TYPE, ACK),
             Self::Header(_) | Self::List(_) => (LIST, DUMP),
+            Self::Has(..) => (TEST, ACK),
             Self::Create { .. } => (CREATE_SET, CREATE | EXCLUSIVE | ACK),
             Self::Flush(_) => (FLUSH, ACK),
             // Else newer kernels take it for done if there is no such set.
@@ -129,6 +133,10 @@ impl Question<'_> {
                 Self::Header(name) => {
                     out.text(SET_NAME, name);
                     out.number(FLAGS | NET_BYTEORDER, ONLY_HEADER);
+                }
+                Self::Has(name, network) => {
+                    out.text(SET_NAME, name);
+                    out.nested(DATA, |data| what(data, *network));
                 }
                 Self::Create {
                     name,
@@ -196,13 +204,7 @@ pub(super) fn edits(protocol: u8, seq: u32, edits: &[Edit<'_>]) -> (Attributes, 
 }
 
 fn entry_of(data: &mut Attributes, edit: &Edit<'_>, line: u32) {
-    data.nested(IP, |ip| match edit.network.address() {
-        IpAddr::V4(address) => ip.bytes(V4 | NET_BYTEORDER, &address.octets()),
-        IpAddr::V6(address) => ip.bytes(V6 | NET_BYTEORDER, &address.octets()),
-    });
-    if !edit.network.is_single() {
-        data.byte(CIDR, edit.network.prefix());
-    }
+    what(data, edit.network);
     if let Change::Add {
         timeout: Some(secs),
     } = edit.change
@@ -210,6 +212,16 @@ fn entry_of(data: &mut Attributes, edit: &Edit<'_>, line: u32) {
         data.number(TIMEOUT | NET_BYTEORDER, secs);
     }
     data.number(LINE, line);
+}
+
+fn what(data: &mut Attributes, network: Network) {
+    data.nested(IP, |ip| match network.address() {
+        IpAddr::V4(address) => ip.bytes(V4 | NET_BYTEORDER, &address.octets()),
+        IpAddr::V6(address) => ip.bytes(V6 | NET_BYTEORDER, &address.octets()),
+    });
+    if !network.is_single() {
+        data.byte(CIDR, network.prefix());
+    }
 }
 
 /// The end of an answer.

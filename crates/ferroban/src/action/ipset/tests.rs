@@ -4,23 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::super::namespace::{self, run};
+use super::super::namespace::{self, ipset};
 use super::*;
 
 fn in_namespace<F: FnOnce()>(body: F) {
     namespace::inside("ipset list", body);
-}
-
-/// What the program says to this, refusing included.
-fn ipset(words: &str) -> Result<String, String> {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let output = run("ipset", &words).unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    if output.status.success() {
-        Ok(text(output.stdout))
-    } else {
-        Err(text(output.stderr))
-    }
 }
 
 /// What is in a set as the program shows it, under another name and with times that just
@@ -425,6 +413,12 @@ fn sets_that_others_need_or_made_are_known() {
             nomatch: true,
         };
         assert_eq!(ours.list("s").unwrap(), [nomatch]);
+        assert!(!ours.has("s", network("192.0.2.1")).unwrap());
+        ipset("-exist add s 198.51.100.0/24").unwrap();
+        assert!(ours.has("s", network("198.51.100.9")).unwrap());
+        assert!(ours.has("s", network("198.51.100.0/24")).unwrap());
+        let none = ours.has("nosuch", network("192.0.2.1"));
+        assert!(matches!(none, Err(Error::Missing { .. })), "{none:?}");
         let range = ours.revisions(Kind::Net, Family::V6).unwrap().unwrap();
         assert!(*range.end() >= 6);
     });

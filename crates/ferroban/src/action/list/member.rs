@@ -42,7 +42,9 @@ impl Kind {
     /// Goes on as what is wanted now, started if it is started; gives it back if it cannot.
     fn go_on_as(&mut self, wanted: Part) -> Option<Part> {
         match (self, wanted) {
-            (Self::Native { native, .. }, Part::Native(wanted)) => **native = wanted,
+            (Self::Native { native, .. }, Part::Native(wanted)) if native.can_go_on_as(&wanted) => {
+                **native = wanted;
+            }
             (Self::Dry, Part::Dry) => {}
             (Self::Run { run, .. }, wanted) => return run.go_on_as(wanted),
             (_, wanted) => return Some(wanted),
