@@ -872,6 +872,101 @@ mod tests {
         });
     }
 
+    /// Our own command, about the daemon of this world.
+    fn own(words: &[&str]) -> Done {
+        run(command(FERROBAN).args(words).args(["--socket", SOCKET]))
+    }
+
+    fn ipset(words: &str) -> String {
+        must(command("ipset").args(words.split(' ')))
+    }
+
+    /// Bans it, and waits until it is in the set `f2b`.
+    fn ban_in_set(ip: &str) {
+        ask(&["set", "sshd", "banip", ip]);
+        let entry = format!("add f2b {ip} timeout ");
+        until(SOON, "the set has it", || {
+            ipset("save f2b").contains(&entry)
+        });
+    }
+
+    #[test]
+    fn bans_are_in_a_set_that_a_rule_of_the_administrator_refers_to() {
+        in_world(|world| {
+            let _sshd = sshd(world, false);
+            let setup = Setup::new().watch(&empty_log(world));
+            let mut guard = setup.set("sshd.action=ferroban[ipset=f2b]").start(world);
+            guard.must_tell_once(&["bans with ipset, in the sets f2b and f2b6"]);
+            ban_in_set("192.0.2.2");
+            assert_eq!(
+                knock("192.0.2.2", SERVER4),
+                Door::Open,
+                "no rule, no effect"
+            );
+            let told = guard.must_tell_once(&["WARNING", "[sshd] action 'ferroban': no rule"]);
+            let status = own(&["status"]).stdout;
+            assert!(
+                status.contains("TROUBLE") && status.contains("no rule refers"),
+                "{status}"
+            );
+            let done = own(&["check"]);
+            assert!(
+                done.stdout.contains("DOES NOT BAN: no rule refers"),
+                "{done:?}"
+            );
+
+            // The commands that are told put it right.
+            let (_, rules) = told.split_once("to add them: ").unwrap();
+            must(command("sh").args(["-c", rules.trim()]));
+            let done = own(&["check"]);
+            let proven = "[sshd] ferroban: ok: banned 192.0.2.254 and 2001:db8::fffe, ";
+            assert!(done.stdout.starts_with(proven), "{done:?}");
+            guard.must_tell_once(&["NOTICE", "its bans have an effect now"]);
+            until(SOON, "all is well", || {
+                !own(&["status"]).stdout.contains("TROUBLE")
+            });
+            assert_eq!(knock("192.0.2.2", SERVER4), Door::Silent);
+
+            // Rules refer to the sets: they stay, and are empty.
+            ask(&["stop"]);
+            until(SOON, "nobody is banned any more", || {
+                !ipset("save").contains("add ")
+            });
+            assert_eq!(ipset("list -n"), "f2b\nf2b6\n");
+        });
+    }
+
+    /// Each check looks at the sets, beside one look every half minute.
+    #[test]
+    fn what_others_do_to_a_set_is_seen_by_a_look() {
+        in_world(|world| {
+            let setup = Setup::new().watch(&empty_log(world));
+            let mut guard = setup.set("sshd.action=ferroban[ipset=f2b]").start(world);
+            for ip in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
+                ban_in_set(ip);
+            }
+            ipset("del f2b 198.51.100.3");
+            own(&["check"]);
+            guard.must_tell_once(&["198.51.100.3 was taken out of the firewall by somebody"]);
+            until(SOON, "it is no ban any more", || {
+                banned_in_status().len() == 2
+            });
+            ipset("flush f2b");
+            own(&["check"]);
+            guard.must_tell_once(&["UNPROTECTED", "its set 'f2b' was emptied"]);
+            assert!(
+                !ipset("save f2b").contains("add "),
+                "it may have been meant"
+            );
+            assert!(own(&["reload"]).succeeded("nothing changes\n"));
+            until(SOON, "all bans are back", || {
+                ipset("save f2b").matches("add f2b 198.51.100.").count() == 2
+            });
+            ask(&["stop"]);
+            until(SOON, "the sets are gone", || ipset("list -n").is_empty());
+        });
+    }
+
     #[test]
     fn whether_bans_reach_the_firewall_can_be_proven() {
         in_world(|world| {

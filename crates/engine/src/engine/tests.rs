@@ -808,6 +808,33 @@ fn guarded(heal: bool) -> Engine {
 }
 
 #[test]
+fn what_holds_bans_and_was_emptied_is_put_back_where_that_is_wanted_always() {
+    let (what, by) = (
+        "its set 'f2b' was emptied".to_owned(),
+        "somebody".to_owned(),
+    );
+    let (jail, error) = (name("sshd"), what.clone());
+    let bans = 2;
+    let unprotected = Event::Unprotected { jail, bans, error };
+    let jail = name("sshd");
+    let healing = Event::Healing {
+        jail,
+        by: by.clone(),
+    };
+    for (heal, expected) in [(false, unprotected), (true, healing)] {
+        let mut engine = guarded(heal);
+        let emptied = Tampering::Emptied {
+            what: what.clone(),
+            by: by.clone(),
+        };
+        let mut effects = tamper(&mut engine, 10, emptied);
+        effects.extend(woken(&mut engine, 12));
+        assert_eq!(events(&effects).last(), Some(&expected));
+        assert_eq!(started(&effects).is_empty(), !heal);
+    }
+}
+
+#[test]
 fn a_firewall_that_is_loaded_anew_is_healed_and_one_that_is_emptied_is_not() {
     let unprotected = Event::Unprotected {
         jail: name("sshd"),
