@@ -24,6 +24,8 @@ pub(crate) enum SettingsError {
     Protocol(String),
     /// Neither `reject`, `tcp-reset` nor `drop`.
     Block(String),
+    /// Neither a number nor a name that nft has for one.
+    Priority(String),
     /// Neither `rescue` nor `always`.
     Heal(String),
     /// Neither yes nor no.
@@ -57,6 +59,12 @@ impl fmt::Display for SettingsError {
                     "blocktype '{text}' is unknown; give reject, tcp-reset or drop"
                 )
             }
+            Self::Priority(text) => {
+                write!(
+                    f,
+                    "priority '{text}' is unknown; give a number such as -200, or raw, mangle, dstnat, filter, security or srcnat, with as much to add or take away as you like (filter - 5)"
+                )
+            }
             Self::Heal(text) => {
                 write!(f, "heal '{text}' is unknown; give rescue or always")
             }
@@ -76,7 +84,7 @@ impl fmt::Display for SettingsError {
             Self::Unknown(text) => {
                 write!(
                     f,
-                    "option '{text}' is unknown; this action has port, protocol, blocktype, ipset, heal and cut"
+                    "option '{text}' is unknown; this action has port, protocol, blocktype, priority, ipset, heal and cut"
                 )
             }
         }
@@ -108,19 +116,24 @@ impl Native {
             protocols: vec![Protocol::Tcp],
             ports: Vec::new(),
             block: Block::Reject,
+            priority: Guard::PRIORITY,
         };
         let (mut cuts, mut sets) = (false, None);
         for (name, value) in options {
             match name.as_str() {
                 "ipset" if sets::is_name(value) => sets = Some(Sets::new(jail, value)),
                 "ipset" => return Err(SettingsError::Set(value.clone())),
-                // Stock jails pass ports and protocols to every action; nobody passes this.
-                "blocktype" if options.contains_key("ipset") => {
+                // Stock jails pass ports and protocols to every action; nobody passes these.
+                "blocktype" | "priority" if options.contains_key("ipset") => {
                     return Err(SettingsError::NotForSets(name.clone()));
                 }
                 "port" => guard.ports = ports(value, services)?,
                 "protocol" => guard.protocols = protocols(value)?,
                 "blocktype" => guard.block = block(value)?,
+                "priority" => {
+                    let wrong = || SettingsError::Priority(value.clone());
+                    guard.priority = priority(value).ok_or_else(wrong)?;
+                }
                 "cut" => cuts = yes(value).ok_or_else(|| SettingsError::Cut(value.clone()))?,
                 // What it says is the jail's business.
                 "heal" if ["rescue", "always"].contains(&value.as_str()) => {}
@@ -184,7 +197,11 @@ impl Native {
         } else {
             format!(" port {}", ports.join(", "))
         };
-        format!("with nftables, table inet ferroban, on {protocols}{ports}")
+        let priority = match self.guard.priority {
+            Guard::PRIORITY => String::new(),
+            other => format!(", with priority {other}"),
+        };
+        format!("with nftables, table inet ferroban, on {protocols}{ports}{priority}")
     }
 
     fn firewall(&mut self) -> Result<&mut Nftables, Failed> {
@@ -458,6 +475,29 @@ fn block(text: &str) -> Result<Block, SettingsError> {
     }
 }
 
+/// `-200`, `mangle` or `filter - 5`, as nft has it.
+fn priority(text: &str) -> Option<i32> {
+    const NAMES: [(&str, i32); 6] = [
+        ("raw", -300),
+        ("mangle", -150),
+        ("dstnat", -100),
+        ("filter", 0),
+        ("security", 50),
+        ("srcnat", 100),
+    ];
+    let text: String = text.split_whitespace().collect();
+    for (name, base) in NAMES {
+        match text.strip_prefix(name) {
+            Some("") => return Some(base),
+            Some(more) if more.starts_with(['+', '-']) => {
+                return base.checked_add(more.parse().ok()?);
+            }
+            _ => {}
+        }
+    }
+    text.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -534,6 +574,10 @@ mod tests {
             (vec![("protocol", "all")], on("all protocols, all ports")),
             (stock.to_vec(), on("tcp port 22")),
             (
+                vec![("priority", "raw")],
+                on("tcp, all ports, with priority -300"),
+            ),
+            (
                 with_ipset,
                 "with ipset, in the sets f2b and f2b6".to_owned(),
             ),
@@ -543,6 +587,34 @@ mod tests {
             assert_eq!(native.describe(), expected);
             assert_eq!(native.guard().is_some(), native.sets.is_none());
         }
+    }
+
+    #[test]
+    fn priorities_are_numbers_and_what_nft_calls_them() {
+        let cases = [
+            ("-200", Some(-200)),
+            ("+5", Some(5)),
+            ("0", Some(0)),
+            (" raw ", Some(-300)),
+            ("mangle", Some(-150)),
+            ("dstnat", Some(-100)),
+            ("filter - 5", Some(-5)),
+            ("filter-5", Some(-5)),
+            ("security + 7", Some(57)),
+            ("srcnat+-7", None),
+            ("2147483647", Some(i32::MAX)),
+            ("2147483648", None),
+            ("security + 2147483647", None),
+            ("filter5", None),
+            ("out", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(priority(text), expected, "{text}");
+        }
+        let refused = Native::new("sshd", &options(&[("priority", "first")]), SERVICES);
+        let wrong = SettingsError::Priority("first".into());
+        assert_eq!(refused.unwrap_err(), wrong);
     }
 
     #[test]

@@ -92,6 +92,14 @@ pub struct Guard {
     pub ports: Vec<RangeInclusive<u16>>,
     /// What banned packets get.
     pub block: Block,
+    /// When the rules have their turn, among others of the same hook: those with a smaller
+    /// number come before.
+    pub priority: i32,
+}
+
+impl Guard {
+    /// Before the usual filter chains (0), whose `accept` would not stop ours anyway.
+    pub const PRIORITY: i32 = -1;
 }
 
 /// What [`Nftables::adopt`] found and did.

@@ -69,6 +69,8 @@ pub(super) struct Scope {
     /// Protocols that matter altogether. If there are neither, all do.
     plain: Vec<u8>,
     block: Block,
+    /// That of the base chains.
+    pub(super) priority: i32,
 }
 
 /// Some rules in a chain of their own, and how to know them again.
@@ -96,13 +98,14 @@ impl Scope {
         let mut numbers: Vec<u8> = numbers.copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
-        let block = guard.block;
+        let (block, priority) = (guard.block, guard.priority);
         if ports.is_empty() || ports == [0..=u16::MAX] {
             return Some(Self {
                 ported: vec![],
                 ports: vec![],
                 plain: numbers,
                 block,
+                priority,
             });
         }
         if numbers.is_empty() {
@@ -116,6 +119,7 @@ impl Scope {
             ports,
             plain,
             block,
+            priority,
         })
     }
 
@@ -477,6 +481,7 @@ mod tests {
             protocols: protocols.to_vec(),
             ports: ports.to_vec(),
             block: Block::Reject,
+            priority: Guard::PRIORITY,
         })
     }
 

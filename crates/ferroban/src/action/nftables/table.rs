@@ -9,6 +9,8 @@
 //!     chain block-sshd { who is banned: set addr4-sshd, addr6-sshd, net4-sshd, net6-sshd }
 //! }
 //! ```
+//! Jails of another priority have base chains of their own, `input/-200` and `forward/-200`.
+//!
 //! Each change first reads what is there and is then bound to that state: if
 //! anything changed in between, the kernel refuses it and it starts afresh. Where
 //! others never rest (each of their bans is a change), it is at last made without
@@ -19,11 +21,11 @@ use std::collections::BTreeMap;
 use rustix::io::Errno;
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use super::KeptOut;
 use super::message::{Attributes, Batch, CREATE};
 use super::rule::{self, RULE_CHAIN, RULE_HANDLE, RULE_TABLE, RULE_USERDATA, Rules, Scope};
 use super::set::{FLAG_ANONYMOUS, SET_FLAGS, SET_NAME, SETS};
 use super::socket::{BatchError, Socket};
+use super::{Guard, KeptOut};
 
 /// The name of our table.
 pub(super) const TABLE: &str = "ferroban";
@@ -43,13 +45,32 @@ const NAME_OF_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 
 /// Base chains and the numbers of their hooks. Host and containers are both guarded.
-pub(super) const BASES: [(&str, u32); 2] = [("input", 1), ("forward", 2)];
-/// Before the usual filter chains (0), whose `accept` would not stop ours anyway.
-const PRIORITY: i32 = -1;
+const BASES: [(&str, u32); 2] = [("input", 1), ("forward", 2)];
 const ACCEPT: u32 = 1;
 
 /// How often a change is tried again because others changed the ruleset.
 const ATTEMPTS: u32 = 256;
+
+/// The base chains of a priority, with the numbers of their hooks.
+fn bases(priority: i32) -> [(String, u32); 2] {
+    BASES.map(|(hook, number)| {
+        let name = match priority {
+            Guard::PRIORITY => hook.to_owned(),
+            other => format!("{hook}/{other}"),
+        };
+        (name, number)
+    })
+}
+
+/// Whether a chain is a base chain of ours, of whatever priority.
+pub(super) fn is_base(name: &str) -> bool {
+    let (hook, priority) = match name.split_once('/') {
+        Some((hook, priority)) => (hook, priority.parse()),
+        None => (name, Ok(Guard::PRIORITY)),
+    };
+    let is_hook = BASES.iter().any(|(known, _)| *known == hook);
+    is_hook && priority.is_ok_and(|priority| bases(priority).iter().any(|(base, _)| base == name))
+}
 
 /// The chain of a jail. The prefix keeps it apart from base chains and keywords.
 pub(super) fn chain(jail: &str) -> String {
@@ -76,8 +97,9 @@ pub(super) fn start(socket: &mut Socket, jail: &str, scope: &Scope) -> Result<()
         let present = Present::read(socket)?;
         let mut batch = socket.batch(generation);
         batch.push(NEW_TABLE, CREATE, |table| table.text(NAME_OF_TABLE, TABLE));
-        for (name, hook) in BASES {
-            batch.push(NEW_CHAIN, CREATE, |chain| base_chain(chain, name, hook));
+        for (name, hook) in bases(scope.priority) {
+            let place = (hook, scope.priority);
+            batch.push(NEW_CHAIN, CREATE, |chain| base_chain(chain, &name, place));
         }
         for name in [&picking.chain, &blocking.chain] {
             batch.push(NEW_CHAIN, CREATE, |chain| in_table(chain, CHAIN_NAME, name));
@@ -94,7 +116,10 @@ pub(super) fn start(socket: &mut Socket, jail: &str, scope: &Scope) -> Result<()
             outdated = present.rules(&picking.chain).next().is_some();
             scope.write_picking(&mut batch, jail);
         }
-        link(&mut batch, &present, jail);
+        link(&mut batch, &present, jail, scope.priority);
+        if generation.is_some() {
+            present.clear(&mut batch, jail, Some(scope.priority));
+        }
         Ok(batch)
     })?;
     if outdated {
@@ -127,8 +152,8 @@ pub(super) fn kept_out(socket: &mut Socket) -> Result<BTreeMap<String, KeptOut>,
 pub(super) fn is_whole(socket: &mut Socket, jail: &str, scope: &Scope) -> Result<bool, Errno> {
     let present = Present::read(socket)?;
     let userdata = rule::comment(&comment(jail));
-    let mut bases = BASES.iter();
-    let linked = bases.all(|(base, _)| present.jumps(base, &userdata).next().is_some());
+    let mut bases = bases(scope.priority).into_iter();
+    let linked = bases.all(|(base, _)| present.jumps(&base, &userdata).next().is_some());
     let sets = SETS.map(|set| set.name(jail));
     Ok(linked
         && sets.iter().all(|set| present.sets.contains(set))
@@ -159,10 +184,12 @@ fn sweep(socket: &mut Socket, rules: &Rules) -> Result<(), Errno> {
     })
 }
 
-/// Sees to it that each base chain has one jump to the jail's chain.
-fn link(batch: &mut Batch, present: &Present, jail: &str) {
+/// Sees to it that each base chain of a priority has one jump to the jail's chain, and no other
+/// base chain has one.
+fn link(batch: &mut Batch, present: &Present, jail: &str, priority: i32) {
     let userdata = rule::comment(&comment(jail));
-    for (base, _) in BASES {
+    let bases = bases(priority).map(|(base, _)| base);
+    for base in &bases {
         let mut jumps = present.jumps(base, &userdata);
         if jumps.next().is_none() {
             rule::jump(batch, base, jail, &userdata);
@@ -171,6 +198,9 @@ fn link(batch: &mut Batch, present: &Present, jail: &str) {
             delete_rules(batch, base, Some(surplus.handle));
         }
     }
+    present.unlink(batch, &userdata, |base| {
+        !bases.iter().any(|own| own == base)
+    });
 }
 
 /// Removes everything of a jail, and the table with the last one.
@@ -184,10 +214,11 @@ pub(super) fn stop(socket: &mut Socket, jail: &str) -> Result<(), Errno> {
             return Ok(batch);
         }
         let userdata = rule::comment(&comment(jail));
-        for (base, _) in BASES {
-            for jump in present.jumps(base, &userdata) {
-                delete_rules(&mut batch, base, Some(jump.handle));
-            }
+        present.unlink(&mut batch, &userdata, |_| true);
+        // Unbound, another jail might need them by then. Those that the last jail leaves in a
+        // table with things of others show that the table is ours.
+        if generation.is_some() && present.has_jails_beside(jail) {
+            present.clear(&mut batch, jail, None);
         }
         for chain in [chain(jail), block_chain(jail)] {
             if present.chains.contains(&chain) {
@@ -231,11 +262,11 @@ fn comment(jail: &str) -> String {
     format!("ferroban: {jail}")
 }
 
-fn base_chain(chain: &mut Attributes, name: &str, hook: u32) {
+fn base_chain(chain: &mut Attributes, name: &str, (hook, priority): (u32, i32)) {
     in_table(chain, CHAIN_NAME, name);
     chain.nested(4, |place| {
         place.number(1, hook);
-        place.bytes(2, &PRIORITY.to_be_bytes());
+        place.bytes(2, &priority.to_be_bytes());
     });
     chain.number(5, ACCEPT);
     chain.text(7, "filter");
@@ -322,11 +353,43 @@ impl Present {
             .filter(move |rule| rule.userdata == userdata)
     }
 
+    /// Deletes the jumps of a jail in these base chains.
+    fn unlink(&self, batch: &mut Batch, userdata: &[u8], which: impl Fn(&str) -> bool) {
+        let jumps = self.rules.iter().filter(|rule| rule.userdata == userdata);
+        for jump in jumps.filter(|jump| is_base(&jump.chain) && which(&jump.chain)) {
+            delete_rules(batch, &jump.chain, Some(jump.handle));
+        }
+    }
+
+    /// Deletes the base chains that hold nothing but jumps of a jail, which are deleted before. Those
+    /// of the priority that it has stay.
+    fn clear(&self, batch: &mut Batch, jail: &str, priority: Option<i32>) {
+        let own = rule::comment(&comment(jail));
+        let kept = priority.map(bases);
+        let is_kept = |name: &str| kept.iter().flatten().any(|(base, _)| base == name);
+        for name in self
+            .chains
+            .iter()
+            .filter(|name| is_base(name) && !is_kept(name))
+        {
+            if self.rules(name).all(|rule| rule.userdata == own) {
+                batch.push(DELETE_CHAIN, 0, |attributes| {
+                    in_table(attributes, CHAIN_NAME, name);
+                });
+            }
+        }
+    }
+
+    fn has_jails_beside(&self, jail: &str) -> bool {
+        let (prefix, own) = (chain(""), chain(jail));
+        let mut chains = self.chains.iter();
+        chains.any(|name| name.starts_with(&prefix) && *name != own)
+    }
+
     /// Whether the table is there and nothing in it belongs to anybody else.
     fn only(&self, jail: &str) -> bool {
         let chains = [chain(jail), block_chain(jail)];
         let comment = rule::comment(&comment(jail));
-        let is_base = |name: &str| BASES.iter().any(|(base, _)| *base == name);
         let sets = SETS.map(|set| set.name(jail));
         self.chains.iter().any(|name| is_base(name))
             && self

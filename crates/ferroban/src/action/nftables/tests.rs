@@ -40,6 +40,7 @@ fn guard(name: &str, protocols: &[Protocol], ports: &[RangeInclusive<u16>]) -> G
         protocols: protocols.to_vec(),
         ports: ports.to_vec(),
         block: Block::Reject,
+        priority: Guard::PRIORITY,
     }
 }
 
@@ -102,6 +103,81 @@ fn started(guards: &[Guard]) -> Nftables {
         nftables.start(guard).unwrap();
     }
     nftables
+}
+
+/// The base chains and who has a jump in each, as `nft` shows them.
+fn base_chains() -> Vec<String> {
+    let (mut all, mut chain) = (Vec::new(), String::new());
+    for line in ruleset().lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("chain ") {
+            name.trim_end_matches(" {").clone_into(&mut chain);
+        } else if let Some((_, priority)) = line.split_once(" priority ") {
+            let priority = priority.trim_end_matches("; policy accept;");
+            all.push(format!("{chain} ({priority}):"));
+        } else if let Some(rule) = line.strip_prefix("jump jail-")
+            && let Some(last) = all.last_mut()
+        {
+            last.push(' ');
+            last.push_str(rule.split(' ').next().unwrap_or_default());
+        }
+    }
+    all
+}
+
+#[test]
+fn each_priority_has_base_chains_that_come_and_go_with_its_jails() {
+    in_namespace(|| {
+        let mut nftables = started(&[]);
+        let mut start = |name: &str, priority: i32| {
+            let guard = Guard {
+                priority,
+                ..guard(name, &[Protocol::Tcp], &[22..=22])
+            };
+            nftables.start(&guard).unwrap();
+            assert!(nftables.is_whole(&guard).unwrap(), "{name}");
+            let other = Guard {
+                priority: 77,
+                ..guard
+            };
+            assert!(!nftables.is_whole(&other).unwrap(), "{name}");
+        };
+        start("a", Guard::PRIORITY);
+        start("b", -200);
+        start("c", -200);
+        let expected = [
+            "input (filter - 1): a",
+            "forward (filter - 1): a",
+            "input/-200 (-200): b c",
+            "forward/-200 (-200): b c",
+        ];
+        assert_eq!(base_chains(), expected);
+        // From one to the other, in one step; nothing stays that nobody needs.
+        start("a", 50);
+        start("b", Guard::PRIORITY);
+        let expected = [
+            "input/-200 (-200): c",
+            "forward/-200 (-200): c",
+            "input/50 (security): a",
+            "forward/50 (security): a",
+            "input (filter - 1): b",
+            "forward (filter - 1): b",
+        ];
+        assert_eq!(base_chains(), expected);
+        // What somebody else put there keeps the chain.
+        nft(&["add rule inet ferroban input/-200 counter"]);
+        let mut nftables = started(&[]);
+        nftables.stop("c").unwrap();
+        nftables.stop("b").unwrap();
+        let expected = [
+            "input/-200 (-200):",
+            "input/50 (security): a",
+            "forward/50 (security): a",
+        ];
+        assert_eq!(base_chains(), expected);
+        nft(&["flush chain inet ferroban input/-200"]);
+        nftables.stop("a").unwrap();
+        assert_eq!(ruleset(), "");
+    });
 }
 
 /// Protocols and ports, and the rules that come of them.

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::message::{self, INET, Message};
 use super::set::{Set, Touched};
 use super::socket::{self, is_ours};
-use super::table::{BASES, TABLE, block_chain, chain};
+use super::table::{TABLE, block_chain, chain, is_base};
 
 /// `NFNLGRP_NFTABLES`, the seventh group.
 const GROUP: u32 = 1 << 6;
@@ -182,7 +182,7 @@ impl Open {
         };
         match name.and_then(jail_of) {
             Some(jail) => drop(self.taken.jails.insert(jail.to_owned())),
-            None if name.is_none_or(|name| BASES.iter().any(|(base, _)| *base == name)) => {
+            None if name.is_none_or(is_base) => {
                 self.taken.all = true;
             }
             // Somebody else's, in our table.
