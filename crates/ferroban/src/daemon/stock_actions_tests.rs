@@ -26,6 +26,21 @@ use crate::log::{Level, Log, Target};
 const INSIDE: &str = "FERROBAN_STOCK_ACTIONS_INSIDE";
 /// What the package installs.
 const STOCK: &str = "/etc/fail2ban/action.d";
+/// Our own stock actions, beside those of the same name.
+const OURS: [(&str, &str); 3] = [
+    (
+        "our-hostsdeny.conf",
+        include_str!("../../config/action.d/hostsdeny.conf"),
+    ),
+    (
+        "our-iptables.conf",
+        include_str!("../../config/action.d/iptables.conf"),
+    ),
+    (
+        "our-mail-whois.conf",
+        include_str!("../../config/action.d/mail-whois.conf"),
+    ),
+];
 /// Where the canary leaves its files.
 const CANARY: &str = "/run/c";
 /// A file that nobody has a reason to touch.
@@ -351,8 +366,13 @@ const UNSAFE: [(&str, &str); 2] = [
 #[test]
 fn no_stock_action_executes_what_a_stranger_wrote() {
     in_place(|| {
-        let plans = load(&stock(), &[]);
-        assert!(plans.len() > 50, "{}", plans.len());
+        let mut lines = stock();
+        assert!(lines.len() > 50, "{}", lines.len());
+        lines.extend(OURS.map(|(file, _)| {
+            let name = file.trim_end_matches(".conf");
+            format!("{name}[file=/run/w/hosts.deny, whoiscmd=whois]")
+        }));
+        let plans = load(&lines, &OURS);
         let log = log();
         let songs = plans.iter().flat_map(|plan| listen(plan, &log));
         let is_known = |(action, who, _): &Song| {
