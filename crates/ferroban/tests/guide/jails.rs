@@ -1,6 +1,6 @@
 //! The guide's jails as they stand, on Debian's filters and actions and on ours.
 
-use std::env;
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -20,7 +20,7 @@ const HOSTS_DENY: &str = "/etc/hosts.deny";
 pub(crate) fn guide() -> Option<String> {
     let clone = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = clone.join("../shared/guide/jail-2007.conf");
-    let text = std::fs::read_to_string(path).ok();
+    let text = fs::read_to_string(path).ok();
     if text.is_none() {
         let line = "left out: there is no ../shared/guide beside this clone\n";
         io::stderr().write_all(line.as_bytes()).ok();
@@ -62,6 +62,9 @@ fn the_jails_work(machine: &Machine<'_>, jails: &str) {
     mailbox.must_have("SSH", ATTACKER);
     hosts_deny_is_read(machine);
     courier_is_guarded(machine, &mailbox);
+    fs::remove_file("/usr/bin/whois").unwrap();
+    machine.ask(&["set", "courierpop3-iptables", "banip", "192.0.2.21"]);
+    mailbox.must_miss_whois("courierpop3", "192.0.2.21");
     machine.stop();
     let left = machine::listed();
     assert!(!left.contains("f2b-"), "{left}");

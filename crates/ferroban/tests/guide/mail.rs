@@ -51,12 +51,7 @@ impl Mailbox {
 
     /// Waits for the mail about a ban, which must say what whois knows.
     pub(crate) fn must_have(&self, name: &str, ip: &str) {
-        let subject = format!("\nSubject: [Fail2Ban] {name}: banned {ip} from ");
-        let mail = eventually(SOON, &subject, || {
-            let text = read(self.0);
-            let mut mails = text.split("\n\nFrom ").map(str::to_owned);
-            mails.find(|mail| mail.contains(&subject))
-        });
+        let mail = self.about(name, ip);
         for part in [
             "\nTo: <root@localhost>\n",
             &format!("inetnum: {ip}"),
@@ -66,5 +61,22 @@ impl Mailbox {
         }
         let counted = ["5 attempts", "5 failures"];
         assert!(counted.iter().any(|text| mail.contains(text)), "{mail}");
+    }
+
+    /// Waits for the mail about a ban on a machine without whois.
+    pub(crate) fn must_miss_whois(&self, name: &str, ip: &str) {
+        let mail = self.about(name, ip);
+        let told = ["missing whois program", "whois is missing"];
+        assert!(told.iter().any(|text| mail.contains(text)), "{mail}");
+    }
+
+    /// The mail about a ban.
+    fn about(&self, name: &str, ip: &str) -> String {
+        let subject = format!("\nSubject: [Fail2Ban] {name}: banned {ip} from ");
+        eventually(SOON, &subject, || {
+            let text = read(self.0);
+            let mut mails = text.split("\n\nFrom ").map(str::to_owned);
+            mails.find(|mail| mail.contains(&subject))
+        })
     }
 }
