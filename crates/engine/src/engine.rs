@@ -268,6 +268,11 @@ impl Engine {
             .unwrap_or_default()
     }
 
+    /// The bans of a jail that its actions have taken.
+    pub fn applied(&self, jail: &JailName) -> impl Iterator<Item = &Ban> {
+        self.jails.get(jail).into_iter().flat_map(Jail::applied)
+    }
+
     /// Whether there is such a jail.
     #[must_use]
     pub fn has_jail(&self, name: &JailName) -> bool {

@@ -484,6 +484,11 @@ impl Jail {
         self.bans.by_end().map(|held| held.ban.clone()).collect()
     }
 
+    pub(crate) fn applied(&self) -> impl Iterator<Item = &Ban> {
+        let applied = self.bans.iter().filter(|held| held.applied);
+        applied.map(|held| &held.ban)
+    }
+
     pub(crate) fn bans_and_state(&self) -> Vec<(Ban, bool)> {
         let both = |held: &Held| (held.ban.clone(), held.applied);
         self.bans.by_end().map(both).collect()

@@ -40,6 +40,7 @@ mod signals;
 mod status;
 #[cfg(test)]
 mod stock_actions_tests;
+mod truth;
 mod watcher;
 pub(crate) mod words;
 

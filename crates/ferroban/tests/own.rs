@@ -287,7 +287,7 @@ mod tests {
                 "ends in 10 min, told to record\n",
                 "",
             ),
-            ("bans", 0, "not known", ""),
+            ("bans", 0, "applied\n", ""),
             ("reload --plan", 1, "", "'ferroban config check'"),
         ]);
         assert_eq!(
@@ -506,7 +506,11 @@ mod tests {
             let expected = "198.51.100.1 is banned in sshd, ends in 10 min, holds\n";
             assert_eq!(at_once(&done.stdout), expected, "{done:?}");
             assert_eq!(done.code, Some(0), "{done:?}");
-            assert!(own(&["status"]).stdout.contains("1 banned, 1 hold"));
+            assert!(
+                own(&["status"])
+                    .stdout
+                    .contains("1 banned: applied 1, verified 1")
+            );
             let view = own(&["status", "sshd", "--json"]).stdout;
             let view: Value = serde_json::from_str(&view).unwrap();
             assert_eq!(view["kept_out"]["packets"], 0, "{view}");
@@ -524,13 +528,15 @@ mod tests {
             assert!(done.stderr.contains("nft"), "{done:?}");
             let status = own(&["status"]).stdout;
             assert!(
-                status.contains("TROUBLE") && status.contains("2 banned, 2 not in the firewall"),
+                status.contains("TROUBLE") && status.contains("2 banned: applied 0, verified 0"),
                 "{status}"
             );
 
             assert_eq!(own(&["reload"]).code, Some(0));
             until(SOON, "all hold again", || {
-                own(&["status"]).stdout.contains("2 banned, 2 hold")
+                own(&["status"])
+                    .stdout
+                    .contains("2 banned: applied 2, verified 2")
             });
             assert!(
                 own(&["status"]).stdout.contains("ok "),
@@ -538,7 +544,76 @@ mod tests {
             );
             let bans = own(&["bans", "--json"]).stdout;
             let bans: Value = serde_json::from_str(&bans).unwrap();
-            assert_eq!(bans[1]["holds"], true);
+            for field in ["applied", "verified", "holds"] {
+                assert_eq!(bans[1][field], true, "{field}");
+            }
+        });
+    }
+
+    /// Each ban with whether it is applied, verified, and holds.
+    fn states(bans: &Value) -> BTreeSet<String> {
+        let bans = bans.as_array().unwrap().iter();
+        let state = |ban: &Value| {
+            let id = ban["id"].as_str().unwrap();
+            format!(
+                "{id} {} {} {}",
+                ban["applied"], ban["verified"], ban["holds"]
+            )
+        };
+        bans.map(state).collect()
+    }
+
+    /// Somebody shortens its time: that it is over then, the kernel tells nobody.
+    #[test]
+    fn a_ban_that_is_taken_out_unseen_is_applied_and_not_verified() {
+        in_world(|world| {
+            let setup = Setup::new().watch(&empty_log(world));
+            let _guard = setup.start(world);
+            let own = |words: &[&str]| run(command(FERROBAN).args(words).args(["-s", SOCKET]));
+            let [gone, stays] = ["198.51.100.1", "198.51.100.2"];
+            let done = own(&["ban", "sshd", gone, stays]);
+            assert_eq!(done.code, Some(0), "{done:?}");
+
+            let element = format!("element inet ferroban addr4-sshd {{ {gone}");
+            let text = format!("delete {element} }}\nadd {element} timeout 100ms }}\n");
+            must(
+                command("nft")
+                    .arg("-f")
+                    .arg(world.write("short.nft", &text)),
+            );
+            until(SOON, "it is missed", || {
+                own(&["status"]).stdout.contains("verified 1")
+            });
+            let status = own(&["status"]).stdout;
+            assert!(
+                status.contains("TROUBLE")
+                    && status.contains("2 banned: applied 2, verified 1")
+                    && status.contains("1 ban not in the firewall: 198.51.100.1 for one"),
+                "{status}"
+            );
+            let view: Value =
+                serde_json::from_str(&own(&["status", "sshd", "--json"]).stdout).unwrap();
+            for (field, expected) in [
+                ("banned", 2),
+                ("applied", 2),
+                ("verified", 1),
+                ("holding", 1),
+            ] {
+                assert_eq!(view[field], expected, "{field} {view}");
+            }
+            let bans = serde_json::from_str(&own(&["bans", "--json"]).stdout).unwrap();
+            let expected = [(gone, false), (stays, true)];
+            let expected = expected.map(|(id, is)| format!("{id} true {is} {is}"));
+            assert_eq!(states(&bans), expected.into());
+            assert!(own(&["bans"]).stdout.contains("missing"));
+
+            own(&["unban", "sshd", gone]);
+            own(&["ban", "sshd", gone]);
+            assert!(
+                own(&["status"])
+                    .stdout
+                    .contains("2 banned: applied 2, verified 2")
+            );
         });
     }
 }

@@ -281,7 +281,8 @@ impl Actions {
             if numbers.is_empty() {
                 break;
             }
-            self.fates.extend(member.worked(deed.step()));
+            let ids = row.ids(&numbers);
+            self.fates.extend(member.worked(deed.step(), ids));
         }
     }
 
@@ -352,10 +353,14 @@ impl Actions {
             Deed::Unban => run.unban(ban),
         };
         let Err(error) = result else {
-            self.fates.extend(member.worked(deed.step()));
+            let id = std::iter::once(&ban.id);
+            self.fates.extend(member.worked(deed.step(), id));
             return true;
         };
         let info = run.info(ban);
+        if deed == Deed::Unban {
+            member.forget(&ban.id);
+        }
         let fate = member.failed(deed.step(), Some(&ban.id), &error);
         self.fates.push(fate);
         let (jail, name, what) = (&self.jail, &member.name, deed.word());
@@ -464,6 +469,7 @@ impl Actions {
         while row.ban().is_some() {
             self.next(&mut row, Deed::Unban);
         }
+        self.members.iter_mut().for_each(Member::forget_all);
         result
     }
 

@@ -323,6 +323,29 @@ impl Native {
         proven.map_err(|error| chain(&error))
     }
 
+    /// Which of these nothing in the kernel holds, and why those that it holds may be in vain.
+    pub(crate) fn missing(
+        &mut self,
+        wanted: &[Network],
+    ) -> Result<(Vec<Network>, Option<String>), Failed> {
+        if let Some(sets) = &self.sets {
+            return sets.missing(wanted);
+        }
+        let guard = self.guard.clone();
+        let firewall = self.firewall()?;
+        let missing = match firewall.missing(&guard.name, wanted) {
+            // The sets are gone, and all that was in them.
+            Err(Error::NotStarted { .. }) => wanted.to_vec(),
+            result => result.map_err(|error| chain(&error))?,
+        };
+        if firewall.is_whole(&guard).map_err(|error| chain(&error))? {
+            return Ok((missing, None));
+        }
+        // Elements without rules keep nobody out.
+        let problem = "its rules in the firewall are not what they should be".to_owned();
+        Ok((wanted.to_vec(), Some(problem)))
+    }
+
     /// Whether somebody must look now and then for what others did, since nobody tells.
     pub(crate) fn must_look(&self) -> bool {
         self.sets.is_some()

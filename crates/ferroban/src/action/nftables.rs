@@ -235,6 +235,23 @@ impl Nftables {
         Ok(found)
     }
 
+    /// Which of these networks nothing in the kernel holds.
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`] if the sets are not there, or if the kernel refuses.
+    pub fn missing(&mut self, name: &str, wanted: &[Network]) -> Result<Vec<Network>, Error> {
+        let (mut present, mut covers) = (HashSet::new(), Vec::new());
+        for (set, held) in self.held(name)? {
+            if set.kind == Kind::Network {
+                covers.push((set.family, Cover::new(held.iter().map(|held| held.span))));
+            }
+            present.extend(held.iter().flat_map(|held| held.span.networks(set.family)));
+        }
+        let is_held = |network: &Network| present.contains(network) || holds(&covers, *network);
+        let missing = wanted.iter().copied();
+        Ok(missing.filter(|network| !is_held(network)).collect())
+    }
+
     /// Makes the kernel hold what is wanted by changing only what differs.
     ///
     /// # Errors

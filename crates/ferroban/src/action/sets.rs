@@ -10,7 +10,7 @@ mod roll;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ferroban_engine::{Ban, Network, Outcome, Tampering, Timestamp};
 
 use super::Failed;
-use super::ipset::{Error, LONGEST_NAME};
+use super::ipset::{Error, Ipset, LONGEST_NAME};
 use crate::report;
 use roll::{At, Roll};
 
@@ -104,6 +104,29 @@ impl Sets {
             Some(why) => Err(Failed::Because(why)),
             None => Ok(proven),
         }
+    }
+
+    /// Which of these are in neither set, and why bans have no effect if that is so. Asks by
+    /// itself: jails that ban do not wait for it.
+    pub(super) fn missing(
+        &self,
+        wanted: &[Network],
+    ) -> Result<(Vec<Network>, Option<String>), Failed> {
+        let mut present = HashSet::new();
+        let mut read = || -> Result<(), Error> {
+            let mut ipset = Ipset::open()?;
+            for name in [self.name.clone(), format!("{}{V6}", self.name)] {
+                match ipset.list(&name) {
+                    Ok(entries) => present.extend(entries.into_iter().map(|entry| entry.network)),
+                    Err(Error::Missing { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|error| failed(&error))?;
+        let missing = wanted.iter().filter(|network| !present.contains(network));
+        Ok((missing.copied().collect(), self.without_effect()))
     }
 
     /// Looks for what others did to the sets since the last look.

@@ -12,6 +12,7 @@ use super::message::{Answer, Question};
 use super::recorder::Limits;
 use super::reload::Restart;
 use super::request::{Own, Request, ServerOption};
+use super::truth::Looks;
 use super::{status, words};
 use crate::action::python::{GET, NAMES, SET};
 use crate::load::{Note, Refusal, Setup, Word, whole};
@@ -101,10 +102,8 @@ impl MainLoop {
             Request::Reload(reload) => self.reload_jails(&reload, effects),
             Request::StopJail(jail) => self.stop_jail(&jail, effects),
             Request::StopAll => self.stop_all(effects),
-            Request::Own(own) => {
-                self.trouble.note_all(effects, clock::now());
-                self.own(&own).map(at_once)
-            }
+            // Answered otherwise.
+            Request::Own(_) => Ok(at_once(Value::None)),
             request => self.simple(request, effects),
         }
     }
@@ -439,10 +438,11 @@ impl MainLoop {
         Ok(())
     }
 
-    fn own(&mut self, own: &Own) -> Result<Value, Value> {
+    /// What is asked about bans, as far as somebody `looks`.
+    pub(super) fn own(&mut self, own: &Own, looks: &Looks) -> Result<Value, Value> {
         match own {
-            Own::Status => Ok(status::server(self).as_str().into()),
-            Own::Bans { jail, ids } => status::bans(self, jail.as_deref(), ids)
+            Own::Status => Ok(status::server(self, looks).as_str().into()),
+            Own::Bans { jail, ids } => status::bans(self, looks, jail.as_deref(), ids)
                 .map(|text| text.as_str().into())
                 .map_err(refused),
             // Events are given by whoever holds the connection, proofs by the jail's actor.

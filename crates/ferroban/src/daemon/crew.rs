@@ -267,16 +267,22 @@ impl Crew {
         kept_out.unwrap_or_default()
     }
 
-    /// The jails whose bans are in our table, and what it guards for them.
-    pub(super) fn guards(&self) -> Vec<(JailName, Guard)> {
+    /// The jails that have our own action, each with one that has done nothing yet.
+    pub(super) fn natives(&self) -> Vec<(JailName, Native)> {
         let mut all = Vec::new();
         for (name, Member { plan, .. }) in &self.members {
             let natives = plan.actions.iter().filter(|action| is_native(action));
             let made = natives.filter_map(|action| native(plan, action).ok());
-            let guards = made.filter_map(|native| native.guard().cloned());
-            all.extend(guards.map(|guard| (name.clone(), guard)));
+            all.extend(made.map(|native| (name.clone(), native)));
         }
         all
+    }
+
+    /// The jails whose bans are in our table, and what it guards for them.
+    pub(super) fn guards(&self) -> Vec<(JailName, Guard)> {
+        let natives = self.natives().into_iter();
+        let guards = natives.filter_map(|(name, native)| Some((name, native.guard()?.clone())));
+        guards.collect()
     }
 
     /// Has a jail go on with other actions. Those that are left out lift `held` and end,
@@ -555,6 +561,11 @@ impl Crew {
     pub(super) fn sources(&self, jail: &JailName) -> &[Source] {
         let member = self.members.get(jail);
         member.map_or(&[], |member| &member.sources)
+    }
+
+    /// The way to the main thread.
+    pub(super) fn inbox(&self) -> SyncSender<Message> {
+        self.inbox.clone()
     }
 
     /// Whether the firewall is left alone.

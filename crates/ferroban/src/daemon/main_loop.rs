@@ -26,6 +26,7 @@ use super::notify::Notify;
 use super::protect;
 use super::request::{Own, Request};
 use super::status::Troubles;
+use super::truth::Looker;
 use crate::action::Lifted;
 use crate::action::shell::Counters;
 use crate::clock;
@@ -86,6 +87,8 @@ pub(super) struct MainLoop {
     positions_written: Instant,
     protected: Instant,
     stopping: Option<Stopping>,
+    /// Who looks into the kernel for bans, once somebody asked.
+    pub(super) looker: Option<Looker>,
     /// A transaction that is late, since when, and whether that was told.
     late: Option<(u64, Instant, bool)>,
 }
@@ -155,6 +158,7 @@ impl MainLoop {
             positions_written: clock::tick(),
             protected: clock::tick(),
             stopping: None,
+            looker: None,
             late: None,
         }
     }
@@ -280,7 +284,8 @@ impl MainLoop {
                 }
             }
             Message::Asked(question) => self.asked(question, effects),
-            Message::Reload(_) | Message::Listen(_) if self.is_stopping() => {}
+            Message::Reload(_) | Message::Listen(_) | Message::Looked(_) if self.is_stopping() => {}
+            Message::Looked(looked) => self.looked(&looked, effects),
             Message::Listen(listener) => self.listeners.push(listener),
             Message::FlushLogs => {
                 if let Err(error) = self.log.flushlogs() {
@@ -314,6 +319,9 @@ impl MainLoop {
                 self.call(&jail, call);
             }
             Request::Own(Own::Check { jail }) => self.prove(&jail, reply),
+            Request::Own(own @ (Own::Status | Own::Bans { .. })) => {
+                self.find_out(own, reply, effects);
+            }
             request => self.serve(request, reply, effects),
         }
     }

@@ -7,6 +7,7 @@ use ferroban_engine::{Ban, Done, Failure, JailChange, JailName, LogPosition, Tam
 use super::asker::Told;
 use super::lookout::News;
 use super::request::Request;
+use super::truth::Looked;
 use super::watcher::Begin;
 use crate::action::{Fate, Lifted};
 use crate::load::Settings;
@@ -27,6 +28,8 @@ pub(super) enum Message {
     Firewall(News),
     /// What others did to the bans of a jail, as its actor saw.
     Tampered(JailName, Vec<Tampering>),
+    /// Somebody has looked into the kernel for bans.
+    Looked(Box<Looked>),
     /// How actions of a jail fare that are run.
     Fates(JailName, Vec<Fate>),
     /// Which commands of a jail are done in process now.

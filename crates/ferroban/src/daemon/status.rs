@@ -9,11 +9,12 @@ use ferroban_engine::{Ban, Effect, Event, FailId, JailName, JailStatus, Timestam
 use serde::Serialize;
 
 use super::main_loop::MainLoop;
+use super::truth::{Look, Looks};
 use super::watcher;
 use crate::action::nftables::{self, KeptOut};
 use crate::action::{Fate, Proven};
 use crate::clock;
-use crate::load::{JailSetup, Refusal};
+use crate::load::{ActionPlan, JailSetup, Refusal};
 use crate::wire::view::{
     BanView, FailureView, JailView, Keeper, KeptOutView, LiftView, Medium, ProofView, ServerView,
     WatchView,
@@ -33,6 +34,8 @@ struct Trouble {
     ban: Option<FailureView>,
     /// Actions that are run and have failed last.
     run: BTreeMap<String, FailureView>,
+    /// Whom each of them could not ban.
+    unmade: BTreeMap<String, HashSet<FailId>>,
     last: Option<FailureView>,
 }
 
@@ -60,6 +63,7 @@ impl Troubles {
                 return;
             }
             Event::JailStopped { jail } => return self.forget(jail),
+            Event::Unbanned { jail, id } => return self.lifted(jail, id),
             _ => return,
         };
         let view = FailureView {
@@ -79,10 +83,17 @@ impl Troubles {
 
     /// Learns how actions fare that are run.
     pub(super) fn note_fates(&mut self, jail: &JailName, fates: Vec<Fate>, now: Timestamp) {
-        for Fate { action, failure } in fates {
+        for Fate {
+            action,
+            failure,
+            made,
+        } in fates
+        {
             let Some(failure) = failure else {
                 if let Some(trouble) = self.0.get_mut(jail) {
                     trouble.run.remove(&action);
+                    let unmade = trouble.unmade.entry(action).or_default();
+                    unmade.retain(|id| !made.contains(id));
                 }
                 continue;
             };
@@ -93,6 +104,9 @@ impl Troubles {
                 error: format!("action '{action}': {}", failure.error),
             };
             let trouble = self.0.entry(jail.clone()).or_default();
+            if let (Step::Ban, Some(id)) = (failure.during, failure.id) {
+                trouble.unmade.entry(action.clone()).or_default().insert(id);
+            }
             if failure.during != Step::Unban {
                 trouble.run.insert(action, view.clone());
             }
@@ -120,6 +134,29 @@ impl Troubles {
                 self.note(event, now);
             }
         }
+    }
+
+    /// A ban is over: that it was not made does not matter any more.
+    fn lifted(&mut self, jail: &JailName, id: &FailId) {
+        if let Some(trouble) = self.0.get_mut(jail) {
+            for unmade in trouble.unmade.values_mut() {
+                unmade.remove(id);
+            }
+        }
+    }
+
+    /// Forgets whom actions could not ban that a jail has no more.
+    fn keep_actions(&mut self, jail: &JailName, actions: &[ActionPlan]) {
+        if let Some(trouble) = self.0.get_mut(jail) {
+            let has = |name: &String| actions.iter().any(|action| action.name == *name);
+            trouble.unmade.retain(|name, _| has(name));
+        }
+    }
+
+    /// Whether an action that is run could not ban somebody when it last tried.
+    fn is_unmade(&self, jail: &JailName, id: &FailId) -> bool {
+        let trouble = self.0.get(jail);
+        trouble.is_some_and(|trouble| trouble.unmade.values().any(|unmade| unmade.contains(id)))
     }
 
     /// Begins anew for a jail.
@@ -153,12 +190,12 @@ fn step(during: Option<Step>) -> &'static str {
 }
 
 /// The server and all its jails, in the order in which they were added.
-pub(super) fn server(main: &mut MainLoop) -> String {
+pub(super) fn server(main: &mut MainLoop, looks: &Looks) -> String {
     let setup = main.setup.clone();
     let kept_out = main.crew.kept_out();
     let jails = setup
         .jails()
-        .filter_map(|setup| jail(main, setup, &kept_out))
+        .filter_map(|setup| jail(main, setup, (&kept_out, looks)))
         .collect();
     text(&ServerView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -175,15 +212,17 @@ pub(super) fn server(main: &mut MainLoop) -> String {
 fn jail(
     main: &mut MainLoop,
     setup: &JailSetup,
-    kept_out: &BTreeMap<String, KeptOut>,
+    (kept_out, looks): (&BTreeMap<String, KeptOut>, &Looks),
 ) -> Option<JailView> {
     let name = &setup.name;
     let status = main.numbers(name).ok()?;
     let plan = setup.plan();
     let kept_by = main.crew.keeper(&plan.actions);
-    let (banned, holding) = (status.banned.len(), holding(kept_by, status.applied));
+    main.trouble.keep_actions(name, &plan.actions);
+    let truth = truth(main, name, kept_by, looks.get(name));
+    let banned = status.banned.len();
     let kept_out = kept_out.get(&nftables::identifier(name.as_str()));
-    let missing = holding.is_some_and(|holding| holding < banned);
+    let missing = truth.holding.is_some_and(|holding| holding < banned);
     Some(JailView {
         name: name.to_string(),
         started: main.engine.is_started(name),
@@ -195,12 +234,15 @@ fn jail(
         failing: status.failing,
         failures: status.failures,
         banned,
-        holding,
+        applied: Some(truth.applied),
+        verified: truth.verified,
+        unverified: truth.problem,
+        holding: truth.holding,
         bans: status.bans,
         maxretry: plan.jail.maxretry,
         findtime: plan.jail.findtime,
         bantime: plan.jail.bantime.secs(),
-        trouble: main.trouble.now(name, missing),
+        trouble: main.trouble.now(name, missing).or(truth.trouble),
         last_failure: main.trouble.last(name),
         without_effect: plan.without_effect,
         lifted: lifted(main, name),
@@ -209,6 +251,58 @@ fn jail(
             bytes: sum.bytes,
         }),
     })
+}
+
+/// How far the bans of a jail are more than words.
+#[derive(Debug, Default)]
+struct Truth {
+    /// Every action said that it did it.
+    applied: usize,
+    /// Found in the kernel just now.
+    verified: Option<usize>,
+    /// Why nobody could look, or why what is there does not ban.
+    problem: Option<String>,
+    /// Known to be kept out, as far as anybody knows.
+    holding: Option<usize>,
+    /// What is to be told of bans that are not where they should be.
+    trouble: Option<String>,
+}
+
+fn truth(main: &MainLoop, jail: &JailName, kept_by: Keeper, look: Option<&Look>) -> Truth {
+    let mut truth = Truth {
+        verified: (kept_by == Keeper::Kernel).then_some(0),
+        problem: look.and_then(|look| look.problem.clone()),
+        ..Truth::default()
+    };
+    let (mut in_kernel, mut missing, mut unknown) = (0, 0, 0);
+    let mut example = None;
+    for ban in main.engine.applied(jail) {
+        in_kernel += 1;
+        truth.applied += usize::from(!main.trouble.is_unmade(jail, &ban.id));
+        match look.and_then(|look| look.verified(ban)) {
+            Some(true) => truth.verified = truth.verified.map(|count| count + 1),
+            Some(false) => {
+                missing += 1;
+                example.get_or_insert(&ban.id);
+            }
+            None => unknown += 1,
+        }
+    }
+    // Nobody looked, or could.
+    if unknown == in_kernel && in_kernel > 0 {
+        truth.verified = None;
+    }
+    if kept_by == Keeper::Nobody {
+        truth.applied = 0;
+    }
+    truth.holding = holding(kept_by, in_kernel - missing);
+    truth.trouble = example.map(|id| {
+        let why = truth.problem.as_deref().unwrap_or(
+            "somebody took it out without a word; 'ferroban unban' and 'ferroban ban' put it back",
+        );
+        format!("{} for one, which the kernel had taken: {why}", written(id))
+    });
+    truth
 }
 
 /// What of a jail's actions is done in process.
@@ -271,7 +365,12 @@ fn holding(kept_by: Keeper, applied: usize) -> Option<usize> {
 
 /// Every ban, of one jail or of all, or those of `ids` alone; within a jail the one that
 /// ends first at the front.
-pub(super) fn bans(main: &MainLoop, jail: Option<&str>, ids: &[FailId]) -> Result<String, Refusal> {
+pub(super) fn bans(
+    main: &MainLoop,
+    looks: &Looks,
+    jail: Option<&str>,
+    ids: &[FailId],
+) -> Result<String, Refusal> {
     if let Some(name) = jail {
         main.setup.jail(name)?;
     }
@@ -280,10 +379,24 @@ pub(super) fn bans(main: &MainLoop, jail: Option<&str>, ids: &[FailId]) -> Resul
     let wanted: HashSet<&FailId> = ids.iter().collect();
     let mut all = Vec::new();
     for setup in setups {
+        let name = &setup.name;
         let kept_by = main.crew.keeper(&setup.plan().actions);
-        let bans = main.engine.bans_and_state(&setup.name).into_iter();
+        let look = looks.get(name);
+        let bans = main.engine.bans_and_state(name).into_iter();
         let bans = bans.filter(|(ban, _)| wanted.is_empty() || wanted.contains(&ban.id));
-        all.extend(bans.map(|(ban, applied)| view(&setup.name, &ban, holds(kept_by, applied))));
+        all.extend(bans.map(|(ban, is_done)| {
+            let verified = look.and_then(|look| look.verified(&ban));
+            let verified = verified.filter(|_| is_done);
+            let is_applied = is_done && !main.trouble.is_unmade(name, &ban.id);
+            let mut view = view(
+                name,
+                &ban,
+                holds(kept_by, is_done && verified != Some(false)),
+            );
+            view.applied = is_applied && kept_by != Keeper::Nobody;
+            view.verified = verified;
+            view
+        }));
     }
     Ok(text(&all))
 }
@@ -303,6 +416,7 @@ fn view(jail: &JailName, ban: &Ban, holds: Option<bool>) -> BanView {
         count: ban.count,
         restored: ban.restored,
         holds,
+        ..BanView::default()
     }
 }
 
@@ -358,6 +472,7 @@ mod tests {
                 id: Some(FailId::parse("192.0.2.7")),
                 error: "no".to_owned(),
             }),
+            made: Vec::new(),
         };
         let mut troubles = Troubles::default();
         let first = "action 'a': no";
@@ -378,6 +493,50 @@ mod tests {
             let during = troubles.last(&jail()).map(|view| view.during);
             assert_eq!(during.as_deref(), last, "{fate:?}");
         }
+    }
+
+    #[test]
+    fn who_could_not_be_banned_is_known_until_he_is_or_it_is_over() {
+        let fate = |failed: bool, made: &[&str]| Fate {
+            action: "a".to_owned(),
+            failure: failed.then(|| Failure {
+                during: Step::Ban,
+                id: Some(FailId::parse("192.0.2.7")),
+                error: "no".to_owned(),
+            }),
+            made: made.iter().map(|id| FailId::parse(id)).collect(),
+        };
+        let plan = |name: &str| ActionPlan {
+            name: name.to_owned(),
+            ..ActionPlan::default()
+        };
+        let id = FailId::parse("192.0.2.7");
+        let unbanned = Event::Unbanned {
+            jail: jail(),
+            id: id.clone(),
+        };
+        let begun = || {
+            let mut troubles = Troubles::default();
+            troubles.note_fates(&jail(), vec![fate(true, &[])], Timestamp::from_secs(9));
+            assert!(troubles.is_unmade(&jail(), &id));
+            troubles.note_fates(&jail(), vec![fate(false, &[])], Timestamp::from_secs(9));
+            troubles.keep_actions(&jail(), &[plan("a")]);
+            assert!(troubles.is_unmade(&jail(), &id), "others were banned");
+            troubles
+        };
+        let mut troubles = begun();
+        troubles.note_fates(
+            &jail(),
+            vec![fate(false, &["192.0.2.7"])],
+            Timestamp::from_secs(9),
+        );
+        assert!(!troubles.is_unmade(&jail(), &id));
+        let mut troubles = begun();
+        troubles.note(&unbanned, Timestamp::from_secs(9));
+        assert!(!troubles.is_unmade(&jail(), &id));
+        let mut troubles = begun();
+        troubles.keep_actions(&jail(), &[plan("b")]);
+        assert!(!troubles.is_unmade(&jail(), &id));
     }
 
     #[test]

@@ -52,6 +52,12 @@ pub struct JailView {
     pub failures: u64,
     /// Who is banned now.
     pub banned: usize,
+    /// For how many of them every action said that it did it.
+    pub applied: Option<usize>,
+    /// How many of them were found in the kernel just now; none if nobody can look.
+    pub verified: Option<usize>,
+    /// Why nobody could look, or why what is in the kernel does not ban.
+    pub unverified: Option<String>,
     /// How many of them are known to be kept out; none if nobody looks.
     pub holding: Option<usize>,
     /// Bans since the start.
@@ -181,6 +187,10 @@ pub struct BanView {
     pub count: u32,
     /// Whether it was taken over from the database.
     pub restored: bool,
+    /// Whether every action said that it did it.
+    pub applied: bool,
+    /// Whether it was found in the kernel just now; none if nobody can look.
+    pub verified: Option<bool>,
     /// Whether the firewall is known to hold it; none if nobody looks.
     pub holds: Option<bool>,
 }

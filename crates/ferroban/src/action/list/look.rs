@@ -51,7 +51,12 @@ impl Actions {
                 }
             };
             let action = name.clone();
-            self.fates.push(Fate { action, failure });
+            let made = Vec::new();
+            self.fates.push(Fate {
+                action,
+                failure,
+                made,
+            });
         }
     }
 }

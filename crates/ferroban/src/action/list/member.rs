@@ -1,5 +1,6 @@
 //! One action of a jail at work, and how it fares.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use ferroban_engine::FailId;
@@ -58,6 +59,8 @@ pub(super) struct Member {
     pub(super) kind: Kind,
     /// Whether the last ban or start failed, of an action that is run.
     fails: bool,
+    /// Who is to be banned, and was not when that was last tried.
+    unmade: HashSet<FailId>,
 }
 
 /// How an action fares that is run: it failed, or works again.
@@ -66,6 +69,8 @@ pub(crate) struct Fate {
     pub(crate) action: String,
     /// What went wrong; nothing if it works again.
     pub(crate) failure: Option<Failure>,
+    /// Bans that had failed and are made now.
+    pub(crate) made: Vec<FailId>,
 }
 
 /// What went wrong with an action that is run.
@@ -82,6 +87,7 @@ impl Member {
             name,
             kind,
             fails: false,
+            unmade: HashSet::new(),
         }
     }
 
@@ -101,6 +107,9 @@ impl Member {
     ) -> Fate {
         // Who cannot be unbanned is kept out all the same.
         self.fails |= during != Step::Unban;
+        if let (Step::Ban, Some(id)) = (during, id) {
+            self.unmade.insert(id.clone());
+        }
         Fate {
             action: self.name.clone(),
             failure: Some(Failure {
@@ -108,14 +117,39 @@ impl Member {
                 id: id.cloned(),
                 error: error.to_string(),
             }),
+            made: Vec::new(),
         }
     }
 
-    /// It did what it should. What is to be told of that, if it is news.
-    pub(super) fn worked(&mut self, during: Step) -> Option<Fate> {
-        let news = self.excused().filter(|_| during == Step::Ban);
-        self.fails &= news.is_none();
-        news
+    /// It did what it should with these. What is to be told of that, if it is news.
+    pub(super) fn worked<'a>(
+        &mut self,
+        during: Step,
+        ids: impl Iterator<Item = &'a FailId>,
+    ) -> Option<Fate> {
+        let mut made = Vec::new();
+        if !self.unmade.is_empty() {
+            made.extend(ids.filter_map(|id| self.unmade.take(id)));
+        }
+        if during != Step::Ban {
+            return None;
+        }
+        let is_news = std::mem::take(&mut self.fails) || !made.is_empty();
+        is_news.then(|| Fate {
+            action: self.name.clone(),
+            failure: None,
+            made,
+        })
+    }
+
+    /// It is over with a ban, whatever came of that.
+    pub(super) fn forget(&mut self, id: &FailId) {
+        self.unmade.remove(id);
+    }
+
+    /// The same with all of them.
+    pub(super) fn forget_all(&mut self) {
+        self.unmade.clear();
     }
 
     /// What is to be told when that it failed no longer matters; nothing if it did not.
@@ -123,6 +157,7 @@ impl Member {
         self.fails.then(|| Fate {
             action: self.name.clone(),
             failure: None,
+            made: Vec::new(),
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ferroban_engine::Ban;
+use ferroban_engine::{Ban, FailId};
 
 /// Bans in their order, for all actions of a jail or for some.
 pub(crate) struct Row<'a> {
@@ -77,6 +77,12 @@ impl<'a> Row<'a> {
     /// The numbers of the bans whose turn has not come.
     pub(super) fn rest(&self) -> Vec<usize> {
         (self.next..self.bans.len()).collect()
+    }
+
+    /// Who the bans of some numbers are about.
+    pub(super) fn ids<'b>(&'b self, numbers: &'b [usize]) -> impl Iterator<Item = &'a FailId> + 'b {
+        let bans = numbers.iter().filter_map(|number| self.bans.get(*number));
+        bans.map(|ban| &ban.id)
     }
 
     /// Has an action do its part for those of some bans for which it has not; `many` tells for

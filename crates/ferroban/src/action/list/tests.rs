@@ -98,3 +98,44 @@ fn what_becomes_something_else_ends_as_what_is_left_out_does() {
     let recorded: Vec<&str> = recorded.lines().collect();
     assert_eq!(recorded, ["actionban", "actionunban", "actionstop"]);
 }
+
+#[test]
+fn who_could_not_be_banned_is_told_once_he_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(&Target::File(folder.path().join("log")), Level::Notice).unwrap();
+    let mut actions = Actions::new("j".parse().unwrap(), log, Arc::new(Nothing));
+    let command = format!("test -e {}/<ip>", folder.path().display());
+    let options = [("actionban", command), ("actionunban", "true".to_owned())];
+    let options = options.map(|(name, text)| (name.to_owned(), text));
+    let part = Part::Commands(options.into());
+    actions.configure(vec![("a".to_owned(), part)], &[], true);
+    let [one, two, three] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(ban_of);
+    for works in ["192.0.2.2", "192.0.2.3"] {
+        fs::write(folder.path().join(works), "").unwrap();
+    }
+    let mut fates = |work: &mut dyn FnMut(&mut Actions)| -> Vec<(bool, Vec<String>)> {
+        work(&mut actions);
+        let (_, fates) = actions.take_fates();
+        let told = |fate: Fate| {
+            let made = fate.made.iter().map(ToString::to_string).collect();
+            (fate.failure.is_some(), made)
+        };
+        fates.into_iter().map(told).collect()
+    };
+    let (failed, works) = ((true, vec![]), (false, vec![]));
+    assert_eq!(fates(&mut |actions| actions.run_ban(&one)), [failed]);
+    assert_eq!(fates(&mut |actions| actions.run_ban(&two)), [works]);
+    assert_eq!(fates(&mut |actions| actions.run_ban(&three)), []);
+    fs::write(folder.path().join("192.0.2.1"), "").unwrap();
+    let made = (false, vec!["192.0.2.1".to_owned()]);
+    assert_eq!(fates(&mut |actions| actions.run_ban(&one)), [made]);
+    assert_eq!(fates(&mut |actions| actions.run_ban(&one)), []);
+    fs::remove_file(folder.path().join("192.0.2.1")).unwrap();
+    fates(&mut |actions| {
+        actions.run_ban(&one);
+        actions.run_unban(&one);
+    });
+    fs::write(folder.path().join("192.0.2.1"), "").unwrap();
+    let works = (false, vec![]);
+    assert_eq!(fates(&mut |actions| actions.run_ban(&one)), [works]);
+}

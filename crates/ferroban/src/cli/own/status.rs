@@ -85,20 +85,15 @@ pub(super) fn one(jail: &JailView, dry: bool, paint: Paint) -> String {
         count(jail.bans.try_into().unwrap_or(usize::MAX), "ban")
     );
     rows.push(("banned", Cell::new(tone, banned + &since)));
+    if let Some(why) = &jail.unverified {
+        rows.push(("", Cell::new(Tone::Odd, shown(why))));
+    }
     if let Some(KeptOutView { packets, bytes }) = jail.kept_out {
         let packets = count(packets.try_into().unwrap_or(usize::MAX), "packet");
         let text = format!("{packets} ({bytes} bytes) since its rules were made");
         rows.push(("kept out", Cell::plain(text)));
     }
-    let failures = usize::try_from(jail.maxretry).unwrap_or(usize::MAX);
-    let lasts = length(jail.bantime);
-    let rule = format!(
-        "{} within {}: banned {}{lasts}",
-        count(failures, "failure"),
-        length(i64::from(jail.findtime)),
-        if jail.bantime < 0 { "" } else { "for " }
-    );
-    rows.push(("rule", Cell::plain(rule)));
+    rows.push(("rule", Cell::plain(rule(jail))));
     rows.push(("actions", actions(jail)));
     let lifted = jail.lifted.iter().flat_map(|lift| &lift.commands);
     for (place, command) in lifted.enumerate() {
@@ -113,6 +108,18 @@ pub(super) fn one(jail: &JailView, dry: bool, paint: Paint) -> String {
         rows.push((name, Cell::new(Tone::Odd, shown(option))));
     }
     list(&rows, paint)
+}
+
+/// `5 failures within 10 min: banned for 1 h`.
+fn rule(jail: &JailView) -> String {
+    let failures = usize::try_from(jail.maxretry).unwrap_or(usize::MAX);
+    format!(
+        "{} within {}: banned {}{}",
+        count(failures, "failure"),
+        length(i64::from(jail.findtime)),
+        if jail.bantime < 0 { "" } else { "for " },
+        length(jail.bantime)
+    )
 }
 
 fn row(jail: &JailView, dry: bool) -> Vec<Cell> {
@@ -149,27 +156,30 @@ fn health(jail: &JailView, dry: bool) -> (Tone, &'static str) {
     }
 }
 
-/// Who is banned, and whether it holds.
+/// Who is banned: decided, applied by the actions, and found in the kernel just now.
 fn banned(jail: &JailView) -> (Tone, String) {
     let banned = jail.banned;
-    match jail.holding {
-        _ if banned == 0 => (Tone::Plain, "0 banned".to_owned()),
-        None => (Tone::Plain, format!("{banned} banned, told to commands")),
-        Some(holding) if holding >= banned => {
-            (Tone::Plain, format!("{banned} banned, {holding} hold"))
-        }
-        Some(_) if jail.kept_by == Keeper::Nobody => {
-            (Tone::Odd, format!("{banned} banned, 0 kept out"))
-        }
-        Some(holding) if jail.trouble.is_some() => {
-            let text = format!("{banned} banned, {} not in the firewall", banned - holding);
-            (Tone::Bad, text)
-        }
-        Some(holding) => {
-            let text = format!("{banned} banned, {} on the way", banned - holding);
-            (Tone::Odd, text)
-        }
+    if banned == 0 {
+        return (Tone::Plain, "0 banned".to_owned());
     }
+    if jail.kept_by == Keeper::Nobody {
+        return (Tone::Odd, format!("{banned} banned, 0 kept out"));
+    }
+    let applied = jail.applied.unwrap_or_default();
+    let verified = match jail.verified {
+        Some(count) => format!("verified {count}"),
+        None => "not verified".to_owned(),
+    };
+    let lacks = applied < banned || jail.holding.is_some_and(|holding| holding < banned);
+    let tone = match (lacks, jail.trouble.is_some()) {
+        (true, true) => Tone::Bad,
+        (true, false) => Tone::Odd,
+        (false, _) => Tone::Plain,
+    };
+    (
+        tone,
+        format!("{banned} banned: applied {applied}, {verified}"),
+    )
 }
 
 /// The first source and how many more there are; what is there comes before what is not.
@@ -267,7 +277,7 @@ mod tests {
             "name": "sshd", "started": true, "idle": false, "backend": "polling",
             "watches": [{ "kind": "file", "name": "/var/log/auth.log", "problem": null }],
             "actions": ["ferroban"], "kept_by": "kernel", "failing": 2, "failures": 70,
-            "banned": 12, "holding": 12, "bans": 40, "maxretry": 5, "findtime": 600,
+            "banned": 12, "applied": 12, "verified": 12, "holding": 12, "bans": 40, "maxretry": 5, "findtime": 600,
             "bantime": 5400, "trouble": null, "last_failure": null, "without_effect": [],
         });
         let (Value::Object(fields_of), Value::Object(but)) = (&mut fields, but) else {
@@ -296,16 +306,16 @@ mod tests {
         let jails = vec![
             jail(json!({})),
             jail(json!({
-                "name": "web", "holding": 9, "trouble": "nft\u{1b}[2J: no", "bantime": -1,
+                "name": "web", "applied": 10, "verified": 9, "holding": 9, "trouble": "nft\u{1b}[2J: no", "bantime": -1,
                 "watches": missing, "without_effect": ["maxlines = 3"],
             })),
         ];
         let expected = r"Ferroban 0.1.0 (as fail2ban 1.1.1), pid 77; 2 jails
 database /var/lib/f.sqlite3; log /var/log/f.log (INFO)
 
-HEALTH   JAIL  READS              FAILING  BANNED                            BANTIME     ACTIONS
-ok       sshd  /var/log/auth.log        2  12 banned, 12 hold                1 h 30 min  ferroban
-TROUBLE  web   waits for /w.log         2  12 banned, 3 not in the firewall  for ever    ferroban
+HEALTH   JAIL  READS              FAILING  BANNED                              BANTIME     ACTIONS
+ok       sshd  /var/log/auth.log        2  12 banned: applied 12, verified 12  1 h 30 min  ferroban
+TROUBLE  web   waits for /w.log         2  12 banned: applied 10, verified 9   for ever    ferroban
 
 [web] 3 bans not in the firewall: nft\u{1b}[2J: no
 [web] waits for /w.log: no such file yet
@@ -365,15 +375,18 @@ TROUBLE  web   waits for /w.log         2  12 banned, 3 not in the firewall  for
     fn of_bans_it_is_told_whether_they_hold() {
         let rows = [
             (json!({ "banned": 0, "holding": 0 }), "0 banned"),
-            (json!({}), "12 banned, 12 hold"),
-            (json!({ "holding": 11 }), "12 banned, 1 on the way"),
+            (json!({}), "12 banned: applied 12, verified 12"),
             (
-                json!({ "holding": 9, "trouble": "x" }),
-                "12 banned, 3 not in the firewall",
+                json!({ "applied": 11, "verified": 10, "holding": 10 }),
+                "12 banned: applied 11, verified 10",
             ),
             (
-                json!({ "kept_by": "commands", "holding": null }),
-                "12 banned, told to commands",
+                json!({ "verified": null }),
+                "12 banned: applied 12, not verified",
+            ),
+            (
+                json!({ "kept_by": "commands", "applied": 11, "verified": null, "holding": null }),
+                "12 banned: applied 11, not verified",
             ),
             (
                 json!({ "kept_by": "nobody", "holding": 0 }),
@@ -406,7 +419,8 @@ TROUBLE  web   waits for /w.log         2  12 banned, 3 not in the firewall  for
                 { "kind": "file", "name": "/b.log", "problem": "may not be read" },
                 { "kind": "journal", "name": "_COMM=sshd", "problem": null },
             ],
-            "trouble": "no such set", "holding": 11, "bantime": -1, "bans": 1,
+            "trouble": "no such set", "verified": 11, "holding": 11, "bantime": -1, "bans": 1,
+            "unverified": "look",
             "last_failure": { "time": 0, "during": "ban", "id": "a\nb", "error": "no such set" },
             "without_effect": ["maxlines = 3", "datepattern = %Y"],
             "kept_out": { "packets": 1, "bytes": 60 },
@@ -419,7 +433,8 @@ reads         /a.log
               waits for /b.log: may not be read
               the journal, _COMM=sshd
 failing       2 now; 70 failures since the start
-banned        12 banned, 1 not in the firewall; 1 ban since the start
+banned        12 banned: applied 12, verified 11; 1 ban since the start
+              look
 kept out      1 packet (60 bytes) since its rules were made
 rule          5 failures within 10 min: banned for ever
 actions       ferroban
