@@ -33,6 +33,8 @@ const MOST_LOOKS: u8 = 5;
 const TOLERANCE: Duration = Duration::from_secs(2);
 /// How long the rules of a chain may take to be shown.
 const LISTING: Duration = Duration::from_secs(10);
+/// The longest list of rules that is looked at, in bytes: some 200,000 of them.
+const MOST_LISTED: usize = 16 << 20;
 
 /// What is to be learnt once: the same change of the same set, by the same program.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -289,7 +291,7 @@ impl Edit {
 /// The rules of a chain; nothing if they cannot be shown, or are too many to be kept.
 fn rules_of(edit: &Edit, rule: &Rule) -> Option<Vec<String>> {
     let list = rules::list(&edit.program, rule);
-    let ran = script::run(&list, LISTING, ()).ok()?;
+    let ran = script::read(&list, LISTING, MOST_LISTED).ok()?;
     let is_whole = ran.is_success() && ran.stdout.lost == 0;
     let text = String::from_utf8(ran.stdout.bytes).ok()?;
     is_whole.then(|| text.lines().map(str::to_owned).collect())

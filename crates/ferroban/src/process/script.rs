@@ -156,28 +156,22 @@ pub(crate) fn run<T>(script: &Script, limit: Duration, turn: T) -> io::Result<Ru
     run_among(&RUNNING, script, limit, turn)
 }
 
+/// The same for somebody who wants to know what it writes: of its standard output so many
+/// bytes are kept.
+pub(crate) fn read(script: &Script, limit: Duration, most: usize) -> io::Result<Run> {
+    let mut watch = Watch::start(&RUNNING, script)?;
+    watch.pipes[0].keep = most;
+    watch.run(limit, ())
+}
+
 fn run_among<T>(
     groups: &'static Groups,
     script: &Script,
     limit: Duration,
     turn: T,
 ) -> io::Result<Run> {
-    let mut watch = Watch::start(groups, script)?;
-    // A limit past the end of the clock is none.
-    let deadline = clock::tick().checked_add(limit);
-    let in_time = watch.until(deadline, |watch| watch.has_ended());
-    if !in_time {
-        watch.kill();
-    }
-    drop(turn);
-    if watch.has_ended() {
-        watch.until(after(GRACE), Watch::is_silent);
-    }
-    let mut run = watch.finish()?;
-    run.timed_out = (!in_time).then_some(limit);
-    Ok(run)
+    Watch::start(groups, script)?.run(limit, turn)
 }
-
 /// Ends whatever runs, with all that it started, without asking. As long as what is
 /// returned lives, no other command starts: for whoever ends the process.
 #[must_use]
@@ -257,6 +251,23 @@ impl Watch {
             end: Some(end),
             pipes: [Pipe::new(stdout), Pipe::new(stderr)],
         })
+    }
+
+    /// Sees it through.
+    fn run<T>(mut self, limit: Duration, turn: T) -> io::Result<Run> {
+        // A limit past the end of the clock is none.
+        let deadline = clock::tick().checked_add(limit);
+        let in_time = self.until(deadline, Self::has_ended);
+        if !in_time {
+            self.kill();
+        }
+        drop(turn);
+        if self.has_ended() {
+            self.until(after(GRACE), Self::is_silent);
+        }
+        let mut run = self.finish()?;
+        run.timed_out = (!in_time).then_some(limit);
+        Ok(run)
     }
 
     fn has_ended(&self) -> bool {

@@ -150,6 +150,17 @@ fn output_is_kept_up_to_a_bound_and_read_beyond_it() {
 }
 
 #[test]
+fn who_wants_to_know_more_is_told_more() {
+    let script = Script::from("head -c 300000 /dev/zero; head -c 70000 /dev/zero >&2");
+    let run = read(&script, Duration::from_secs(20), 200_000).unwrap();
+    assert_eq!(
+        (run.stdout.bytes.len(), run.stdout.lost),
+        (200_000, 100_000)
+    );
+    assert_eq!(run.stderr.bytes.len(), KEPT);
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "children start here")]
 fn the_end_of_a_child_can_be_waited_for_without_a_pidfd() {
     let mut child = Command::new("/bin/sh")
