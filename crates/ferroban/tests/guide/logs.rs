@@ -4,8 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::attack::ATTACKER;
-use crate::machine::{Daemon, Machine, RETURN, chain, on_machine, read, rejected};
+use crate::machine::{Daemon, Machine, RETURN, chain, log, on_machine, read, rejected};
 use crate::support::child::command;
 use crate::support::ssh::{login, must_be_denied, sshd_with};
 use crate::support::wait::{SOON, until};
@@ -120,6 +119,8 @@ fn every_log_of_the_guide_is_read_right_with_debians_filter() {
 
 fn every_log_is_read_right(machine: &Machine<'_>) {
     let mut logpath = AUTH_LOG;
+    // What sshd says late of an old attacker belongs to no later one.
+    let mut attackers = (10..).map(|last| format!("192.0.2.{last}"));
     for (daemon, path, begin) in ROWS {
         for level in ["VERBOSE", "INFO"] {
             clear_logs();
@@ -131,7 +132,8 @@ fn every_log_is_read_right(machine: &Machine<'_>) {
                 .into();
             machine.edit("ssh-iptables", &old, &new);
             logpath = path;
-            the_log_is_read_right(machine, path, begin);
+            let attacker = attackers.next().unwrap();
+            the_log_is_read_right(machine, (path, begin), &attacker);
             drop((daemon, sshd));
         }
     }
@@ -146,29 +148,30 @@ fn clear_logs() {
 }
 
 /// Five wrong passwords are a ban, four are not.
-fn the_log_is_read_right(machine: &Machine<'_>, path: &str, begin: &str) {
+fn the_log_is_read_right(machine: &Machine<'_>, (path, begin): (&str, &str), ip: &str) {
     until(SOON, "sshd's lines are written", || {
         Path::new(path).exists()
     });
     machine.start();
     // Four in one connection, so that it is the passwords that count and not their end.
-    let attempts = |times| login(machine.world, b"root", ATTACKER, SERVER4, times);
+    let attempts = |times| login(machine.world, b"root", ip, SERVER4, times);
     must_be_denied(vec![attempts(4)]);
-    let failed = |line: &&str| line.contains("Failed password for root from 192.0.2.2");
-    let written = || read(path).lines().filter(failed).count();
-    until(SOON, "four lines", || written() == 4);
-    let found = || {
-        let status = machine.ask(&["status", "ssh-iptables"]);
-        status.contains("Currently failed:\t1") && status.contains("Total failed:\t4")
-    };
-    until(SOON, "four are found", found);
-    assert!(!machine.has_banned("ssh-iptables", ATTACKER), "{path}");
+    let failed = format!("Failed password for root from {ip} ");
+    until(SOON, "four lines", || {
+        read(path).matches(&failed).count() == 4
+    });
+    let found = format!("[ssh-iptables] Found {ip} - ");
+    until(SOON, "four are found", || {
+        log().matches(&found).count() == 4
+    });
+    assert!(!machine.has_banned("ssh-iptables", ip), "{path}");
     let last = attempts(1);
-    machine.must_tell(&format!(" NOTICE  [ssh-iptables] Ban {ATTACKER}"));
+    machine.must_tell(&format!(" NOTICE  [ssh-iptables] Ban {ip}"));
     until(SOON, "the rule", || chain("f2b-SSH").len() == 2);
-    assert_eq!(chain("f2b-SSH"), [rejected(ATTACKER).as_str(), RETURN]);
+    assert_eq!(chain("f2b-SSH"), [rejected(ip).as_str(), RETURN]);
+    assert_eq!(log().matches(&found).count(), 5, "{}", log());
     let text = read(path);
-    let line = text.lines().find(failed).unwrap();
+    let line = text.lines().find(|line| line.contains(&failed)).unwrap();
     assert!(line.contains(begin), "{line}");
     drop(last);
     // Bans are kept for the next start; here each start is the first.

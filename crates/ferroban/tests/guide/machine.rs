@@ -23,8 +23,8 @@ const JAILS: &str = "/etc/fail2ban/jail.conf";
 /// What the tests need besides what all worlds need, each with its Debian package.
 const PROGRAMS: [(&str, &str); 8] = [
     ("/usr/sbin/iptables", "iptables"),
-    ("/usr/sbin/dma", "dma"),
-    ("/usr/bin/mail.mailutils", "mailutils"),
+    ("/usr/sbin/dma", "dma, unpacked by .ci/run"),
+    ("/usr/bin/mail.mailutils", "mailutils, unpacked by .ci/run"),
     ("/usr/bin/whois", "whois"),
     ("/usr/bin/logger", "bsdutils"),
     ("/etc/services", "netbase"),
@@ -51,9 +51,21 @@ for folder in etc usr var; do
     mount -t overlay -o "lowerdir=$below,upperdir=/run/machine/$folder,workdir=/run/machine/$folder.work" overlay /$folder
 done
 mount -t tmpfs -o mode=755 tmpfs /var/log
-rm -rf /var/lib/fail2ban
-mkdir -p /var/mail /var/lib/fail2ban
-rm -f /var/mail/root /etc/fail2ban/jail.d/*.conf
+rm -rf /var/lib/fail2ban /etc/fail2ban/jail.d/*.conf
+mkdir -p /var/lib/fail2ban
+
+ln -sf mail.mailutils /usr/bin/mail
+ln -sf dma /usr/sbin/sendmail
+rm -f /etc/aliases /etc/mailutils.conf /etc/mail.rc /var/mail/root
+mkdir -p /var/mail /var/spool/dma /etc/dma
+hostname >/etc/mailname
+echo 'MAILNAME /etc/mailname' >/etc/dma/dma.conf
+: >/var/mail/root
+chgrp mail /var/mail/root /var/spool/dma /usr/sbin/dma
+chmod 2755 /usr/sbin/dma
+chmod 660 /var/mail/root
+chmod 2770 /var/spool/dma
+
 if [ -d /sys/fs/cgroup ]; then mount -t tmpfs tmpfs /sys/fs/cgroup; fi
 echo "127.0.0.1 localhost $(hostname)" >/etc/hosts
 echo 'hosts: files' >/etc/nsswitch.conf
