@@ -550,6 +550,37 @@ mod tests {
         });
     }
 
+    #[test]
+    fn what_a_command_could_not_ban_is_decided_and_not_applied() {
+        let place = Place::new();
+        place.write(
+            "conf/action.d/record.conf",
+            "[Definition]\nactionban = test '<ip>' != 192.0.2.66\nactionunban = true\n",
+        );
+        let _server = place.server(OUR_SERVER);
+        place.must("ban one 192.0.2.66 192.0.2.7");
+        let view = place.json("status one");
+        for (field, expected) in [
+            ("banned", Value::from(2)),
+            ("applied", 1.into()),
+            ("verified", Value::Null),
+        ] {
+            assert_eq!(view[field], expected, "{field}: {view}");
+        }
+        let shown = place.must("status one");
+        assert!(
+            shown.contains("2 banned: applied 1, not verified"),
+            "{shown}"
+        );
+        let expected = ["192.0.2.66 false null null", "192.0.2.7 true null null"];
+        assert_eq!(
+            states(&place.json("bans one")),
+            expected.map(str::to_owned).into()
+        );
+        place.must("unban one 192.0.2.66");
+        assert_eq!(place.json("status one")["applied"], 1);
+    }
+
     /// Each ban with whether it is applied, verified, and holds.
     fn states(bans: &Value) -> BTreeSet<String> {
         let bans = bans.as_array().unwrap().iter();
