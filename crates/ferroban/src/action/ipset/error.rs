@@ -137,6 +137,13 @@ pub enum Error {
         /// What was to be changed.
         network: Network,
     },
+    /// Somebody has made an exception of the entry: packets of it do not match.
+    Excepted {
+        /// The name of the set.
+        set: String,
+        /// The entry.
+        network: Network,
+    },
     /// The set is not one for bans.
     Unsuitable {
         /// Its name.
@@ -363,6 +370,10 @@ impl Error {
                 f,
                 "a set of type {kind} that cannot hold bans of {family}; choose one of type hash:net or hash:ip, of family {family} and without a netmask, or a name that is free"
             ),
+            Self::Excepted { network, .. } => write!(
+                f,
+                "{network} is an exception in it (nomatch), which somebody made; to ban it all the same: ipset del {set} {network}"
+            ),
             Self::Unproven {
                 network,
                 banned: true,
@@ -405,6 +416,7 @@ impl Error {
             | Self::Family { set, .. }
             | Self::Malformed { set, .. }
             | Self::Unfit { set, .. }
+            | Self::Excepted { set, .. }
             | Self::Unsuitable { set, .. }
             | Self::Unproven { set, .. }
             | Self::Refused { set, .. } => Some(set),

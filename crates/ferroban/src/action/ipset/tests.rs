@@ -476,6 +476,24 @@ fn what_goes_wrong_is_told_with_what_to_do() {
     for (error, expected) in cases {
         assert_eq!(error.to_string(), expected);
     }
+    let (kind, family, banned) = ("list:set".to_owned(), Family::V4, true);
+    let (set, network) = (set(), network());
+    #[rustfmt::skip]
+    let entries = [
+        Error::AlreadyThere { set: set.clone(), network },
+        Error::NotThere { set: set.clone(), network },
+        Error::NoTimeouts { set: set.clone(), network },
+        Error::Malformed { set: set.clone(), network },
+        Error::Unfit { set: set.clone(), network },
+        Error::Excepted { set: set.clone(), network },
+        Error::Unproven { set: set.clone(), network, banned },
+        Error::Unsuitable { set, kind, family },
+    ];
+    for error in entries {
+        let text = error.to_string();
+        let said = text.strip_prefix("ipset 'f2b-sshd': ").unwrap();
+        assert!(!said.is_empty(), "{error:?}");
+    }
     // No number is one too many for `Errno`.
     for code in [0, 4095, 4096, i32::MAX] {
         let error = Error::new("s", Attempt::Create, code);

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ferroban_engine::{Ban, FailId, Network, Outcome, Tampering, Timestamp};
 
-use super::super::ipset::{Change, Edit, Error, Family, Ipset, LONGEST_TIMEOUT};
+use super::super::ipset::{Change, Edit, Entry, Error, Family, Ipset, LONGEST_TIMEOUT};
 use super::super::{Failed, NOT_AN_ADDRESS};
 use super::failed;
 use crate::report;
@@ -71,8 +71,8 @@ struct Wish {
 /// What is to be done with an entry, if anything.
 type Plan = Option<(Network, Change, bool)>;
 
-/// Who is in a set, with the seconds that are left; none is for ever.
-type Present = HashMap<Network, Option<u32>>;
+/// Who is in a set.
+type Present = HashMap<Network, Entry>;
 
 /// What should be in a set.
 #[derive(Debug, Default)]
@@ -136,8 +136,9 @@ impl Roll {
         let before = self.shares.insert(at.jail.to_owned(), Share::default());
         let before = before.unwrap_or_default().ends.into_keys();
         let left: Vec<Network> = before.filter(|net| !wanted.contains_key(net)).collect();
-        for result in self.let_go(&left, at) {
+        for (network, result) in left.iter().zip(self.let_go(&left, at)) {
             result?;
+            present.remove(network);
         }
         let (mut kept, mut added, mut corrected, mut wishes) = (0, 0, 0, Vec::new());
         for (network, end) in wanted {
@@ -148,11 +149,12 @@ impl Roll {
                 exist,
             };
             match self.serves(wish, present.get(&network), true, at) {
-                Some(fact) => {
+                Ok(Some(fact)) => {
                     kept += 1;
                     self.note(wish, fact, at);
                 }
-                None => wishes.push(wish),
+                Ok(None) => wishes.push(wish),
+                Err(error) => failures.push((network.into(), report::chain(&error))),
             }
         }
         for (wish, result) in wishes.iter().zip(self.put(&wishes, at)) {
@@ -177,12 +179,19 @@ impl Roll {
     fn serves(
         &self,
         wish: Wish,
-        there: Option<&Option<u32>>,
+        there: Option<&Entry>,
         ours: bool,
         at: &At<'_>,
-    ) -> Option<Fact> {
-        let (left, half) = (*there?, self.half(wish.network));
-        let form = half.form?;
+    ) -> Result<Option<Fact>, Error> {
+        let half = self.half(wish.network);
+        let (Some(there), Some(form)) = (there, half.form) else {
+            return Ok(None);
+        };
+        if there.nomatch {
+            let (set, network) = (half.name.clone(), wish.network);
+            return Err(Error::Excepted { set, network });
+        }
+        let left = there.timeout;
         let end = self.latest(wish, at);
         let (timeout, until) = form.timeout(end, at.now);
         // Whoever has it for ever does not want it to end with our ban.
@@ -193,10 +202,10 @@ impl Roll {
         };
         if borrowed {
             let until = Timestamp::MAX;
-            return Some(Fact { until, borrowed });
+            return Ok(Some(Fact { until, borrowed }));
         }
-        form.is_right(left, timeout)
-            .then_some(Fact { until, borrowed })
+        let fact = Fact { until, borrowed };
+        Ok(form.is_right(left, timeout).then_some(fact))
     }
 
     /// Bans, with an answer for each.
@@ -248,13 +257,17 @@ impl Roll {
             if !there(result) {
                 continue;
             }
-            if let Some(fact) = self.serves(*wish, present.get(&wish.network), false, at) {
-                self.note(*wish, fact, at);
-                *result = Ok(());
-            } else {
-                places.push(place);
-                let exist = true;
-                again.push(Wish { exist, ..*wish });
+            match self.serves(*wish, present.get(&wish.network), false, at) {
+                Ok(Some(fact)) => {
+                    self.note(*wish, fact, at);
+                    *result = Ok(());
+                }
+                Ok(None) => {
+                    places.push(place);
+                    let exist = true;
+                    again.push(Wish { exist, ..*wish });
+                }
+                Err(error) => *result = Err(error),
             }
         }
         for (place, answer) in places.into_iter().zip(self.put(&again, at)) {
@@ -463,7 +476,11 @@ impl Roll {
             let what = format!("its set '{}' is gone", half.name);
             return Ok(Some(Tampering::Emptied { what, by }));
         };
-        half.take_in(&header)?;
+        if let Err(error) = half.take_in(&header) {
+            // It is another set by now.
+            let what = error.to_string();
+            return Ok(Some(Tampering::Emptied { what, by }));
+        }
         let least = live.surely.len() + half.foreign;
         let entries = header.entries.and_then(|count| usize::try_from(count).ok());
         if entries.is_some_and(|count| (least..=least + live.perhaps).contains(&count)) {

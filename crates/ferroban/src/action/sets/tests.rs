@@ -254,6 +254,63 @@ fn an_entry_of_somebody_else_is_left_or_made_to_last() {
 }
 
 #[test]
+fn an_exception_that_somebody_made_is_no_ban() {
+    in_namespace(|| {
+        let mut life = Life::new();
+        life.start("sshd", &[]);
+        ipset("add f2b 192.0.2.1 nomatch").unwrap();
+        let results = life.try_ban("sshd", &[("192.0.2.1", 600), ("192.0.2.0/24", 600)]);
+        assert!(matches!(results[..], [Err(Failed::Because(_)), Ok(())]));
+        assert_eq!(life.look("sshd"), [""; 0]);
+        assert_eq!(life.start("sshd", &[("192.0.2.1", 600)]), [0, 0, 0, 1, 1]);
+        life.stop("sshd");
+        assert_eq!(entries("f2b"), set(["192.0.2.1 timeout 0 nomatch"]));
+    });
+}
+
+#[test]
+fn a_jail_that_bans_otherwise_from_now_on_leaves_its_sets() {
+    use super::super::shell::Facts;
+    use super::super::{Actions, Native, Part};
+    use crate::log::{Level, Log, Target};
+    struct Nothing;
+    impl Facts for Nothing {}
+    in_namespace(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::open(&Target::File(folder.path().join("log")), Level::Notice).unwrap();
+        let mut actions = Actions::new("j".parse().unwrap(), log, Arc::new(Nothing));
+        let life = Life::new();
+        let held = life.bans_of(&[("192.0.2.1", 600)]);
+        let nft = || {
+            let output = run("nft", &["list", "ruleset"]).unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let mut go_on = |options: &[(&str, &str)]| {
+            let options = options
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let native = Native::new("j", &options.collect(), "").unwrap();
+            let parts = vec![("ferroban".to_owned(), Part::Native(native))];
+            actions.configure(parts, &held, false);
+            drop(actions.start(&held, life.now, &|| true));
+        };
+        go_on(&[("ipset", "a")]);
+        assert_eq!(entries("a"), set(["192.0.2.1 600"]));
+        go_on(&[("ipset", "a"), ("cut", "yes")]);
+        assert_eq!(entries("a"), set(["192.0.2.1 600"]));
+        go_on(&[("ipset", "b")]);
+        assert_eq!(ipset("list -n").unwrap(), "b\nb6\n");
+        assert!(nft().is_empty());
+        go_on(&[("priority", "raw")]);
+        assert_eq!(ipset("list -n").unwrap(), "");
+        assert!(nft().contains("192.0.2.1"));
+        go_on(&[("ipset", "a")]);
+        assert_eq!(entries("a"), set(["192.0.2.1 600"]));
+        assert!(nft().is_empty());
+    });
+}
+
+#[test]
 fn several_jails_share_sets_and_an_entry_stays_until_the_last_lifts_it() {
     in_namespace(|| {
         let mut life = Life::new();
@@ -303,6 +360,16 @@ fn a_look_shows_what_others_did() {
         let lost = life.try_ban("web", &[("2001:db8::3", 600)]);
         assert!(matches!(lost[..], [Err(Failed::Lost(_))]), "{lost:?}");
         life.unban("web", &["2001:db8::1"]);
+        // So is a set that took its place and cannot hold bans.
+        life.start("web", &[("192.0.2.9", 600)]);
+        ipset("destroy f2b").unwrap();
+        ipset("create f2b hash:ip,port").unwrap();
+        let seen = life.look("web");
+        assert!(
+            matches!(seen.as_slice(), [what] if what.contains("hash:ip,port")),
+            "{seen:?}"
+        );
+        ipset("destroy f2b").unwrap();
         // The next start puts everything back.
         life.start("sshd", &three);
         life.start("web", &[("2001:db8::2", 600)]);

@@ -105,7 +105,7 @@ impl Half {
     /// Who is in it.
     pub(super) fn present(&self, ipset: &mut Ipset) -> Result<Present, Error> {
         let entries = ipset.list(&self.name)?.into_iter();
-        let pairs = entries.map(|entry| (entry.network, entry.timeout));
+        let pairs = entries.map(|entry| (entry.network, entry));
         Ok(pairs.collect())
     }
 
