@@ -476,8 +476,17 @@ fn what_goes_wrong_is_told_with_what_to_do() {
     for (error, expected) in cases {
         assert_eq!(error.to_string(), expected);
     }
+    // No number is one too many for `Errno`.
+    for code in [0, 4095, 4096, i32::MAX] {
+        let error = Error::new("s", Attempt::Create, code);
+        assert!(std::error::Error::source(&error).is_some(), "{code}");
+    }
+}
+
+#[test]
+fn whatever_is_wrong_with_an_entry_has_its_words() {
+    let (set, network) = ("f2b-sshd".to_owned(), network("192.0.2.1"));
     let (kind, family, banned) = ("list:set".to_owned(), Family::V4, true);
-    let (set, network) = (set(), network());
     #[rustfmt::skip]
     let entries = [
         Error::AlreadyThere { set: set.clone(), network },
@@ -493,10 +502,5 @@ fn what_goes_wrong_is_told_with_what_to_do() {
         let text = error.to_string();
         let said = text.strip_prefix("ipset 'f2b-sshd': ").unwrap();
         assert!(!said.is_empty(), "{error:?}");
-    }
-    // No number is one too many for `Errno`.
-    for code in [0, 4095, 4096, i32::MAX] {
-        let error = Error::new("s", Attempt::Create, code);
-        assert!(std::error::Error::source(&error).is_some(), "{code}");
     }
 }
