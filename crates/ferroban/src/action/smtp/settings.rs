@@ -435,11 +435,26 @@ mod tests {
             ("host=mail:587|port=587", "mail:587"),
             ("host=::1", "[::1]:25"),
             ("host=[::1]:26", "[::1]:26"),
-            ("host=mail|tls=tls", "mail:465"),
-            ("host=mail|tls=starttls", "mail:25"),
         ];
         for (text, server) in cases {
             assert_eq!(read(text).unwrap().server(), server, "{text}");
+        }
+    }
+
+    #[test]
+    fn tls_has_a_port_of_its_own_or_begins_at_the_usual_one() {
+        let cases = [
+            ("host=mail|tls=tls", "mail:465"),
+            ("host=mail|tls=starttls", "mail:25"),
+            ("host=mail|ssl=yes", "mail:25"),
+        ];
+        for (text, server) in cases {
+            let settings = read(text);
+            if cfg!(feature = "tls") {
+                assert_eq!(settings.unwrap().server(), server, "{text}");
+            } else {
+                assert_eq!(settings, Err(SettingsError::NoTls), "{text}");
+            }
         }
     }
 
