@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Many bans: by command, put back at a restart, and by an attack.
 
-Both programs do the same with `--bans` addresses, Ferroban alone with more. A
+Both programs do the same with `--bans` addresses, Ferroban with its own action
+and with fail2ban's `nftables-multiport`; Ferroban alone does it with more. A
 list is done when the kernel has announced its last address, whatever the client
 was told. Of Ferroban the middle of several rounds is shown.
 
@@ -56,10 +57,11 @@ def main():
     parsed = sides.arguments(parser)
     kernel.private_network()
     for count in parsed.bans:
-        ours, theirs = rounds(sides.Ferroban, count, parsed), measure(sides.Fail2ban, count, parsed.dir)
+        ours, same = (rounds(kind, count, parsed) for kind in (sides.Ferroban, sides.SameAction))
+        theirs = measure(sides.Fail2ban, count, parsed.dir)
         report.heading(f"{count:,} bans, both")
-        rows = [(what, shown(ours.get(what)), shown(theirs.get(what)), ratio(ours.get(what), theirs.get(what))) for what in ROWS]
-        report.table(["", "Ferroban", "fail2ban", "ratio"], [row for row in rows if row[1] or row[2]])
+        head = ["", "Ferroban", "ratio", "with nftables-multiport", "ratio", "fail2ban"]
+        report.table(head, [row for row in (compared(what, ours, same, theirs) for what in ROWS) if any(row[1:])])
     if parsed.alone:
         all = [rounds(sides.Ferroban, count, parsed) for count in parsed.alone]
         report.heading("Ferroban alone")
@@ -163,6 +165,11 @@ def single(side, listener, address):
 def count(what, side, addresses, figures):
     if len(addresses) <= MANY:
         figures[what] = kernel.count(side.table), ""
+
+
+def compared(what, ours, same, theirs):
+    ours, same, theirs = (figures.get(what) for figures in (ours, same, theirs))
+    return what, shown(ours), ratio(ours, theirs), shown(same), ratio(same, theirs), shown(theirs)
 
 
 def shown(figure):

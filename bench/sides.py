@@ -143,6 +143,13 @@ class Ferroban(Side):
     name, table = "Ferroban", "ferroban"
     program = None
 
+    def named(self, name):
+        """Its program by another name, which makes it another one."""
+        link = self.folder / name
+        if not link.is_symlink():
+            link.symlink_to(Ferroban.program)
+        return str(link)
+
     def command(self):
         words = [self.program, "guard", "--socket", self.socket, "--pidfile", self.folder / "daemon.pid"]
         words += ["--database", self.database, "--logtarget", self.log, "--loglevel", "INFO"]
@@ -153,14 +160,14 @@ class Ferroban(Side):
 
     def client(self):
         """The beginning of a command line of its own client."""
-        client = self.folder / "fail2ban-client"
-        if not client.is_symlink():
-            client.symlink_to(self.program)
-        return [str(client), "-c", "/etc/fail2ban", "-s", str(self.socket)]
+        return [self.named("fail2ban-client"), "-c", "/etc/fail2ban", "-s", str(self.socket)]
 
 
 class Fail2ban(Side):
     name, table = "fail2ban", "f2b-table"
+
+    def server(self):
+        return FAIL2BAN
 
     def command(self):
         config = self.folder / "config"
@@ -182,11 +189,24 @@ class Fail2ban(Side):
             f"[sshd]\nenabled = true\nfilter = sshd[mode=normal]\n{reads}{options}"
             "action = nftables-multiport[name=sshd, port=ssh, protocol=tcp]\n"
         )
-        return [FAIL2BAN, "-xf", "-c", str(config), "start"]
+        return [self.server(), "-xf", "-c", str(config), "start"]
 
     def client(self):
         """The beginning of a command line of its own client."""
         return [FAIL2BAN_CLIENT, "-c", str(self.folder / "config"), "-s", str(self.socket)]
+
+
+class SameAction(Fail2ban):
+    """Ferroban with the configuration of the other side, action included."""
+
+    name = "Ferroban with fail2ban's action"
+    named = Ferroban.named
+
+    def server(self):
+        return self.named("fail2ban-server")
+
+    def client(self):
+        return [self.named("fail2ban-client"), *super().client()[1:]]
 
 
 @contextlib.contextmanager
