@@ -36,6 +36,7 @@ use ferroban_engine::Network;
 pub use network::Element;
 use network::{Cover, Family, Span};
 use rule::Scope;
+use rustix::io::Errno;
 use set::{Held, Kind, SETS};
 use socket::Socket;
 pub use watch::{Foreign, Taken, Told, Watch};
@@ -45,9 +46,12 @@ use crate::clock;
 /// Timeouts that differ by less are the same: reading and writing takes time.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
-/// From so many wanted addresses on the kernel is asked for each: the time to read a set grows with
-/// the square of its size, and here both ways take half a second.
+/// From so many addresses on the kernel is asked for each that is wanted: the time to read a set
+/// grows with the square of its size, and here both ways take half a second.
 const MANY: usize = 100_000;
+
+/// As many bytes as the kernel tells of so many elements.
+const MANY_BYTES: usize = MANY * 48;
 
 /// A protocol a jail guards.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -316,31 +320,40 @@ impl Nftables {
         Ok(found)
     }
 
-    /// The same as far as it matters for some elements.
+    /// The same as far as it matters for some elements, if there are very many.
     fn held_of(
         &mut self,
         name: &str,
         wanted: &[Element],
     ) -> Result<Vec<(set::Set, Vec<Held>)>, Error> {
-        if wanted.len() < MANY {
-            return self.held(name);
-        }
         let jail = name::identifier(name);
         let mut found = Vec::new();
         for set in SETS {
-            let of_set = wanted.iter().map(|element| element.network);
-            let of_set = of_set.filter(|network| set::Set::of(*network) == set);
-            let held = match set.kind {
-                Kind::Network => set.read(&mut self.socket, &jail),
-                Kind::Address => {
-                    let spans: Vec<Span> = of_set.map(Span::of).collect();
-                    set.look_up(&mut self.socket, &jail, &spans)
-                }
-            };
+            let held = self.held_in(set, &jail, wanted);
             let held = held.map_err(|errno| Error::new(name, Attempt::List, errno))?;
             found.push((set, held));
         }
         Ok(found)
+    }
+
+    fn held_in(
+        &mut self,
+        set: set::Set,
+        jail: &str,
+        wanted: &[Element],
+    ) -> Result<Vec<Held>, Errno> {
+        if set.kind == Kind::Network {
+            return set.read(&mut self.socket, jail);
+        }
+        let networks = wanted.iter().map(|element| element.network);
+        let of_set = networks.filter(|network| set::Set::of(*network) == set);
+        let spans: Vec<Span> = of_set.map(Span::of).collect();
+        if spans.len() < MANY
+            && let Some(held) = set.read_unless(&mut self.socket, jail, MANY_BYTES)?
+        {
+            return Ok(held);
+        }
+        set.look_up(&mut self.socket, jail, &spans)
     }
 
     /// One job for each network, and one answer for each wish.

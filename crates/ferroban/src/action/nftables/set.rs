@@ -295,6 +295,20 @@ impl Set {
         self.read_in(socket, INET, (TABLE, &self.name(jail)))
     }
 
+    /// The same, unless it takes more than `most` bytes to tell it.
+    pub(super) fn read_unless(
+        self,
+        socket: &mut Socket,
+        jail: &str,
+        most: usize,
+    ) -> Result<Option<Vec<Held>>, Errno> {
+        let read = self.read_most(socket, most, (INET, TABLE, &self.name(jail)));
+        match read {
+            Err(Errno::TOOBIG) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// The same of a set of that kind in any table, by the names of both.
     pub(super) fn read_in(
         self,
@@ -302,13 +316,22 @@ impl Set {
         family: u8,
         (table, set): (&str, &str),
     ) -> Result<Vec<Held>, Errno> {
+        self.read_most(socket, usize::MAX, (family, table, set))
+    }
+
+    fn read_most(
+        self,
+        socket: &mut Socket,
+        most: usize,
+        (family, table, set): (u8, &str, &str),
+    ) -> Result<Vec<Held>, Errno> {
         let mut raw = Raw::default();
         let fill = |question: &mut Attributes| {
             question.text(LIST_TABLE, table);
             question.text(LIST_SET, set);
         };
         let take = |message: Message<'_>| raw.take(self.family, message);
-        socket.dump_in(family, GET_ELEMENTS, fill, take)?;
+        socket.dump_in((family, GET_ELEMENTS), most, fill, take)?;
         Ok(match self.kind {
             Kind::Address => raw.addresses(),
             Kind::Network => raw.ranges(self.family),

@@ -122,21 +122,22 @@ impl Socket {
         fill: impl FnMut(&mut Attributes),
         each: impl FnMut(Message<'_>),
     ) -> Result<(), Errno> {
-        self.dump_in(INET, kind, fill, each)
+        self.dump_in((INET, kind), usize::MAX, fill, each)
     }
 
-    /// The same about a table of any family.
+    /// The same about a table of any family. If there is more than `most` bytes, the rest is not
+    /// waited for: that is [`Errno::TOOBIG`].
     pub(super) fn dump_in(
         &mut self,
-        family: u8,
-        kind: u16,
+        (family, kind): (u8, u16),
+        most: usize,
         mut fill: impl FnMut(&mut Attributes),
         mut each: impl FnMut(Message<'_>),
     ) -> Result<(), Errno> {
         let mut parts = Vec::new();
         for _ in 0..DUMP_ATTEMPTS {
             parts.clear();
-            if self.dump_once((family, kind), &mut fill, &mut parts)? {
+            if self.dump_once((family, kind), most, &mut fill, &mut parts)? {
                 break;
             }
         }
@@ -218,9 +219,11 @@ impl Socket {
     fn dump_once(
         &mut self,
         (family, kind): (u8, u16),
+        most: usize,
         fill: &mut impl FnMut(&mut Attributes),
         parts: &mut Vec<Vec<u8>>,
     ) -> Result<bool, Errno> {
+        let mut read = 0;
         let seq = self.link.next();
         let question = message::request_in(family, (kind, DUMP), seq, fill);
         self.link.send(&question)?;
@@ -242,10 +245,16 @@ impl Socket {
                 .next()
                 .is_some_and(|answer| answer.seq == seq)
             {
+                read += part.len();
                 parts.push(part.to_vec());
             }
             if done {
                 return Ok(steady);
+            }
+            if read > most {
+                // The kernel would go on with it before it answers anything else.
+                *self = Self::open()?;
+                return Err(Errno::TOOBIG);
             }
         }
     }

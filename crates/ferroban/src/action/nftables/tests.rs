@@ -988,6 +988,12 @@ fn addresses_that_are_asked_for_one_by_one_are_those_of_the_whole_set() {
             };
             let looked_up = set.look_up(&mut nftables.socket, "j", &asked).unwrap();
             let read = set.read(&mut nftables.socket, "j").unwrap();
+            for (most, expected) in [(usize::MAX, Some(read.len())), (1000, None)] {
+                let held = set.read_unless(&mut nftables.socket, "j", most);
+                assert_eq!(held.unwrap().map(|held| held.len()), expected);
+            }
+            // What was not read is not taken for an answer to what comes next.
+            assert!(nftables.is_whole(&guard("j", &[], &[])).unwrap());
             assert_eq!(looked_up.len(), of_set(some).len());
             assert_eq!(known(looked_up), known(read));
         }
