@@ -53,6 +53,9 @@ struct Way {
 enum Standing {
     /// Looked at so often, without a proof.
     Looked(u8),
+    /// Seen so often to leave a set of this shape alone when the element was there: as after
+    /// a crash, when everything is.
+    Idle(u8, Shape),
     /// A rule that was made, or taken out; that `iptables-restore` does the same is not seen
     /// yet.
     Sampled(Sample),
@@ -94,7 +97,7 @@ impl Lift {
     pub(super) fn learn(&mut self, edit: &Edit, run: impl FnOnce() -> bool) -> (bool, bool) {
         let way = Way::of(edit);
         let looked = match self.ways.get(&way) {
-            Some(Standing::Looked(looked)) => *looked,
+            Some(Standing::Looked(looked) | Standing::Idle(looked, _)) => *looked,
             // The set is another one now, or it was not done.
             Some(Standing::Proven(_) | Standing::Sampled(_)) | None => 0,
         };
@@ -114,14 +117,18 @@ impl Lift {
         }
         let before = self.sets.look(&edit.set);
         let success = run();
-        let standing = match before.filter(|_| success) {
-            Some((shape, before)) => match self.sets.look(&edit.set) {
-                Some((same, after)) if same == shape && shape.explains(edit, before, &after) => {
+        let after = self.sets.look(&edit.set).filter(|_| success);
+        let standing = match (before, after) {
+            (Some((shape, before)), Some((same, after))) if shape == same => {
+                if shape.has(edit, &before) && alike(&before, &after) {
+                    Standing::Idle(looked + 1, shape)
+                } else if shape.explains(edit, before, &after) {
                     Standing::Proven(shape)
+                } else {
+                    Standing::Looked(looked + 1)
                 }
-                _ => Standing::Looked(looked + 1),
-            },
-            None => Standing::Looked(looked + 1),
+            }
+            _ => Standing::Looked(looked + 1),
         };
         let is_proven = matches!(standing, Standing::Proven(_));
         self.news |= is_proven;
@@ -153,14 +160,20 @@ impl Lift {
     fn carry_out_alike(&mut self, edits: &[Edit]) -> Option<Vec<bool>> {
         let edit = edits.first()?;
         let way = Way::of(edit);
-        let Some(Standing::Proven(shape)) = self.ways.get(&way) else {
-            return None;
+        let (shape, is_idle) = match self.ways.get(&way)? {
+            Standing::Proven(shape) => (shape, false),
+            Standing::Idle(_, shape) => (shape, true),
+            Standing::Looked(_) | Standing::Sampled(_) => return None,
         };
         if !edit.is_the_systems() || self.sets.shape(&edit.set)? != *shape {
             // It is to be learnt anew.
             self.ways.remove(&way);
             self.news = true;
             return None;
+        }
+        if is_idle {
+            let (_, content) = self.sets.look(&edit.set)?;
+            return Some(edits.iter().map(|edit| shape.has(edit, &content)).collect());
         }
         self.sets.change(shape, edits)
     }
@@ -219,6 +232,12 @@ impl Lift {
         let standing = self.ways.get(&Way::of(edit));
         matches!(standing, Some(Standing::Proven(_) | Standing::Sampled(_)))
     }
+
+    /// Whether some of many such commands may be carried out here.
+    pub(super) fn is_known(&self, edit: &Edit) -> bool {
+        let standing = self.ways.get(&Way::of(edit));
+        matches!(standing, Some(Standing::Idle(..))) || self.is_proven(edit)
+    }
 }
 
 impl Way {
@@ -251,15 +270,17 @@ impl Shape {
             // It was there already, or not there: that proves nothing.
             (true, Ok(_)) | (false, Err(_)) => return false,
         }
-        let same = |(one, other): (&(_, Option<Duration>), &(_, _))| {
-            one.0 == other.0
-                && match (one.1, other.1) {
-                    (None, None) => true,
-                    (Some(one), Some(other)) => one.abs_diff(other) <= TOLERANCE,
-                    _ => false,
-                }
-        };
-        before.len() == after.len() && before.iter().zip(after).all(same)
+        alike(&before, after)
+    }
+
+    /// Whether what a command adds is there already, and stays for ever: then there is nothing
+    /// to do.
+    fn has(&self, edit: &Edit, content: &Content) -> bool {
+        let span = elsewhere::span(&edit.element());
+        let place = content.binary_search_by_key(&span, |(span, _)| *span);
+        let held = place.ok().and_then(|place| content.get(place));
+        let stays = held.is_some_and(|(_, timeout)| timeout.is_none());
+        edit.is_added && stays && self.time_of(edit).is_none()
     }
 
     /// What time an element has right after it came.
@@ -270,6 +291,19 @@ impl Shape {
         };
         edit.timeout.or(of_set).filter(|time| !time.is_zero())
     }
+}
+
+/// Whether two looks have seen the same.
+fn alike(one: &Content, other: &Content) -> bool {
+    let same = |(one, other): (&(_, Option<Duration>), &(_, _))| {
+        one.0 == other.0
+            && match (one.1, other.1) {
+                (None, None) => true,
+                (Some(one), Some(other)) => one.abs_diff(other) <= TOLERANCE,
+                _ => false,
+            }
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 impl Edit {

@@ -384,3 +384,43 @@ fn rules_that_come_out_otherwise_are_left_to_the_shell() {
         assert!(!lift.is_proven(&all[2]));
     });
 }
+
+/// As after a crash, when the sets still hold what is put back.
+#[test]
+fn what_is_there_already_needs_no_command_once_one_has_changed_nothing() {
+    in_namespace(|| {
+        must("nft add table inet t; nft 'add set inet t s { type ipv4_addr; }'");
+        must("ipset create s hash:ip timeout 0");
+        let rows = [
+            ("nft add element inet t s { ADDRESS }", "nft list set inet t s"),
+            ("ipset -exist add s ADDRESS timeout 0", "ipset save s"),
+        ];
+        for (command, list) in rows {
+            let all: Vec<String> = addresses(true)
+                .iter()
+                .map(|address| command.replace("ADDRESS", address))
+                .collect();
+            let edits: Vec<Edit> = all.iter().map(|command| edit(command)).collect();
+            // All but the last one.
+            for command in &all[..11] {
+                must(command);
+            }
+            let before = must(list);
+            let mut lift = Lift::default();
+            assert!(!learn(&mut lift, &all[0]), "it proves little");
+            assert!(!lift.is_proven(&edits[0]) && lift.is_known(&edits[0]));
+            let expected = [[true; 10].as_slice(), &[false]].concat();
+            assert_eq!(carry_out(&mut lift, &edits[1..]), expected, "{command}");
+            assert_eq!(must(list), before, "{command}");
+            // The one that was missing is the proof.
+            assert!(learn(&mut lift, &all[11]));
+            assert_eq!(carry_out(&mut lift, &edits), [true; 12]);
+        }
+        // What has a time may get another one: that is no matter of course.
+        must("nft 'add set inet t timed { type ipv4_addr; flags timeout; }'");
+        let timed = "nft add element inet t timed { 192.0.2.1 timeout 1h }";
+        must(timed);
+        let mut lift = Lift::default();
+        assert!(!learn(&mut lift, timed) && !lift.is_known(&edit(timed)));
+    });
+}

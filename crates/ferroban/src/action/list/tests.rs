@@ -1,5 +1,6 @@
 use super::*;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use ferroban_engine::{BanTime, Ticket};
@@ -138,4 +139,170 @@ fn who_could_not_be_banned_is_told_once_he_is() {
     fs::write(folder.path().join("192.0.2.1"), "").unwrap();
     let works = (false, vec![]);
     assert_eq!(fates(&mut |actions| actions.run_ban(&one)), [works]);
+}
+
+/// An action that writes down what it is told, and does what it can at once.
+struct Scribe {
+    name: &'static str,
+    /// Whom it bans at once, once it has banned somebody of the same family by himself; nobody
+    /// if it never does.
+    at_once: Option<BTreeSet<bool>>,
+    told: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Scribe {
+    fn family(ban: &Ban) -> bool {
+        ban.id.to_string().contains(':')
+    }
+}
+
+impl run::Run for Scribe {
+    fn go_on_as(&mut self, wanted: Part) -> Option<Part> {
+        Some(wanted)
+    }
+
+    fn start(&mut self) -> run::Ran {
+        Ok(())
+    }
+
+    fn stop(&mut self) -> run::Ran {
+        Ok(())
+    }
+
+    fn ban(&mut self, ban: &Ban) -> run::Ran {
+        let text = format!("{} {}", self.name, ban.id);
+        self.told.lock().unwrap().push(text);
+        if let Some(families) = &mut self.at_once {
+            families.insert(Self::family(ban));
+        }
+        Ok(())
+    }
+
+    fn ban_many(&mut self, bans: &[&Ban]) -> Option<Vec<bool>> {
+        let families = self.at_once.as_ref()?;
+        let done: Vec<bool> = bans
+            .iter()
+            .map(|ban| families.contains(&Self::family(ban)))
+            .collect();
+        let count = done.iter().filter(|done| **done).count();
+        if count > 0 {
+            let text = format!("{} {count} at once", self.name);
+            self.told.lock().unwrap().push(text);
+        }
+        Some(done)
+    }
+
+    fn unban(&mut self, _ban: &Ban) -> run::Ran {
+        Ok(())
+    }
+
+    fn info(&self, _ban: &Ban) -> String {
+        String::new()
+    }
+
+    fn call(&mut self, _: &str, _: Option<&str>) -> Result<serde_json::Value, CallError> {
+        Ok(serde_json::Value::Null)
+    }
+}
+
+/// A jail of such actions; a name in capitals does what it can at once.
+fn scribes(names: &[&'static str]) -> (Actions, Arc<std::sync::Mutex<Vec<String>>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(&Target::File(folder.path().join("log")), Level::Notice).unwrap();
+    let mut actions = Actions::new("j".parse().unwrap(), log, Arc::new(Nothing));
+    let told = Arc::default();
+    for name in names {
+        let run: Box<dyn run::Run> = Box::new(Scribe {
+            name,
+            at_once: name.starts_with(char::is_uppercase).then(BTreeSet::new),
+            told: Arc::clone(&told),
+        });
+        let started = false;
+        let member = Member::new((*name).to_owned(), Kind::Run { run, started });
+        actions.members.push(member);
+    }
+    (actions, told)
+}
+
+#[test]
+fn what_can_be_done_at_once_is_done_behind_the_first_ban_and_every_ban_has_its_order() {
+    let all = [
+        "192.0.2.1",
+        "192.0.2.2",
+        "2001:db8::3",
+        "192.0.2.4",
+        "2001:db8::5",
+    ];
+    let rows: [(&[&str], &[&str]); 4] = [
+        (
+            &["A", "B"],
+            &[
+                "A 192.0.2.1",
+                "B 192.0.2.1",
+                "A 2 at once",
+                "B 2 at once",
+                "A 2001:db8::3",
+                "B 2001:db8::3",
+                "A 1 at once",
+                "B 1 at once",
+            ],
+        ),
+        (
+            &["A", "mail"],
+            &[
+                "A 192.0.2.1",
+                "mail 192.0.2.1",
+                "A 2 at once",
+                "mail 192.0.2.2",
+                "A 2001:db8::3",
+                "mail 2001:db8::3",
+                "mail 192.0.2.4",
+                "A 1 at once",
+                "mail 2001:db8::5",
+            ],
+        ),
+        (
+            &["mail", "A"],
+            &[
+                "mail 192.0.2.1",
+                "A 192.0.2.1",
+                "mail 192.0.2.2",
+                "A 192.0.2.2",
+                "mail 2001:db8::3",
+                "A 2001:db8::3",
+                "mail 192.0.2.4",
+                "A 192.0.2.4",
+                "mail 2001:db8::5",
+                "A 2001:db8::5",
+            ],
+        ),
+        (&[], &[]),
+    ];
+    for (names, expected) in rows {
+        let (mut actions, told) = scribes(names);
+        let bans = all.map(ban_of);
+        let mut row = Row::new(&bans);
+        while row.ban().is_some() {
+            actions.ban_next(&mut row);
+        }
+        assert_eq!(*told.lock().unwrap(), expected, "{names:?}");
+    }
+}
+
+#[test]
+fn who_is_left_out_is_told_unless_an_action_has_begun_with_him() {
+    let (mut actions, _told) = scribes(&["A", "mail"]);
+    let bans = ["192.0.2.1", "2001:db8::2", "192.0.2.3"].map(ban_of);
+    let mut row = Row::new(&bans);
+    actions.ban_next(&mut row);
+    assert_eq!([row.skip(), row.skip()], [false, true]);
+    assert!(row.ban().is_none());
+    // The same at the start of a jail.
+    let (mut actions, told) = scribes(&["A", "mail"]);
+    let turns = std::cell::Cell::new(0);
+    let go_on = || turns.replace(turns.get() + 1) < 1;
+    let (_, rest) = actions.start(&bans, Timestamp::from_secs(0), &go_on);
+    let rest: Vec<String> = rest.iter().map(ToString::to_string).collect();
+    assert_eq!(rest, ["2001:db8::2"]);
+    assert_eq!(told.lock().unwrap().last().unwrap(), "A 1 at once");
 }

@@ -110,7 +110,7 @@ impl Shell {
             return None;
         }
         let edit = self.edit(&bind(&text, &ticket))?;
-        self.lift.is_proven(&edit).then_some(edit)
+        self.lift.is_known(&edit).then_some(edit)
     }
 
     /// What a command changes, if it may be lifted.
