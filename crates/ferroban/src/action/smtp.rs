@@ -2,28 +2,21 @@
 //!
 //! A [`Smtp`] is one action of one jail, with the options of fail2ban's `smtp.py` and the
 //! occasions on which that one writes: the jail starts, bans or stops. No program is
-//! started. Mails that wait together go over one connection.
+//! started. Mails that wait together go over one connection. What SMTP, TLS and mails look
+//! like is lettre's; who waits how long is ours.
 //!
 //! A mail that was not sent is a failure of the action, and is not sent again: the one
 //! before may have arrived all the same.
 
 mod address;
-mod base64;
 mod error;
 mod letter;
-mod link;
+mod mailer;
 mod session;
 mod settings;
-#[cfg(feature = "tls")]
-mod tls;
 
 use std::fmt::Write as _;
-use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use ferroban_date::rfc3339_millis;
 use ferroban_engine::{Ban, BanTime, JailName};
@@ -33,19 +26,13 @@ use super::breakdowns::Breakdowns;
 use super::shell::{Facts, OfBan, Values as _, World};
 use crate::clock;
 use crate::log::{Level, Log};
-use error::{Step, What};
+use error::What;
 use letter::{Head, Mail, letter};
-use session::{Begin, Session};
+use mailer::Mailer;
 use settings::{Matches, Settings};
 
 pub(crate) use error::Error;
 pub(crate) use settings::SettingsError;
-
-/// How long a server may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// What a lookup of a name finds, or why it does not.
-type Found = Result<Vec<IpAddr>, String>;
 
 /// What is wrong with the options of such an action.
 pub(crate) fn refusal(options: &Options) -> Option<SettingsError> {
@@ -58,11 +45,7 @@ pub(crate) struct Smtp {
     name: String,
     settings: Settings,
     log: Log,
-    session: Option<Session>,
-    /// A lookup that was given up and still goes on.
-    lookup: Option<Receiver<Found>>,
-    #[cfg(feature = "tls")]
-    trust: Option<tls::Trust>,
+    mailer: Option<Mailer>,
     breakdowns: Breakdowns,
     /// How many letters were written.
     letters: u64,
@@ -84,25 +67,21 @@ impl Smtp {
             name,
             settings: Settings::new(options)?,
             log,
-            session: None,
-            lookup: None,
-            #[cfg(feature = "tls")]
-            trust: None,
+            mailer: None,
             breakdowns: Breakdowns::default(),
             letters: 0,
             started: false,
         })
     }
 
-    /// Goes on with the options that are wanted now.
+    /// Goes on with the options that are wanted now. A mail that hangs says nothing of
+    /// another server.
     pub(super) fn go_on_as(&mut self, wanted: &Self) {
         self.rest();
-        self.settings = wanted.settings.clone();
-        self.lookup = None;
-        #[cfg(feature = "tls")]
-        {
-            self.trust = None;
+        if self.settings != wanted.settings {
+            self.mailer = None;
         }
+        self.settings = wanted.settings.clone();
         self.breakdowns = Breakdowns::default();
     }
 
@@ -145,8 +124,8 @@ impl Smtp {
 
     /// Nothing more is to be sent for now.
     pub(super) fn rest(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.quit(clock::tick() + GOODBYE);
+        if let Some(mailer) = &mut self.mailer {
+            mailer.let_go();
         }
     }
 
@@ -205,7 +184,7 @@ impl Smtp {
         let now = clock::tick();
         let result = match self.breakdowns.rest(now) {
             Some(left) => Err(What::Resting(left)),
-            None => self.try_send(mail, now + self.settings.limit),
+            None => self.try_send(mail),
         };
         let what = match result {
             Ok(()) => {
@@ -213,14 +192,8 @@ impl Smtp {
                 self.breakdowns = Breakdowns::default();
                 return Ok(());
             }
-            Err(What::Broken { during, source }) if source.kind() == io::ErrorKind::TimedOut => {
-                let limit = self.settings.limit;
-                What::Late { during, limit }
-            }
             Err(what) => what,
         };
-        // Nobody knows in which state it is.
-        self.session = None;
         if what.is_breakdown() {
             self.breakdowns.note(clock::tick());
         }
@@ -236,50 +209,28 @@ impl Smtp {
         }
     }
 
-    fn try_send(&mut self, mail: &Mail, deadline: Instant) -> Result<(), What> {
-        let letter = self.letter(mail);
-        let (from, to) = (self.settings.sender.clone(), self.settings.dest.clone());
-        if let Some(mut session) = self.session.take() {
-            session.extend(deadline);
-            match session.send(&from, &to, &letter) {
-                // It hung up meanwhile: nothing was sent yet.
-                Err(What::Broken {
-                    during: Step::Sender,
-                    ..
-                }) => {}
-                Err(What::Refused {
-                    during: Step::Sender,
-                    reply,
-                }) if reply.code == 421 => {}
-                result => {
-                    self.session = Some(session);
-                    return result;
-                }
+    fn try_send(&mut self, mail: &Mail) -> Result<(), What> {
+        let deadline = clock::tick() + self.settings.limit;
+        if let Some(mailer) = &mut self.mailer
+            && !mailer.is_ready()
+        {
+            if !mailer.ends_until(deadline) {
+                return Err(What::Hanging);
             }
+            self.mailer = None;
         }
-        let mut session = self.open(deadline)?;
-        let result = session.send(&from, &to, &letter);
-        self.session = Some(session);
-        result
-    }
-
-    fn open(&mut self, deadline: Instant) -> Result<Session, What> {
-        let addresses = self.addresses(deadline)?;
-        #[cfg(feature = "tls")]
-        if self.trust.is_none() && self.settings.tls != settings::Tls::No {
-            self.trust = Some(tls::Trust::read(self.settings.cafile.as_deref())?);
-        }
-        let begin = Begin {
-            addresses: &addresses,
-            own_name: &self.host(),
-            deadline,
-            #[cfg(feature = "tls")]
-            trust: self.trust.as_ref(),
+        let letter = self.letter(mail);
+        let mailer = match &mut self.mailer {
+            Some(mailer) => mailer,
+            none => {
+                let (settings, world) = (self.settings.clone(), Arc::clone(&self.world));
+                none.insert(Mailer::start(settings, world).map_err(What::Thread)?)
+            }
         };
-        Session::open(&self.settings, &begin)
+        mailer.send(letter, deadline)
     }
 
-    fn letter(&mut self, mail: &Mail) -> String {
+    fn letter(&mut self, mail: &Mail) -> Vec<u8> {
         let time = clock::now();
         self.letters += 1;
         let (process, number) = (std::process::id(), self.letters);
@@ -295,42 +246,7 @@ impl Smtp {
             time,
             id: &id,
         };
-        letter(mail, &head, clock::zone())
-    }
-
-    /// The addresses of the server. A lookup cannot be cancelled: one that takes too long
-    /// goes on by itself, and the next mail asks what it found rather than begin another.
-    fn addresses(&mut self, deadline: Instant) -> Result<Vec<IpAddr>, What> {
-        if let Ok(address) = self.settings.host.parse() {
-            return Ok(vec![address]);
-        }
-        let found = match self.lookup.take() {
-            Some(found) => found,
-            None => self.look_up()?,
-        };
-        let left = deadline.saturating_duration_since(clock::tick());
-        match found.recv_timeout(left) {
-            Ok(found) => found.map_err(What::Unknown),
-            Err(RecvTimeoutError::Timeout) => {
-                self.lookup = Some(found);
-                Err(What::Broken {
-                    during: Step::Name,
-                    source: io::ErrorKind::TimedOut.into(),
-                })
-            }
-            Err(RecvTimeoutError::Disconnected) => Err(What::Unknown("nobody looked".to_owned())),
-        }
-    }
-
-    fn look_up(&self) -> Result<Receiver<Found>, What> {
-        let (tell, found) = channel();
-        let (facts, host) = (Arc::clone(&self.world.facts), self.settings.host.clone());
-        // Who gave up waiting does not listen.
-        let look = move || drop(tell.send(facts.addresses(&host)));
-        let thread = thread::Builder::new().name("f2b/mail.name".into());
-        let begun = thread.spawn(look);
-        begun.map_err(|error| What::Unknown(error.to_string()))?;
-        Ok(found)
+        letter(mail, &head)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What can go wrong with a mail.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use super::address::Address;
@@ -23,7 +22,11 @@ pub(super) enum What {
     /// Nobody knows the address of the server.
     Unknown(String),
     /// It cannot be reached, or the connection broke.
-    Broken { during: Step, source: io::Error },
+    Broken { during: Step, why: String },
+    /// There is no thread to send it.
+    Thread(std::io::Error),
+    /// The one that took too long has not ended.
+    Hanging,
     /// It took too long altogether.
     Late { during: Step, limit: Duration },
     /// The server said no.
@@ -58,16 +61,19 @@ pub(super) enum Step {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Reply {
     pub(super) code: u16,
-    pub(super) lines: Vec<String>,
+    pub(super) text: String,
 }
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.lines.join(" ");
-        let kept = text.floor_char_boundary(MOST_TOLD);
-        let text = text.get(..kept).unwrap_or_default();
-        write!(f, "{} {}", self.code, text.escape_debug())
+        write!(f, "{} {}", self.code, told(&self.text))
     }
+}
+
+/// What a server had a part in, so that it can be shown.
+fn told(text: &str) -> impl fmt::Display {
+    let kept = text.floor_char_boundary(MOST_TOLD);
+    text.get(..kept).unwrap_or_default().escape_debug()
 }
 
 impl fmt::Display for Step {
@@ -97,11 +103,21 @@ impl fmt::Display for What {
             Self::Unknown(why) => write!(f, "its address cannot be found: {why}; correct host"),
             Self::Broken {
                 during: Step::Connect,
-                source,
-            } => write!(f, "cannot be reached: {source}; start it, or correct host"),
-            Self::Broken { during, source } => {
-                write!(f, "the connection broke {during}: {source}; see its log")
+                why,
+            } => write!(f, "cannot be reached: {why}; start it, or correct host"),
+            Self::Broken { during, why } => {
+                let advice = match during {
+                    Step::Tls => "correct port or tls, or give cafile",
+                    _ => "see its log",
+                };
+                write!(f, "the connection broke {during}: {}; {advice}", told(why))
             }
+            Self::Thread(error) => {
+                write!(f, "not tried, since no thread can be started: {error}; see TasksMax")
+            }
+            Self::Hanging => f.write_str(
+                "not tried, since the mail before took too long and the server still keeps it; see whether it works, or restart it",
+            ),
             Self::Late { during, limit } => write!(
                 f,
                 "took longer than {} second(s), {during}; see whether it works, or raise timeout",
@@ -154,6 +170,8 @@ impl What {
             | Self::Nonsense(_)
             | Self::Lacks(_)
             | Self::Some(_)
+            | Self::Thread(_)
+            | Self::Hanging
             | Self::Resting(_) => false,
             #[cfg(feature = "tls")]
             Self::Trust(_) => false,

@@ -1,144 +1,126 @@
-//! The dialogue with a mail server: RFC 5321, and of its extensions STARTTLS and AUTH.
+//! A connection with a mail server. SMTP, TLS and logins are lettre's; which of them are
+//! used, and what a refusal means, is ours.
 
-use std::net::IpAddr;
-use std::time::Instant;
+use std::error::Error as _;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::address::{Address, is_host_name};
-use super::base64::encoded;
+use lettre::transport::smtp::Error as Failed;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Noop};
+use lettre::transport::smtp::extension::ClientId;
+
+use super::address::is_host_name;
 use super::error::{Reply, Step, What};
-use super::link::Link;
 use super::settings::{Login, Settings, Tls};
+use crate::action::shell::World;
 
-/// What is needed besides the settings to begin.
-pub(super) struct Begin<'a> {
-    pub(super) addresses: &'a [IpAddr],
-    /// What this host is called.
-    pub(super) own_name: &'a str,
-    pub(super) deadline: Instant,
-    #[cfg(feature = "tls")]
-    pub(super) trust: Option<&'a super::tls::Trust>,
+/// How long a server may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How long an answer that is there already takes to be read.
+const AT_ONCE: Duration = Duration::from_millis(1);
+/// How lettre says that the server hung up.
+const HUNG_UP: &str = "incomplete response";
+
+/// Where mails go, and who is told how far one got.
+pub(super) struct Way<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) world: &'a World,
+    pub(super) at: &'a dyn Fn(Step),
 }
 
 /// A connection over which mails can be sent, one after the other.
-#[derive(Debug)]
-pub(super) struct Session {
-    link: Link,
-    /// What the server offers, in upper case.
-    offers: Vec<String>,
-}
+pub(super) struct Session(SmtpConnection);
 
 impl Session {
     /// Connects, and makes us known.
-    pub(super) fn open(settings: &Settings, begin: &Begin<'_>) -> Result<Self, What> {
-        let link = Link::open(begin.addresses, settings.port, begin.deadline)?;
-        let mut session = Self {
-            link,
-            offers: Vec::new(),
-        };
-        if settings.tls == Tls::Throughout {
-            session.encrypt(settings, begin)?;
+    pub(super) fn open(way: &Way<'_>) -> Result<Self, What> {
+        (way.at)(Step::Name);
+        let addresses = way.addresses()?;
+        let tls = encryption(way.settings)?;
+        (way.at)(Step::Connect);
+        let limit = Some(way.settings.limit);
+        let throughout = tls.as_ref().filter(|_| way.settings.tls == Tls::Throughout);
+        let hello = way.hello();
+        let connection = SmtpConnection::connect(&addresses[..], limit, &hello, throughout, None)
+            .map_err(|error| way.failed(&error, Step::Connect))?;
+        let mut session = Self(connection);
+        if let (Some(tls), Tls::Starttls) = (&tls, way.settings.tls) {
+            session.encrypt(way, tls)?;
         }
-        let greeting = session.link.reply(Step::Greeting)?;
-        expect(greeting, 2, Step::Greeting)?;
-        session.hello(begin.own_name)?;
-        if settings.tls == Tls::Starttls {
-            if !session.offers("STARTTLS") {
-                return Err(What::Lacks("STARTTLS"));
-            }
-            session.command("STARTTLS", 2, Step::Tls)?;
-            session.encrypt(settings, begin)?;
-            session.hello(begin.own_name)?;
-        }
-        if let Some(login) = &settings.login {
-            session.login(login)?;
+        if let Some(login) = &way.settings.login {
+            session.login(way, login)?;
         }
         Ok(session)
     }
 
-    #[cfg(feature = "tls")]
-    fn encrypt(&mut self, settings: &Settings, begin: &Begin<'_>) -> Result<(), What> {
-        let trust = begin.trust.ok_or(What::Nonsense(Step::Tls))?;
-        self.link.encrypt(trust, &settings.host)
-    }
-
-    /// Settings that want TLS are refused without it.
-    #[cfg(not(feature = "tls"))]
-    fn encrypt(&mut self, _: &Settings, _: &Begin<'_>) -> Result<(), What> {
-        Err(What::Nonsense(Step::Tls))
-    }
-
-    /// From now on it has until then.
-    pub(super) fn extend(&mut self, deadline: Instant) {
-        self.link.extend(deadline);
-    }
-
-    /// Who does not know the new greeting may know the old one.
-    fn hello(&mut self, own_name: &str) -> Result<(), What> {
-        let name = match self.link.own_address() {
-            _ if is_host_name(own_name) => own_name.to_owned(),
-            Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
-            Some(IpAddr::V4(address)) => format!("[{address}]"),
-            None => "localhost".to_owned(),
-        };
-        let reply = self.say(&format!("EHLO {name}"), Step::Greeting)?;
-        if reply.code / 100 != 2 {
-            self.offers.clear();
-            return self.command(&format!("HELO {name}"), 2, Step::Greeting);
+    fn encrypt(&mut self, way: &Way<'_>, tls: &TlsParameters) -> Result<(), What> {
+        (way.at)(Step::Tls);
+        if !self.0.can_starttls() {
+            return Err(What::Lacks("STARTTLS"));
         }
-        let offers = reply.lines.into_iter().skip(1);
-        self.offers = offers.map(|line| line.to_ascii_uppercase()).collect();
+        let failed = |error: Failed| way.failed(&error, Step::Tls);
+        self.0.starttls(tls, &way.hello()).map_err(failed)?;
+        // What somebody put between before TLS, lettre takes for the first answers inside
+        // it. Then one is left over, or that to NOOP, of one line, is that to EHLO.
+        self.wait(AT_ONCE, Step::Tls)?;
+        match self.0.read_response().map_err(failed) {
+            Err(What::Late { .. }) => {}
+            _ => return Err(What::Nonsense(Step::Tls)),
+        }
+        self.wait(way.settings.limit, Step::Tls)?;
+        let reply = self.0.command(Noop).map_err(failed)?;
+        match reply.message().count() {
+            1 => Ok(()),
+            _ => Err(What::Nonsense(Step::Tls)),
+        }
+    }
+
+    fn login(&mut self, way: &Way<'_>, login: &Login) -> Result<(), What> {
+        (way.at)(Step::Login);
+        let info = self.0.server_info();
+        if info.get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
+            return Err(What::Lacks("AUTH PLAIN or AUTH LOGIN"));
+        }
+        let secret = Credentials::new(login.user.clone(), login.password.0.clone());
+        let result = self.0.auth(DEFAULT_MECHANISMS, &secret);
+        result.map_err(|error| way.failed(&error, Step::Login))?;
         Ok(())
     }
 
-    fn offers(&self, what: &str) -> bool {
-        let first = |offer: &String| offer.split(' ').next() == Some(what);
-        self.offers.iter().any(first)
-    }
-
-    fn login(&mut self, login: &Login) -> Result<(), What> {
-        // Some old servers write it with an equals sign.
-        let mut offers = self.offers.iter();
-        let ways = offers
-            .find_map(|offer| offer.strip_prefix("AUTH"))
-            .unwrap_or_default();
-        let offers = |way: &str| ways.split([' ', '=']).any(|word| word == way);
-        let (user, password) = (&login.user, &login.password.0);
-        if offers("PLAIN") {
-            let secret = encoded(format!("\0{user}\0{password}").as_bytes());
-            return self.command(&format!("AUTH PLAIN {secret}"), 2, Step::Login);
-        }
-        if !offers("LOGIN") {
-            return Err(What::Lacks("AUTH PLAIN or AUTH LOGIN"));
-        }
-        self.command("AUTH LOGIN", 3, Step::Login)?;
-        self.command(&encoded(user.as_bytes()), 3, Step::Login)?;
-        self.command(&encoded(password.as_bytes()), 2, Step::Login)
-    }
-
-    /// Sends a letter to all who may get it.
-    pub(super) fn send(
-        &mut self,
-        from: &Address,
-        to: &[Address],
-        letter: &str,
-    ) -> Result<(), What> {
-        self.command(&format!("MAIL FROM:<{from}>"), 2, Step::Sender)?;
+    /// Sends a letter to all who may get it. The addresses are written by us: lettre knows
+    /// none without a domain.
+    pub(super) fn send(&mut self, way: &Way<'_>, letter: &[u8]) -> Result<(), What> {
+        (way.at)(Step::Sender);
+        self.wait(way.settings.limit, Step::Sender)?;
+        let settings = way.settings;
+        let sender = format!("MAIL FROM:<{}>\r\n", settings.sender);
+        let result = self.0.command(sender);
+        result.map_err(|error| way.failed(&error, Step::Sender))?;
+        (way.at)(Step::Recipient);
         let mut refused = Vec::new();
-        for address in to {
-            let reply = self.say(&format!("RCPT TO:<{address}>"), Step::Recipient)?;
-            if reply.code / 100 != 2 {
-                refused.push((address.clone(), reply));
+        for address in &settings.dest {
+            let result = self.0.command(format!("RCPT TO:<{address}>\r\n"));
+            match result.map_err(|error| way.failed(&error, Step::Recipient)) {
+                Ok(_) => {}
+                Err(What::Refused { reply, .. }) => refused.push((address.clone(), reply)),
+                Err(what) => return Err(what),
             }
         }
-        if refused.len() == to.len()
+        if refused.len() == settings.dest.len()
             && let Some((_, reply)) = refused.pop()
         {
             let during = Step::Recipient;
             return Err(What::Refused { during, reply });
         }
-        self.command("DATA", 3, Step::Text)?;
-        self.link.write(stuffed(letter).as_bytes(), Step::Text)?;
-        expect(self.link.reply(Step::Text)?, 2, Step::Text)?;
+        (way.at)(Step::Text);
+        let failed = |error: Failed| way.failed(&error, Step::Text);
+        if !self.0.command(Data).map_err(failed)?.has_code(354) {
+            return Err(What::Nonsense(Step::Text));
+        }
+        self.0.message(letter).map_err(failed)?;
         if refused.is_empty() {
             Ok(())
         } else {
@@ -147,59 +129,112 @@ impl Session {
     }
 
     /// Says goodbye. Whatever the server makes of it, the connection ends.
-    pub(super) fn quit(mut self, deadline: Instant) {
-        self.extend(deadline);
-        self.say("QUIT", Step::Text).ok();
-    }
-
-    fn command(&mut self, text: &str, wanted: u16, during: Step) -> Result<(), What> {
-        let reply = self.say(text, during)?;
-        expect(reply, wanted, during)
-    }
-
-    fn say(&mut self, text: &str, during: Step) -> Result<Reply, What> {
-        self.link.write(format!("{text}\r\n").as_bytes(), during)?;
-        self.link.reply(during)
-    }
-}
-
-fn expect(reply: Reply, wanted: u16, during: Step) -> Result<(), What> {
-    if reply.code / 100 == wanted {
-        Ok(())
-    } else {
-        Err(What::Refused { during, reply })
-    }
-}
-
-/// The text with a dot before each line that begins with one, and a line with a dot alone.
-fn stuffed(letter: &str) -> String {
-    let mut out = String::with_capacity(letter.len() + 16);
-    for line in letter.split_inclusive("\r\n") {
-        if line.starts_with('.') {
-            out.push('.');
-        }
-        out.push_str(line);
-    }
-    if !out.ends_with("\r\n") {
-        out.push_str("\r\n");
-    }
-    out.push_str(".\r\n");
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_line_of_a_letter_ends_it() {
-        let cases = [
-            ("a\r\nb\r\n", "a\r\nb\r\n.\r\n"),
-            (".\r\n..a\r\n", "..\r\n...a\r\n.\r\n"),
-            ("a", "a\r\n.\r\n"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(stuffed(text), expected, "{text:?}");
+    pub(super) fn quit(mut self) {
+        if self.wait(GOODBYE, Step::Text).is_ok() {
+            self.0.quit().ok();
         }
     }
+
+    /// From now on each wait may take so long.
+    fn wait(&mut self, limit: Duration, during: Step) -> Result<(), What> {
+        let set = self.0.set_timeout(Some(limit));
+        set.map_err(|error| What::Broken {
+            during,
+            why: error.to_string(),
+        })
+    }
+}
+
+impl Way<'_> {
+    fn addresses(&self) -> Result<Vec<SocketAddr>, What> {
+        let Settings { host, port, .. } = self.settings;
+        let found = match host.parse() {
+            Ok(address) => vec![address],
+            Err(_) => self.world.facts.addresses(host).map_err(What::Unknown)?,
+        };
+        let all = found.into_iter();
+        Ok(all.map(|address| SocketAddr::new(address, *port)).collect())
+    }
+
+    /// What this host calls itself.
+    fn hello(&self) -> ClientId {
+        let name = self.world.facts.own_name(true);
+        if is_host_name(&name) {
+            ClientId::Domain(name)
+        } else {
+            ClientId::default()
+        }
+    }
+
+    fn failed(&self, error: &Failed, during: Step) -> What {
+        let source = error.source();
+        let why = source.map_or_else(|| error.to_string(), ToString::to_string);
+        let spoke = match during {
+            Step::Connect => Step::Greeting,
+            other => other,
+        };
+        if let Some(code) = error.status() {
+            let (during, code) = (spoke, code.into());
+            let reply = Reply { code, text: why };
+            return What::Refused { during, reply };
+        }
+        if error.is_client() || error.is_response() && why != HUNG_UP {
+            return What::Nonsense(spoke);
+        }
+        let cause = source.and_then(|source| source.downcast_ref::<io::Error>());
+        match cause.map(io::Error::kind) {
+            Some(io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+                let limit = self.settings.limit;
+                What::Late { during, limit }
+            }
+            // So rustls says that it does not trust the server, or that this is no TLS.
+            Some(io::ErrorKind::InvalidData) => match (self.settings.tls, during) {
+                (Tls::No, _) => What::Nonsense(spoke),
+                (_, Step::Connect) => What::Broken {
+                    during: Step::Tls,
+                    why,
+                },
+                _ => What::Broken { during, why },
+            },
+            _ => What::Broken { during, why },
+        }
+    }
+}
+
+/// How the connection is kept from others, if it is.
+#[cfg(feature = "tls")]
+fn encryption(settings: &Settings) -> Result<Option<TlsParameters>, What> {
+    use lettre::transport::smtp::client::{Certificate, CertificateStore};
+
+    if settings.tls == Tls::No {
+        return Ok(None);
+    }
+    let mut tls = TlsParameters::builder(settings.host.clone());
+    if let Some(path) = &settings.cafile {
+        let wrong = |why: &dyn std::fmt::Display| {
+            let name = path.display();
+            What::Trust(format!(
+                "cafile {name}: {why}; give a file of certificates in PEM"
+            ))
+        };
+        let text = std::fs::read(path).map_err(|error| wrong(&error))?;
+        if memchr::memmem::find(&text, b"-----BEGIN CERTIFICATE-----").is_none() {
+            return Err(wrong(&"it has no certificates"));
+        }
+        let certificate = Certificate::from_pem(&text).map_err(|error| wrong(&error))?;
+        tls = tls
+            .certificate_store(CertificateStore::None)
+            .add_root_certificate(certificate);
+    }
+    let tls = tls.build();
+    let tls =
+        tls.map_err(|error| What::Trust(format!("TLS cannot be used: {error}; see cafile")))?;
+    Ok(Some(tls))
+}
+
+/// Settings that want TLS are refused without it.
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with TLS")]
+fn encryption(_: &Settings) -> Result<Option<TlsParameters>, What> {
+    Ok(None)
 }

@@ -99,14 +99,20 @@ fn a_server_that_nobody_vouches_for_is_told_nothing() {
 #[test]
 fn what_stands_between_before_tls_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(Ways {
-        answers: vec![("STARTTLS", "220 go\r\n250 and a lie\r\n")],
-        ..ways()
-    });
-    let mut smtp = smtp(server.port, &options(folder.path(), "starttls"));
-    let error = smtp.start().unwrap_err();
-    assert!(matches!(error.what, What::Nonsense(Step::Tls)), "{error}");
-    drop(smtp);
+    for lie in [
+        "250 and a lie\r\n",
+        "250-test\r\n250 AUTH LOGIN\r\n250 ok\r\n",
+        "250 a\r\n550 b\r\n250 c\r\n250 d\r\n",
+        "250 a\r\n250",
+    ] {
+        let server = Server::start(Ways { lie, ..ways() });
+        let mut smtp = smtp(server.port, &options(folder.path(), "starttls"));
+        let error = smtp.start().unwrap_err();
+        let expected = matches!(error.what, What::Nonsense(Step::Tls));
+        assert!(expected, "{lie}: {error}");
+        drop(smtp);
+        assert_eq!(only(&server.heard(), &["AUTH", "MAIL"]), [""; 0], "{lie}");
+    }
 }
 
 #[test]
@@ -133,5 +139,8 @@ fn without_tls_nothing_is_said_where_it_is_wanted() {
     fs::write(folder.path().join("none"), "nothing").unwrap();
     let none = format!("tls=tls|cafile={}", folder.path().join("none").display());
     let error = smtp(25, &none).start().unwrap_err();
-    assert!(error.to_string().contains("has no certificates"), "{error}");
+    assert!(
+        error.to_string().contains("it has no certificates"),
+        "{error}"
+    );
 }
