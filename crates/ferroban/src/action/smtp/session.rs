@@ -1,6 +1,9 @@
 //! A connection with a mail server. SMTP, TLS and logins are lettre's; which of them are
 //! used, and what a refusal means, is ours.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
@@ -8,8 +11,8 @@ use std::time::Duration;
 
 use lettre::transport::smtp::Error as Failed;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Noop};
+use lettre::transport::smtp::client::SmtpConnection;
+use lettre::transport::smtp::commands::Data;
 use lettre::transport::smtp::extension::ClientId;
 
 use super::address::is_host_name;
@@ -19,8 +22,6 @@ use crate::action::shell::World;
 
 /// How long a server may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How long an answer that is there already takes to be read.
-const AT_ONCE: Duration = Duration::from_millis(1);
 /// How lettre says that the server hung up.
 const HUNG_UP: &str = "incomplete response";
 
@@ -39,14 +40,19 @@ impl Session {
     pub(super) fn open(way: &Way<'_>) -> Result<Self, What> {
         (way.at)(Step::Name);
         let addresses = way.addresses()?;
-        let tls = encryption(way.settings)?;
+        #[cfg(feature = "tls")]
+        let tls = tls::parameters(way.settings)?;
+        #[cfg(feature = "tls")]
+        let throughout = tls.as_ref().filter(|_| way.settings.tls == Tls::Throughout);
+        #[cfg(not(feature = "tls"))]
+        let throughout = None;
         (way.at)(Step::Connect);
         let limit = Some(way.settings.limit);
-        let throughout = tls.as_ref().filter(|_| way.settings.tls == Tls::Throughout);
         let hello = way.hello();
         let connection = SmtpConnection::connect(&addresses[..], limit, &hello, throughout, None)
             .map_err(|error| way.failed(&error, Step::Connect))?;
         let mut session = Self(connection);
+        #[cfg(feature = "tls")]
         if let (Some(tls), Tls::Starttls) = (&tls, way.settings.tls) {
             session.encrypt(way, tls)?;
         }
@@ -54,28 +60,6 @@ impl Session {
             session.login(way, login)?;
         }
         Ok(session)
-    }
-
-    fn encrypt(&mut self, way: &Way<'_>, tls: &TlsParameters) -> Result<(), What> {
-        (way.at)(Step::Tls);
-        if !self.0.can_starttls() {
-            return Err(What::Lacks("STARTTLS"));
-        }
-        let failed = |error: Failed| way.failed(&error, Step::Tls);
-        self.0.starttls(tls, &way.hello()).map_err(failed)?;
-        // What somebody put between before TLS, lettre takes for the first answers inside
-        // it. Then one is left over, or that to NOOP, of one line, is that to EHLO.
-        self.wait(AT_ONCE, Step::Tls)?;
-        match self.0.read_response().map_err(failed) {
-            Err(What::Late { .. }) => {}
-            _ => return Err(What::Nonsense(Step::Tls)),
-        }
-        self.wait(way.settings.limit, Step::Tls)?;
-        let reply = self.0.command(Noop).map_err(failed)?;
-        match reply.message().count() {
-            1 => Ok(()),
-            _ => Err(What::Nonsense(Step::Tls)),
-        }
     }
 
     fn login(&mut self, way: &Way<'_>, login: &Login) -> Result<(), What> {
@@ -199,42 +183,4 @@ impl Way<'_> {
             _ => What::Broken { during, why },
         }
     }
-}
-
-/// How the connection is kept from others, if it is.
-#[cfg(feature = "tls")]
-fn encryption(settings: &Settings) -> Result<Option<TlsParameters>, What> {
-    use lettre::transport::smtp::client::{Certificate, CertificateStore};
-
-    if settings.tls == Tls::No {
-        return Ok(None);
-    }
-    let mut tls = TlsParameters::builder(settings.host.clone());
-    if let Some(path) = &settings.cafile {
-        let wrong = |why: &dyn std::fmt::Display| {
-            let name = path.display();
-            What::Trust(format!(
-                "cafile {name}: {why}; give a file of certificates in PEM"
-            ))
-        };
-        let text = std::fs::read(path).map_err(|error| wrong(&error))?;
-        if memchr::memmem::find(&text, b"-----BEGIN CERTIFICATE-----").is_none() {
-            return Err(wrong(&"it has no certificates"));
-        }
-        let certificate = Certificate::from_pem(&text).map_err(|error| wrong(&error))?;
-        tls = tls
-            .certificate_store(CertificateStore::None)
-            .add_root_certificate(certificate);
-    }
-    let tls = tls.build();
-    let tls =
-        tls.map_err(|error| What::Trust(format!("TLS cannot be used: {error}; see cafile")))?;
-    Ok(Some(tls))
-}
-
-/// Settings that want TLS are refused without it.
-#[cfg(not(feature = "tls"))]
-#[expect(clippy::unnecessary_wraps, reason = "as with TLS")]
-fn encryption(_: &Settings) -> Result<Option<TlsParameters>, What> {
-    Ok(None)
 }

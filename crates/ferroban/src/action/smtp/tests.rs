@@ -14,7 +14,6 @@ use std::time::Duration;
 use ferroban_engine::event::Step as Stage;
 use ferroban_engine::{FailId, Match, Ticket, Timestamp};
 
-use super::error::Step;
 use crate::action::{Actions, Failure, Fate, Part};
 use crate::log::Target;
 

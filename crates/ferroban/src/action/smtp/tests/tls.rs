@@ -2,6 +2,8 @@
 
 use super::*;
 
+use crate::action::smtp::error::Step;
+
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
