@@ -224,6 +224,53 @@ fn scribes(names: &[&'static str]) -> (Actions, Arc<std::sync::Mutex<Vec<String>
     (actions, told)
 }
 
+/// The actions of a jail, and what they do for five bans of two families.
+const ORDERS: [(&[&str], &[&str]); 4] = [
+    (
+        &["A", "B"],
+        &[
+            "A 192.0.2.1",
+            "B 192.0.2.1",
+            "A 2 at once",
+            "B 2 at once",
+            "A 2001:db8::3",
+            "B 2001:db8::3",
+            "A 1 at once",
+            "B 1 at once",
+        ],
+    ),
+    (
+        &["A", "mail"],
+        &[
+            "A 192.0.2.1",
+            "mail 192.0.2.1",
+            "A 2 at once",
+            "mail 192.0.2.2",
+            "A 2001:db8::3",
+            "mail 2001:db8::3",
+            "mail 192.0.2.4",
+            "A 1 at once",
+            "mail 2001:db8::5",
+        ],
+    ),
+    (
+        &["mail", "A"],
+        &[
+            "mail 192.0.2.1",
+            "A 192.0.2.1",
+            "mail 192.0.2.2",
+            "A 192.0.2.2",
+            "mail 2001:db8::3",
+            "A 2001:db8::3",
+            "mail 192.0.2.4",
+            "A 192.0.2.4",
+            "mail 2001:db8::5",
+            "A 2001:db8::5",
+        ],
+    ),
+    (&[], &[]),
+];
+
 #[test]
 fn what_can_be_done_at_once_is_done_behind_the_first_ban_and_every_ban_has_its_order() {
     let all = [
@@ -233,52 +280,7 @@ fn what_can_be_done_at_once_is_done_behind_the_first_ban_and_every_ban_has_its_o
         "192.0.2.4",
         "2001:db8::5",
     ];
-    let rows: [(&[&str], &[&str]); 4] = [
-        (
-            &["A", "B"],
-            &[
-                "A 192.0.2.1",
-                "B 192.0.2.1",
-                "A 2 at once",
-                "B 2 at once",
-                "A 2001:db8::3",
-                "B 2001:db8::3",
-                "A 1 at once",
-                "B 1 at once",
-            ],
-        ),
-        (
-            &["A", "mail"],
-            &[
-                "A 192.0.2.1",
-                "mail 192.0.2.1",
-                "A 2 at once",
-                "mail 192.0.2.2",
-                "A 2001:db8::3",
-                "mail 2001:db8::3",
-                "mail 192.0.2.4",
-                "A 1 at once",
-                "mail 2001:db8::5",
-            ],
-        ),
-        (
-            &["mail", "A"],
-            &[
-                "mail 192.0.2.1",
-                "A 192.0.2.1",
-                "mail 192.0.2.2",
-                "A 192.0.2.2",
-                "mail 2001:db8::3",
-                "A 2001:db8::3",
-                "mail 192.0.2.4",
-                "A 192.0.2.4",
-                "mail 2001:db8::5",
-                "A 2001:db8::5",
-            ],
-        ),
-        (&[], &[]),
-    ];
-    for (names, expected) in rows {
+    for (names, expected) in ORDERS {
         let (mut actions, told) = scribes(names);
         let bans = all.map(ban_of);
         let mut row = Row::new(&bans);
