@@ -159,6 +159,9 @@ fn serve(client: &TcpStream, ways: &Ways, heard: &Heard) -> io::Result<()> {
             "STARTTLS" => {
                 say(&mut stream, &format!("220 go\r\n{}", ways.lie))?;
                 stream = tls::inside(client, ways)?;
+                if !ways.lie.is_empty() {
+                    tls::answer_late(&mut stream)?;
+                }
             }
             "MAIL" if ways.are_dripping() => return drip(client, ways),
             "AUTH" if command.ends_with("LOGIN") => hear_login(&mut stream, heard)?,

@@ -32,6 +32,16 @@ pub(super) fn inside(client: &TcpStream, ways: &Ways) -> io::Result<BufReader<Bo
     Ok(BufReader::new(Box::new(stream)))
 }
 
+/// Answers to `EHLO` once the client has gone on, as if the lie before TLS had been it.
+pub(super) fn answer_late(stream: &mut BufReader<Box<dyn Both>>) -> io::Result<()> {
+    for _ in 0..2 {
+        if stream.read_line(&mut String::new())? == 0 {
+            return Ok(());
+        }
+    }
+    say(stream, "250-test\r\n250 AUTH PLAIN\r\n250 ok\r\n")
+}
+
 fn ways() -> Ways {
     Ways {
         offers: vec!["STARTTLS", "AUTH PLAIN"],
