@@ -49,10 +49,17 @@ ROWS = [
 ]
 
 
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of bans; leave the numbers out for none")
+    return number
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--bans", type=int, nargs="*", default=[1000, 5000], help="for both")
-    parser.add_argument("--alone", type=int, nargs="*", default=[20_000, 100_000, 1_000_000], help="for Ferroban alone")
+    parser.add_argument("--bans", type=positive, nargs="*", default=[1000, 5000], help="for both")
+    parser.add_argument("--alone", type=positive, nargs="*", default=[20_000, 100_000, 1_000_000], help="for Ferroban alone")
     parser.add_argument("--rounds", type=int, default=3, help=f"of Ferroban with up to {MANY:,}")
     parsed = sides.arguments(parser)
     kernel.private_network()
