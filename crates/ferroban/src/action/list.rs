@@ -384,7 +384,8 @@ impl Actions {
                 continue;
             };
             let known = || self.lifted.get(name).cloned();
-            if let Some(commands) = run.take_lifted().or_else(known) {
+            let commands = run.take_lifted().or_else(known);
+            if let Some(commands) = commands.filter(|commands| !commands.is_empty()) {
                 lifted.insert(name.clone(), commands);
             }
         }

@@ -177,9 +177,14 @@ impl Shell {
         self.texts.properties()
     }
 
-    /// Gives it other options. What it was started for stays as it is.
+    /// Gives it options. What it was started for stays as it is; what of its commands is done in
+    /// process is learnt anew if these differ.
     pub(crate) fn configure(&mut self, properties: Properties) {
-        self.texts = Texts::new(properties);
+        let texts = Texts::new(properties);
+        if texts.properties() != self.texts.properties() {
+            self.lift.forget();
+        }
+        self.texts = texts;
     }
 
     /// Whether it can remove all bans at once.

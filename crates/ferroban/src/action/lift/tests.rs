@@ -429,3 +429,25 @@ fn what_is_there_already_needs_no_command_once_one_has_changed_nothing() {
         assert!(!learn(&mut lift, timed) && !lift.is_known(&edit(timed)));
     });
 }
+
+/// A rule that was made is not made again because nobody could see it.
+#[test]
+fn a_rule_that_was_made_and_cannot_be_seen_is_done() {
+    in_namespace(|| {
+        must("iptables -N c");
+        let all: Vec<Edit> = addresses(true)
+            .iter()
+            .map(|address| edit(&format!("iptables -I c 1 -s {address} -j DROP")))
+            .collect();
+        let mut lift = Lift::default();
+        assert!(learn(&mut lift, "iptables -I c 1 -s 192.0.2.1 -j DROP"));
+        let done = lift.carry_out(&all[1..4], &mut |script| {
+            sh(&script.text) && sh("iptables -E c hidden")
+        });
+        assert_eq!(done, [true, false, false]);
+        assert_eq!(
+            must("iptables -S hidden").matches("192.0.2.2/32").count(),
+            1
+        );
+    });
+}

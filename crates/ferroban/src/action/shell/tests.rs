@@ -525,6 +525,24 @@ fn plain_commands_are_done_in_process_once_they_are_proven_and_many_at_once() {
 }
 
 #[test]
+fn what_was_learnt_is_forgotten_with_the_options_it_was_learnt_from() {
+    crate::action::namespace::inside("nft list ruleset", || {
+        let mut scene = nft_action(&[]);
+        scene.shell.ban(&ban_of("192.0.2.1")).unwrap();
+        assert_eq!(scene.shell.take_lifted().unwrap().len(), 1);
+        // The same options, as after a reload.
+        let mut options = scene.shell.properties().clone();
+        scene.shell.configure(options.clone());
+        assert_eq!(scene.shell.ban_many(&[&ban_of("192.0.2.2")]), [true]);
+        assert_eq!(scene.shell.take_lifted(), None);
+        options.insert("lift".into(), "off".into());
+        scene.shell.configure(options);
+        assert_eq!(scene.shell.ban_many(&[&ban_of("192.0.2.3")]), [false]);
+        assert_eq!(scene.shell.take_lifted(), Some(vec![]));
+    });
+}
+
+#[test]
 fn a_lift_that_is_off_leaves_every_command_to_the_shell() {
     crate::action::namespace::inside("nft list ruleset", || {
         for (lift, expected) in [("off", false), ("No", false), ("on", true), ("", true)] {
