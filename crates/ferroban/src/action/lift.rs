@@ -23,7 +23,7 @@ use super::ipset::{self, Change, Ipset};
 use super::nftables::elsewhere::{self, Content, Elsewhere};
 use crate::process::script::{self, Script};
 pub(super) use plain::Edit;
-use plain::{Rule, Set, Tool};
+use plain::{Rule, Set, Tool, Way};
 use rules::Sample;
 
 /// How often a command is looked at before it is left to the shell for good: with sets of
@@ -35,18 +35,6 @@ const TOLERANCE: Duration = Duration::from_secs(2);
 const LISTING: Duration = Duration::from_secs(10);
 /// The longest list of rules that is looked at, in bytes: some 200,000 of them.
 const MOST_LISTED: usize = 16 << 20;
-
-/// What is to be learnt once: the same change of the same set, by the same program.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Way {
-    program: String,
-    is_added: bool,
-    set: Set,
-    /// With a time, and in which words.
-    timed: bool,
-    exist: bool,
-    rule: Option<Rule>,
-}
 
 /// How far we are with a way.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -95,8 +83,8 @@ impl Lift {
     /// Runs a command that is not proven yet, and looks what it does. Tells whether it
     /// succeeded, and whether it is proven now.
     pub(super) fn learn(&mut self, edit: &Edit, run: impl FnOnce() -> bool) -> (bool, bool) {
-        let way = Way::of(edit);
-        let looked = match self.ways.get(&way) {
+        let way = &edit.way;
+        let looked = match self.ways.get(way) {
             Some(Standing::Looked(looked) | Standing::Idle(looked, _)) => *looked,
             // The set is another one now, or it was not done.
             Some(Standing::Proven(_) | Standing::Sampled(_)) | None => 0,
@@ -104,7 +92,7 @@ impl Lift {
         if looked >= MOST_LOOKS || !edit.is_the_systems() {
             return (run(), false);
         }
-        if let Some(rule) = &edit.rule {
+        if let Some(rule) = &edit.way.rule {
             let before = rules_of(edit, rule);
             let success = run();
             let after = rules_of(edit, rule).filter(|_| success);
@@ -112,12 +100,12 @@ impl Lift {
             let sample = sample.and_then(|(before, after)| Sample::of(rule, edit, &before, &after));
             let is_sampled = sample.is_some();
             let standing = sample.map_or(Standing::Looked(looked + 1), Standing::Sampled);
-            self.ways.insert(way, standing);
+            self.ways.insert(way.clone(), standing);
             return (success, is_sampled);
         }
-        let before = self.sets.look(&edit.set);
+        let before = self.sets.look(&edit.way.set);
         let success = run();
-        let after = self.sets.look(&edit.set).filter(|_| success);
+        let after = self.sets.look(&edit.way.set).filter(|_| success);
         let standing = match (before, after) {
             (Some((shape, before)), Some((same, after))) if shape == same => {
                 if shape.has(edit, &before) && alike(&before, &after) {
@@ -132,7 +120,7 @@ impl Lift {
         };
         let is_proven = matches!(standing, Standing::Proven(_));
         self.news |= is_proven;
-        self.ways.insert(way, standing);
+        self.ways.insert(way.clone(), standing);
         (success, is_proven)
     }
 
@@ -144,8 +132,8 @@ impl Lift {
         run: &mut dyn FnMut(&Script) -> bool,
     ) -> Vec<bool> {
         let mut done = Vec::with_capacity(edits.len());
-        for together in edits.chunk_by(|one, other| Way::of(one) == Way::of(other)) {
-            let results = match together.first().and_then(|edit| edit.rule.as_ref()) {
+        for together in edits.chunk_by(|one, other| one.way == other.way) {
+            let results = match together.first().and_then(|edit| edit.way.rule.as_ref()) {
                 Some(rule) => self.carry_out_rules(rule, together, run),
                 None => self.carry_out_alike(together),
             };
@@ -159,20 +147,20 @@ impl Lift {
 
     fn carry_out_alike(&mut self, edits: &[Edit]) -> Option<Vec<bool>> {
         let edit = edits.first()?;
-        let way = Way::of(edit);
-        let (shape, is_idle) = match self.ways.get(&way)? {
+        let way = &edit.way;
+        let (shape, is_idle) = match self.ways.get(way)? {
             Standing::Proven(shape) => (shape, false),
             Standing::Idle(_, shape) => (shape, true),
             Standing::Looked(_) | Standing::Sampled(_) => return None,
         };
-        if !edit.is_the_systems() || self.sets.shape(&edit.set)? != *shape {
+        if !edit.is_the_systems() || self.sets.shape(&edit.way.set)? != *shape {
             // It is to be learnt anew.
-            self.ways.remove(&way);
+            self.ways.remove(way);
             self.news = true;
             return None;
         }
         if is_idle {
-            let (_, content) = self.sets.look(&edit.set)?;
+            let (_, content) = self.sets.look(&edit.way.set)?;
             return Some(edits.iter().map(|edit| shape.has(edit, &content)).collect());
         }
         self.sets.change(shape, edits)
@@ -189,9 +177,9 @@ impl Lift {
         if !first.is_the_systems() {
             return None;
         }
-        let (way, count) = (Way::of(first), edits.len());
+        let (way, count) = (&first.way, edits.len());
         let mut done = Vec::with_capacity(count);
-        if let Standing::Sampled(sample) = self.ways.get(&way)? {
+        if let Standing::Sampled(sample) = self.ways.get(way)? {
             let foretold = sample.foretell(first.network, &rules_of(first, rule)?)?;
             let (one, rest) = edits.split_at_checked(1)?;
             done.extend(rules::together(rule, one).map(|(script, _)| run(&script)));
@@ -206,7 +194,7 @@ impl Lift {
             self.ways.insert(way.clone(), standing);
             edits = rest;
         }
-        if let Some(Standing::Proven(_)) = self.ways.get(&way) {
+        if let Some(Standing::Proven(_)) = self.ways.get(way) {
             let together = rules::together(rule, edits);
             for (_, more) in together.take_while(|(script, _)| run(script)) {
                 done.resize(done.len() + more, true);
@@ -237,33 +225,14 @@ impl Lift {
 
     /// Whether such a command can be carried out here; of rules, with others like it.
     pub(super) fn is_proven(&self, edit: &Edit) -> bool {
-        let standing = self.ways.get(&Way::of(edit));
+        let standing = self.ways.get(&edit.way);
         matches!(standing, Some(Standing::Proven(_) | Standing::Sampled(_)))
     }
 
     /// Whether some of many such commands may be carried out here.
     pub(super) fn is_known(&self, edit: &Edit) -> bool {
-        let standing = self.ways.get(&Way::of(edit));
+        let standing = self.ways.get(&edit.way);
         matches!(standing, Some(Standing::Idle(..))) || self.is_proven(edit)
-    }
-}
-
-impl Way {
-    fn of(edit: &Edit) -> Self {
-        Self {
-            program: edit.program.clone(),
-            is_added: edit.is_added,
-            set: edit.set.clone(),
-            timed: edit.timeout.is_some(),
-            exist: edit.exist,
-            rule: edit.rule.clone(),
-        }
-    }
-
-    /// The command, as far as it is the same for all.
-    fn text(&self) -> String {
-        let verb = self.set.verb(self.is_added);
-        format!("{} {verb} {}", self.program, self.set)
     }
 }
 
@@ -272,7 +241,7 @@ impl Shape {
     fn explains(&self, edit: &Edit, mut before: Content, after: &Content) -> bool {
         let span = elsewhere::span(&edit.element());
         let place = before.binary_search_by_key(&span, |(span, _)| *span);
-        match (edit.is_added, place) {
+        match (edit.way.is_added, place) {
             (true, Err(place)) => before.insert(place, (span, self.time_of(edit))),
             (false, Ok(place)) => drop(before.remove(place)),
             // It was there already, or not there: that proves nothing.
@@ -288,7 +257,7 @@ impl Shape {
         let place = content.binary_search_by_key(&span, |(span, _)| *span);
         let held = place.ok().and_then(|place| content.get(place));
         let stays = held.is_some_and(|(_, timeout)| timeout.is_none());
-        edit.is_added && stays && self.time_of(edit).is_none()
+        edit.way.is_added && stays && self.time_of(edit).is_none()
     }
 
     /// What time an element has right after it came.
@@ -317,22 +286,22 @@ fn alike(one: &Content, other: &Content) -> bool {
 impl Edit {
     /// Whether the program that it names is the one that we know.
     fn is_the_systems(&self) -> bool {
-        let tool = self.set.tool();
+        let tool = self.way.set.tool();
         match tool {
-            Tool::Nft | Tool::Ipset => program::is_the_systems(&self.program, tool),
-            Tool::Iptables | Tool::Ip6tables => program::has_restore(&self.program, tool),
+            Tool::Nft | Tool::Ipset => program::is_the_systems(&self.way.program, tool),
+            Tool::Iptables | Tool::Ip6tables => program::has_restore(&self.way.program, tool),
         }
     }
 
     /// Whether it is worth while only together with others.
     pub(super) fn is_rule(&self) -> bool {
-        self.rule.is_some()
+        self.way.rule.is_some()
     }
 }
 
 /// The rules of a chain; nothing if they cannot be shown, or are too many to be kept.
 fn rules_of(edit: &Edit, rule: &Rule) -> Option<Vec<String>> {
-    let list = rules::list(&edit.program, rule);
+    let list = rules::list(&edit.way.program, rule);
     let ran = script::read(&list, LISTING, MOST_LISTED).ok()?;
     let is_whole = ran.is_success() && ran.stdout.lost == 0;
     let text = String::from_utf8(ran.stdout.bytes).ok()?;
@@ -403,7 +372,7 @@ impl Sets {
 
     /// Changes one set, with an answer for each.
     fn change(&mut self, shape: &Shape, edits: &[Edit]) -> Option<Vec<bool>> {
-        let Edit { set, is_added, .. } = edits.first()?;
+        let Way { set, is_added, .. } = &edits.first()?.way;
         match (shape, set) {
             (Shape::Nft(shape), Set::Nft(place)) => {
                 let elements: Vec<_> = edits.iter().map(Edit::element).collect();
@@ -426,7 +395,7 @@ impl Sets {
                         set: name,
                         network: edit.network,
                         change,
-                        exist: edit.exist,
+                        exist: edit.way.exist,
                     }
                 };
                 let edits: Vec<_> = edits.iter().map(edit).collect();

@@ -69,18 +69,35 @@ impl fmt::Display for Set {
 /// A change of one set: one element comes, or goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::action) struct Edit {
+    pub(super) way: Way,
+    pub(super) network: Network,
+    /// How long it stays, if that is said; 0 is for ever.
+    pub(super) timeout: Option<Duration>,
+}
+
+/// What a command has in common with others: the same change of the same set, by the same
+/// program. This is what is learnt.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Way {
     /// The word that names the program.
     pub(super) program: String,
     pub(super) set: Set,
     /// It comes into the set; else it leaves it.
     pub(super) is_added: bool,
-    pub(super) network: Network,
-    /// How long it stays, if that is said; 0 is for ever.
-    pub(super) timeout: Option<Duration>,
+    /// How long it stays is said.
+    pub(super) timed: bool,
     /// What is there already, or not there, is fine.
     pub(super) exist: bool,
     /// The rule, where it is one.
     pub(super) rule: Option<Rule>,
+}
+
+impl Way {
+    /// The command, as far as it is the same for all.
+    pub(super) fn text(&self) -> String {
+        let verb = self.set.verb(self.is_added);
+        format!("{} {verb} {}", self.program, self.set)
+    }
 }
 
 impl Edit {
@@ -211,17 +228,20 @@ fn nft(program: &str, words: &[String]) -> Option<Edit> {
     };
     let name = |text: &str| is_name(text).then(|| text.to_owned());
     Some(Edit {
-        program: program.to_owned(),
-        set: Set::Nft(Place {
-            family,
-            table: name(table)?,
-            set: name(set)?,
-        }),
-        is_added,
+        way: Way {
+            program: program.to_owned(),
+            set: Set::Nft(Place {
+                family,
+                table: name(table)?,
+                set: name(set)?,
+            }),
+            is_added,
+            timed: timeout.is_some(),
+            exist: false,
+            rule: None,
+        },
         network: network(address)?,
         timeout,
-        exist: false,
-        rule: None,
     })
 }
 
@@ -272,13 +292,16 @@ fn ipset(program: &str, words: &[String]) -> Option<Edit> {
     };
     let is_named = !name.starts_with('-') && !name.is_empty() && name.len() <= LONGEST_NAME;
     is_named.then_some(Edit {
-        program: program.to_owned(),
-        set: Set::Ipset((*name).to_owned()),
-        is_added,
+        way: Way {
+            program: program.to_owned(),
+            set: Set::Ipset((*name).to_owned()),
+            is_added,
+            timed: timeout.is_some(),
+            exist,
+            rule: None,
+        },
         network: network(address)?,
         timeout,
-        exist,
-        rule: None,
     })
 }
 
@@ -306,14 +329,18 @@ mod tests {
     /// A change in few words.
     fn shown(edit: &Edit) -> String {
         let Edit {
+            way,
+            network,
+            timeout,
+        } = edit;
+        let Way {
             program,
             set,
             is_added,
-            network,
-            timeout,
             exist,
             rule,
-        } = edit;
+            ..
+        } = way;
         if let Some(rule) = rule {
             return format!(
                 "{program}{} {table}: {}",

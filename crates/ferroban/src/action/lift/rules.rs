@@ -42,7 +42,7 @@ impl Sample {
         before: &[String],
         after: &[String],
     ) -> Option<Self> {
-        let (more, fewer) = match edit.is_added {
+        let (more, fewer) = match edit.way.is_added {
             true => (after, before),
             false => (before, after),
         };
@@ -56,7 +56,7 @@ impl Sample {
             return None;
         }
         let (front, behind) = changed.split_once(&shown(edit.network))?;
-        let place = match (edit.is_added, rule.is_last) {
+        let place = match (edit.way.is_added, rule.is_last) {
             (true, true) => Place::Last,
             (true, false) => Place::At(at),
             (false, _) => Place::Anywhere,
@@ -102,18 +102,18 @@ pub(super) fn together<'a>(
     edits: &'a [Edit],
 ) -> impl Iterator<Item = (Script, usize)> {
     let most = match edits.first() {
-        Some(edit) if edit.is_added => MOST_MADE,
+        Some(edit) if edit.way.is_added => MOST_MADE,
         _ => MOST_TAKEN,
     };
     edits.chunks(most).map(move |edits: &'a [Edit]| {
         let mut lines = String::new();
-        for Edit { rule, network, .. } in edits {
-            if let Some(rule) = rule {
+        for Edit { way, network, .. } in edits {
+            if let Some(rule) = &way.rule {
                 lines.push_str(&rule.line(*network));
                 lines.push('\n');
             }
         }
-        let program = edits.first().map_or("", |edit| &edit.program);
+        let program = edits.first().map_or("", |edit| &edit.way.program);
         let Rule { wait, table, .. } = rule;
         let text = format!(
             "{program}-restore --noflush{wait} <<'RULES'\n*{table}\n{lines}COMMIT\nRULES\n"
@@ -176,7 +176,7 @@ mod tests {
         let other = edit(insert.replace("192.0.2.1", "192.0.2.2").as_str()).network;
         for (command, before, after, foretold) in rows {
             let edit = edit(command);
-            let rule = edit.rule.as_ref().unwrap();
+            let rule = edit.way.rule.as_ref().unwrap();
             let sample = Sample::of(rule, &edit, &lines(before), &lines(after));
             let told = sample.zip(foretold).map(|(sample, (before, _))| {
                 let rules = sample.foretell(other, &lines(before));
@@ -199,7 +199,7 @@ mod tests {
             ))
         };
         let edits: Vec<Edit> = (0..2500).map(of).collect();
-        let rule = edits[0].rule.clone().unwrap();
+        let rule = edits[0].way.rule.clone().unwrap();
         let scripts: Vec<(Script, usize)> = together(&rule, &edits).collect();
         let counts: Vec<usize> = scripts.iter().map(|(_, count)| *count).collect();
         assert_eq!(counts, [1000, 1000, 500]);

@@ -2,7 +2,7 @@
 
 use ferroban_engine::Network;
 
-use super::{Edit, Set, is_name, network};
+use super::{Edit, Set, Way, is_name, network};
 
 /// A rule with one address.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -81,17 +81,20 @@ pub(super) fn read(program: &str, words: &[String], is_v6: bool) -> Option<Edit>
         is_last: operation == "-A",
     };
     (network.address().is_ipv6() == is_v6).then(|| Edit {
-        program: program.to_owned(),
-        set: Set::Chain {
-            is_v6,
-            table: table.to_owned(),
-            chain: chain.to_owned(),
+        way: Way {
+            program: program.to_owned(),
+            set: Set::Chain {
+                is_v6,
+                table: table.to_owned(),
+                chain: chain.to_owned(),
+            },
+            is_added: operation != "-D",
+            timed: false,
+            exist: false,
+            rule: Some(rule),
         },
-        is_added: operation != "-D",
         network,
         timeout: None,
-        exist: false,
-        rule: Some(rule),
     })
 }
 
